@@ -1,0 +1,38 @@
+/**
+ * Bundles src/ into dist/: one file per Worker that runs in workerd, one for the command line, one for
+ * `skep/testing`. Plain esbuild; nothing is downloaded. Run by `npm run build` and after `npm ci`.
+ */
+import { build, type BuildOptions } from "esbuild";
+import { existsSync } from "node:fs";
+
+const common: BuildOptions = {
+  bundle: true,
+  format: "esm",
+  target: "es2024",
+  logLevel: "warning",
+  outdir: "dist",
+};
+
+const workers = ["hub", "edge", "cell", "egress"].map((name) => ({
+  in: `src/${name}/main.ts`,
+  out: `workers/${name}`,
+}));
+
+await Promise.all([
+  build({
+    ...common,
+    entryPoints: [...workers, { in: "src/dispatcher/index.ts", out: "workers/dispatcher" }].filter(
+      (entry) => existsSync(entry.in),
+    ),
+    conditions: ["workerd", "worker", "browser"],
+    // `dispatcher` is the operator's choice: the edge's configuration supplies the module.
+    external: ["cloudflare:*", "node:*", "dispatcher"],
+  }),
+  build({
+    ...common,
+    entryPoints: [{ in: "src/cli/main.ts", out: "cli" }].filter((entry) => existsSync(entry.in)),
+    platform: "node",
+    packages: "external",
+    banner: { js: "#!/usr/bin/env node" },
+  }),
+]);

@@ -1,0 +1,18 @@
+// Every folder that needs more than plain Node (workerd, the real platform) has a vitest.config.ts of its own.
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "bench/**/*.test.ts"],
+          exclude: ["**/*.workerd.test.ts"],
+        },
+      },
+      "src/*/vitest.config.ts",
+      "test/vitest.config.ts",
+    ],
+  },
+});
