@@ -20,7 +20,7 @@
  *
  * edge, as seen by the supervisor (`edge-N.<life>.sock`):
  *   POST /routing                      RoutingUpdate -> 204
- *   POST /heartbeat                    -> EdgeHealth; also evicts superseded isolates and flushes telemetry
+ *   POST /heartbeat                    -> EdgeHealth; also ends isolates that may end
  *
  * trial cell, as seen by the hub (`trial.sock`):
  *   POST /trial                        encoded Bundle -> TrialResult
@@ -48,7 +48,6 @@ export interface CpuClock {
 
 export interface EdgeHealth {
   readonly loadedIsolates: number;
-  readonly pendingFunctions: number;
 }
 
 /** Whether a version starts. `startupTimeMs` covers compiling and top-level code. */

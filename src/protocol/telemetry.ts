@@ -30,12 +30,12 @@ export interface Invocation {
   readonly outcome: Outcome;
   /** HTTP status, 0 if there was none. */
   readonly status: number;
-  /** Milliseconds until the response head, for streamed bodies until their end. */
+  /** Milliseconds until the response head. */
   readonly wallMs: number;
   readonly requestBytes: number;
   readonly responseBytes: number;
   /** Present if this invocation had to load its isolate. */
-  readonly cold?: ColdStart;
+  readonly cold?: ColdStart | undefined;
 }
 
 /**

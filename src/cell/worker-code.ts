@@ -1,0 +1,83 @@
+/**
+ * Turns a bundle into what the Worker Loader takes. Pure; the caller owns the loader and the outbound.
+ */
+import type { Bundle, BundleModule } from "../protocol/bundle.ts";
+import { serviceWorkerGlobals, wrapModule, wrapServiceWorker } from "./wrapper.ts";
+
+/** `outbound` null: the function's `fetch` and `connect` fail. */
+export function toWorkerCode(bundle: Bundle, outbound: Fetcher | null): WorkerLoaderWorkerCode {
+  const modules: Record<string, WorkerLoaderModule> = {};
+  for (const module of bundle.modules) {
+    const loaded = toLoaderModule(module);
+    if (loaded) modules[plainName(module.name)] = loaded;
+  }
+  const mainModule = plainName(bundle.mainModule);
+  const start = freeName(modules, "skep-start.js");
+  if (bundle.syntax === "modules") {
+    modules[start] = { js: wrapModule(mainModule) };
+  } else {
+    const globals = freeName(modules, "skep-globals.js");
+    modules[globals] = { js: serviceWorkerGlobals(moduleGlobals(bundle)) };
+    modules[start] = { js: wrapServiceWorker(mainModule, globals) };
+  }
+  return {
+    compatibilityDate: bundle.compatibilityDate,
+    compatibilityFlags: [...bundle.compatibilityFlags],
+    mainModule: start,
+    modules,
+    env: plainEnv(bundle),
+    globalOutbound: outbound,
+  };
+}
+
+/** The loader resolves `./x` against the importing module's path, so names are kept without `./`. */
+function plainName(name: string): string {
+  return name.replace(/^(\.\/)+/, "");
+}
+
+/** The loader takes only these extensions' modules by property, so the name itself does not matter. */
+function freeName(modules: Record<string, unknown>, wanted: string): string {
+  let name = wanted;
+  for (let n = 1; name in modules; n++) name = `${n}-${wanted}`;
+  return name;
+}
+
+/** undefined: the module is not for the runtime (source maps). */
+function toLoaderModule({ type, content }: BundleModule): WorkerLoaderModule | undefined {
+  const text = () => new TextDecoder().decode(content);
+  switch (type) {
+    case "esm":
+      return { js: text() };
+    case "cjs":
+      return { cjs: text() };
+    case "text":
+      return { text: text() };
+    // The loader reads a whole ArrayBuffer; the contents are views into the bundle's buffer.
+    case "data":
+      return { data: copy(content) };
+    case "wasm":
+      return { wasm: copy(content) };
+    case "source-map":
+      return undefined;
+  }
+}
+
+function copy(content: Uint8Array): ArrayBuffer {
+  return new Uint8Array(content).buffer;
+}
+
+function moduleGlobals(bundle: Bundle): Record<string, string> {
+  const globals: Record<string, string> = {};
+  for (const [name, value] of Object.entries(bundle.env)) {
+    if (value.type === "module") globals[name] = plainName(value.module);
+  }
+  return globals;
+}
+
+function plainEnv(bundle: Bundle): Record<string, unknown> {
+  const env: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(bundle.env)) {
+    if (value.type === "value") env[name] = value.value;
+  }
+  return env;
+}

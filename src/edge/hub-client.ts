@@ -1,0 +1,86 @@
+/**
+ * The edge's calls to the hub (protocol/hub.ts). When the hub cannot be reached they reject with an
+ * UnavailableError: nothing ran, and the request may be sent again.
+ */
+import { UnavailableError } from "../namespace/errors.ts";
+import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
+import type { RoutesState, ScriptState } from "../protocol/routing.ts";
+import type { MetricsBatch, TelemetryFlush } from "../protocol/telemetry.ts";
+
+export class HubClient {
+  readonly #hub: Fetcher;
+  readonly #edgeIndex: number;
+
+  constructor(hub: Fetcher, edgeIndex: number) {
+    this.#hub = hub;
+    this.#edgeIndex = edgeIndex;
+  }
+
+  async resolve(namespace: string, script: string): Promise<ScriptState> {
+    const query = new URLSearchParams({ namespace, script });
+    return (await this.#call(`/resolve?${query}`)).json();
+  }
+
+  async routes(): Promise<RoutesState> {
+    return (await this.#call("/routes")).json();
+  }
+
+  async bundle(versionId: string): Promise<Bundle> {
+    const response = await this.#call(`/bundles/${versionId}`);
+    return decodeBundle(new Uint8Array(await response.arrayBuffer()));
+  }
+
+  async telemetry(flush: TelemetryFlush): Promise<void> {
+    const response = await this.#call(`/telemetry?edge=${this.#edgeIndex}`, {
+      method: "POST",
+      body: JSON.stringify(flush),
+    });
+    await response.body?.cancel();
+  }
+
+  async #call(path: string, init?: RequestInit): Promise<Response> {
+    const response = await this.#hub.fetch(`http://hub${path}`, init).catch((cause: unknown) => {
+      throw new UnavailableError("the hub cannot be reached", { cause });
+    });
+    if (response.ok) return response;
+    const detail = await response.text();
+    throw new UnavailableError(`the hub answered ${path} with ${response.status}: ${detail}`);
+  }
+}
+
+interface MetricsStub {
+  record(batch: MetricsBatch): Promise<void>;
+}
+
+/**
+ * Has the shape of the FunctionMetrics namespace that the dispatcher expects, and sends the batches that
+ * are recorded in one turn to the hub in one call.
+ */
+export class HubMetrics {
+  readonly #hub: HubClient;
+  #waiting: TelemetryFlush["functions"][number][] = [];
+  #flush: Promise<void> | undefined;
+
+  constructor(hub: HubClient) {
+    this.#hub = hub;
+  }
+
+  /** `name` is `<namespace>/<script>`; neither contains a slash. */
+  getByName(name: string): MetricsStub {
+    const [namespace = "", script = ""] = name.split("/");
+    return {
+      record: (batch) => {
+        this.#waiting.push({ namespace, script, batch });
+        return (this.#flush ??= this.#send());
+      },
+    };
+  }
+
+  async #send(): Promise<void> {
+    await Promise.resolve();
+    const functions = this.#waiting;
+    this.#waiting = [];
+    this.#flush = undefined;
+    await this.#hub.telemetry({ functions });
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What `DispatchNamespace.get()` returns, behind every back end of ours: a Fetcher for one script.
+ * The back end supplies `invoke`; facts about the invocation that Cloudflare's interface has no place for
+ * are left on the object under a symbol, where only our own dispatcher looks for them.
+ */
+import type { ColdStart } from "../protocol/telemetry.ts";
+
+/** Registered globally, since dispatcher and back end may be bundled apart. */
+const FACTS = Symbol.for("skep.invocation");
+
+/** Filled in by the back end while the latest `fetch` of a UserWorker runs. */
+export interface InvocationFacts {
+  /** Empty while no version was chosen. */
+  versionId: string;
+  /** Set if the invocation had to load its isolate. */
+  cold?: ColdStart;
+}
+
+export interface DispatchCall {
+  readonly script: string;
+  /** The `args` of `get()`; the function finds them as `ctx.props`. */
+  readonly args: Record<string, unknown> | undefined;
+  readonly options: DynamicDispatchOptions | undefined;
+}
+
+/** Rejects with `Worker not found…` if there is no such script. */
+export type Invoke = (
+  call: DispatchCall,
+  request: Request,
+  facts: InvocationFacts,
+) => Promise<Response>;
+
+class UserWorker {
+  readonly #call: DispatchCall;
+  readonly #invoke: Invoke;
+  [FACTS]: InvocationFacts | undefined;
+
+  constructor(call: DispatchCall, invoke: Invoke) {
+    this.#call = call;
+    this.#invoke = invoke;
+  }
+
+  fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+    const request =
+      input instanceof Request && init === undefined ? input : new Request(input, init);
+    const facts: InvocationFacts = { versionId: "" };
+    this[FACTS] = facts;
+    return this.#invoke(this.#call, request, facts);
+  }
+
+  connect(): never {
+    throw new TypeError("connect() to a user Worker is not supported; call fetch()");
+  }
+}
+
+/** A DispatchNamespace over one way to invoke a script by name. */
+export function createDispatchNamespace(invoke: Invoke): DispatchNamespace {
+  return {
+    get(script, args, options) {
+      if (typeof script !== "string" || script === "") {
+        throw new TypeError(`the script name must be a non-empty string, got ${String(script)}`);
+      }
+      if (options?.outbound !== undefined) {
+        throw new TypeError(
+          `outbound parameters were given for "${script}", but this dispatch namespace has no outbound Worker`,
+        );
+      }
+      return new UserWorker({ script, args, options }, invoke) as unknown as Fetcher;
+    },
+  };
+}
+
+/** Facts of the latest `fetch` of a Fetcher; undefined on Cloudflare, whose Fetchers carry none. */
+export function factsOf(worker: Fetcher): InvocationFacts | undefined {
+  return (worker as unknown as UserWorker)[FACTS];
+}

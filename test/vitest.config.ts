@@ -1,0 +1,13 @@
+// What crosses folders and processes: the real platform, the real wrangler. Files run one after another,
+// since they share two cores with the platforms that they start.
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    name: "process",
+    include: ["**/*.test.ts"],
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
