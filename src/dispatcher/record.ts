@@ -1,6 +1,7 @@
 /** Turns one answered request into a record; the recorder delivers them out of the request path. */
 import type { InvocationFacts } from "../namespace/user-worker.ts";
-import { countBytes, sampleWeight } from "./body-size.ts";
+import type { Invocation } from "../protocol/telemetry.ts";
+import { requestBytes, responseBytes, sampleWeight } from "./body-size.ts";
 import type { DispatcherEnv } from "./env.ts";
 import { Recorder } from "./recorder.ts";
 import type { Target } from "./routes.ts";
@@ -20,29 +21,25 @@ export function record(
   if (env.METRICS === undefined || env.METRICS_FLUSH_MS === "0") return;
   const records = (recorder ??= createRecorder(env));
   const nowMs = Date.now();
+  const { namespace, script } = target;
   const versionId = facts?.versionId ?? "";
-  const declared = response?.headers.get("content-length") ?? null;
-  const isHead = request.method === "HEAD";
-  records.add(
-    target.namespace,
-    target.script,
-    {
-      versionId,
-      outcome: response === null ? "exception" : "ok",
-      status: response?.status ?? 0,
-      wallMs: nowMs - startedMs,
-      requestBytes: Number(request.headers.get("content-length") ?? 0),
-      responseBytes: isHead ? 0 : Number(declared ?? 0),
-      cold: facts?.cold,
-    },
-    nowMs,
-  );
+  const invocation: Invocation = {
+    versionId,
+    outcome: response === null ? "exception" : "ok",
+    status: response?.status ?? 0,
+    wallMs: nowMs - startedMs,
+    cold: facts?.cold,
+  };
+  records.add(namespace, script, invocation, nowMs);
   records.schedule(ctx, env.METRICS, nowMs);
-  if (response === null || declared !== null || isHead || response.body === null) return;
-  const weight = sampleWeight(target, nowMs);
-  if (weight === 0) return;
-  const counted = countBytes(response.clone()).then((bytes) => {
-    records.addResponseBytes(target.namespace, target.script, versionId, bytes * weight);
+
+  const weight = response === null ? 0 : sampleWeight(target, nowMs);
+  if (response === null || weight === 0) return;
+  const counted = responseBytes(request, response).then((bytes) => {
+    records.addBytes(namespace, script, versionId, {
+      request: requestBytes(request) * weight,
+      response: bytes * weight,
+    });
   });
   ctx.waitUntil(counted);
 }

@@ -18,7 +18,7 @@ export class HubClient {
 
   async resolve(namespace: string, script: string): Promise<ScriptState> {
     const query = new URLSearchParams({ namespace, script });
-    return (await this.#call(`/resolve?${query}`)).json();
+    return (await this.#call(`/resolve?${query.toString()}`)).json();
   }
 
   async routes(): Promise<RoutesState> {

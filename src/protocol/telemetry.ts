@@ -82,3 +82,9 @@ export interface TelemetryFlush {
     readonly batch: MetricsBatch;
   }[];
 }
+
+/** What became of a flush. */
+export interface TelemetryResult {
+  /** `<namespace>/<script>` of each function whose batch was not stored and has to be sent again. */
+  readonly failed: readonly string[];
+}
