@@ -3,6 +3,7 @@
  * `skep/testing`. Plain esbuild; nothing is downloaded. Run by `npm run build` and after `npm ci`.
  */
 import { build, type BuildOptions } from "esbuild";
+import { buildExamples } from "./build-examples.ts";
 import { existsSync } from "node:fs";
 
 const common: BuildOptions = {
@@ -35,4 +36,5 @@ await Promise.all([
     packages: "external",
     banner: { js: "#!/usr/bin/env node" },
   }),
+  buildExamples("dist/examples"),
 ]);
