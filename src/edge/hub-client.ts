@@ -5,7 +5,7 @@
 import { UnavailableError } from "../namespace/errors.ts";
 import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
 import type { RoutesState, ScriptState } from "../protocol/routing.ts";
-import type { MetricsBatch, TelemetryFlush } from "../protocol/telemetry.ts";
+import type { MetricsBatch, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";
 
 export class HubClient {
   readonly #hub: Fetcher;
@@ -30,12 +30,9 @@ export class HubClient {
     return decodeBundle(new Uint8Array(await response.arrayBuffer()));
   }
 
-  async telemetry(flush: TelemetryFlush): Promise<void> {
-    const response = await this.#call(`/telemetry?edge=${this.#edgeIndex}`, {
-      method: "POST",
-      body: JSON.stringify(flush),
-    });
-    await response.body?.cancel();
+  async telemetry(flush: TelemetryFlush): Promise<TelemetryResult> {
+    const init = { method: "POST", body: JSON.stringify(flush) };
+    return (await this.#call(`/telemetry?edge=${this.#edgeIndex}`, init)).json();
   }
 
   async #call(path: string, init?: RequestInit): Promise<Response> {
@@ -59,7 +56,7 @@ interface MetricsStub {
 export class HubMetrics {
   readonly #hub: HubClient;
   #waiting: TelemetryFlush["functions"][number][] = [];
-  #flush: Promise<void> | undefined;
+  #flush: Promise<TelemetryResult> | undefined;
 
   constructor(hub: HubClient) {
     this.#hub = hub;
@@ -69,18 +66,19 @@ export class HubMetrics {
   getByName(name: string): MetricsStub {
     const [namespace = "", script = ""] = name.split("/");
     return {
-      record: (batch) => {
+      record: async (batch) => {
         this.#waiting.push({ namespace, script, batch });
-        return (this.#flush ??= this.#send());
+        const { failed } = await (this.#flush ??= this.#send());
+        if (failed.includes(name)) throw new Error(`the hub could not store the metrics of ${name}`);
       },
     };
   }
 
-  async #send(): Promise<void> {
+  async #send(): Promise<TelemetryResult> {
     await Promise.resolve();
     const functions = this.#waiting;
     this.#waiting = [];
     this.#flush = undefined;
-    await this.#hub.telemetry({ functions });
+    return this.#hub.telemetry({ functions });
   }
 }

@@ -101,21 +101,31 @@ export class Invoker {
     const versionId = await this.#versionOf(namespace, call.script);
     const home = homeOf(versionId, this.#peers.length);
     const peer = this.#peers[home];
-    if (
-      home !== this.#edgeIndex &&
-      peer !== undefined &&
-      !this.#warmth.isHot(versionId, startedMs)
-    ) {
-      try {
-        return await forward(peer, namespace, call, request, facts);
-      } catch (error) {
-        if (!neverConnected(error) || request.bodyUsed) throw lost(error);
-      } finally {
-        countHop(facts, Date.now() - startedMs);
-      }
+    if (home === this.#edgeIndex || peer === undefined) {
+      return this.invokeHere(namespace, call, request, facts);
     }
-    const response = await this.invokeHere(namespace, call, request, facts);
-    return response;
+    if (this.#warmth.isHot(versionId, startedMs) && (await this.#canLoad(versionId))) {
+      return this.invokeHere(namespace, call, request, facts);
+    }
+    try {
+      return await forward(peer, namespace, call, request, facts);
+    } catch (error) {
+      if (!neverConnected(error) || request.bodyUsed) throw lost(error);
+    } finally {
+      countHop(facts, Date.now() - startedMs);
+    }
+    return this.invokeHere(namespace, call, request, facts);
+  }
+
+  /** False while the hub is away: the home edge may still have the function. */
+  async #canLoad(versionId: string): Promise<boolean> {
+    try {
+      await this.#isolates.load(versionId);
+      return true;
+    } catch (error) {
+      // Whatever else is wrong, `invokeHere` meets it again and says so.
+      return !(error instanceof UnavailableError);
+    }
   }
 
   async #versionOf(namespace: string, script: string): Promise<string> {

@@ -6,7 +6,7 @@
  *   GET  /resolve?namespace=&script=   -> ScriptState
  *   GET  /routes                       -> RoutesState
  *   GET  /bundles/{versionId}          -> encoded Bundle (bundle.ts); 404 if there is none
- *   POST /telemetry                    TelemetryFlush -> 204
+ *   POST /telemetry?edge=N             TelemetryFlush -> TelemetryResult
  *
  * hub, as seen by the supervisor (`admin.sock`):
  *   POST /bootstrap                    Bootstrap -> BootstrapResult; idempotent

@@ -32,8 +32,6 @@ export interface Invocation {
   readonly status: number;
   /** Milliseconds until the response head. */
   readonly wallMs: number;
-  readonly requestBytes: number;
-  readonly responseBytes: number;
   /** Present if this invocation had to load its isolate. */
   readonly cold?: ColdStart | undefined;
 }
