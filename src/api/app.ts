@@ -1,0 +1,96 @@
+/**
+ * The API's table of contents, in the order of Cloudflare's documentation. Every path is one of
+ * Cloudflare's v4 API unless it is marked as ours.
+ */
+import { Hono } from "hono";
+import * as accountWorkers from "./account-workers.ts";
+import { authenticate, authorize } from "./auth.ts";
+import * as content from "./content.ts";
+import type { Api } from "./context.ts";
+import { onError, onNoRoute } from "./errors.ts";
+import * as metrics from "./metrics.ts";
+import * as namespaces from "./namespaces.ts";
+import { normalizePath } from "./path.ts";
+import * as routes from "./routes.ts";
+import * as scripts from "./scripts.ts";
+import * as secrets from "./secrets.ts";
+import * as settings from "./settings.ts";
+import * as tags from "./tags.ts";
+import * as user from "./user.ts";
+
+const V4 = "/client/v4";
+const ACCOUNT = `${V4}/accounts/:account`;
+const WORKER = `${ACCOUNT}/workers/scripts/:script`;
+const NAMESPACES = `${ACCOUNT}/workers/dispatch/namespaces`;
+const NAMESPACE = `${NAMESPACES}/:namespace`;
+const SCRIPT = `${NAMESPACE}/scripts/:script`;
+const ROUTES = `${ACCOUNT}/workers/dispatch/routes`;
+
+export const app = new Hono<Api>({ getPath: ({ url }) => normalizePath(url) });
+app.onError(onError);
+app.notFound(onNoRoute);
+
+// Ours: whether the hub answers. No token needed.
+app.get("/healthz", (c) => c.text("ok"));
+
+app.use(authenticate);
+app.use(`${ACCOUNT}/*`, authorize);
+
+// User and accounts
+app.get(`${V4}/user/tokens/verify`, user.verifyToken);
+app.get(`${V4}/user`, user.getUser);
+app.get(`${V4}/accounts`, user.listAccounts);
+app.get(`${V4}/memberships`, user.listMemberships);
+app.get(ACCOUNT, user.getAccount);
+
+// Workers for Platforms: dispatch namespaces
+app.post(NAMESPACES, namespaces.createNamespace);
+app.get(NAMESPACES, namespaces.listNamespaces);
+app.get(NAMESPACE, namespaces.getNamespace);
+app.put(NAMESPACE, namespaces.updateNamespace);
+app.patch(NAMESPACE, namespaces.updateNamespace);
+app.delete(NAMESPACE, namespaces.deleteNamespace);
+
+// Workers for Platforms: scripts of a namespace
+app.get(`${NAMESPACE}/scripts`, scripts.listScripts);
+app.delete(`${NAMESPACE}/scripts`, scripts.deleteScripts);
+app.put(SCRIPT, scripts.putScript);
+app.get(SCRIPT, scripts.getScript);
+app.delete(SCRIPT, scripts.deleteScript);
+app.put(`${SCRIPT}/content`, content.putContent);
+app.get(`${SCRIPT}/content`, content.getContent);
+app.patch(`${SCRIPT}/settings`, settings.patchSettings);
+app.get(`${SCRIPT}/settings`, settings.getSettings);
+app.get(`${SCRIPT}/bindings`, settings.listBindings);
+app.put(`${SCRIPT}/secrets`, secrets.putSecret);
+app.get(`${SCRIPT}/secrets`, secrets.listSecrets);
+app.delete(`${SCRIPT}/secrets/:secret`, secrets.deleteSecret);
+app.get(`${SCRIPT}/secrets/:secret`, secrets.getSecret);
+app.patch(`${SCRIPT}/secrets-bulk`, secrets.patchSecrets);
+app.put(`${SCRIPT}/tags`, tags.putTags);
+app.get(`${SCRIPT}/tags`, tags.listTags);
+app.put(`${SCRIPT}/tags/:tag`, tags.putTag);
+app.delete(`${SCRIPT}/tags/:tag`, tags.deleteTag);
+
+// Ours: metrics
+app.get("/metrics", metrics.getPrometheus);
+app.get(`${NAMESPACE}/metrics`, metrics.getNamespaceMetrics);
+app.get(`${SCRIPT}/metrics`, metrics.getScriptMetrics);
+
+// Ours: custom routes
+app.get(ROUTES, routes.listRoutes);
+app.post(ROUTES, routes.createRoute);
+app.get(`${ROUTES}/:id`, routes.getRoute);
+app.put(`${ROUTES}/:id`, routes.updateRoute);
+app.delete(`${ROUTES}/:id`, routes.deleteRoute);
+
+// Workers outside of a namespace: none, and what wrangler asks about them
+app.get(`${ACCOUNT}/workers/scripts`, accountWorkers.listAccountWorkers);
+app.get(`${ACCOUNT}/workers/services/:script`, accountWorkers.lookUpAccountWorker);
+app.get(`${ACCOUNT}/workers/subdomain`, accountWorkers.lookUpSubdomain);
+app.on(["GET"], [WORKER, `${WORKER}/*`], accountWorkers.lookUpAccountWorker);
+app.on(
+  ["PUT", "POST", "PATCH", "DELETE"],
+  [WORKER, `${WORKER}/*`],
+  accountWorkers.changeAccountWorker,
+);

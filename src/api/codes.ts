@@ -1,0 +1,57 @@
+/**
+ * The error codes of this API, with the HTTP status each is sent with. They are Cloudflare's numbers,
+ * because wrangler acts on some of them; `source` says where each was seen. [docs]:
+ * https://developers.cloudflare.com/workers/observability/errors/#errors-on-worker-upload
+ */
+export const CODES = {
+  missingCredentials: { code: 9106, status: 401, source: "wrangler: treats 9106 as not logged in" },
+  badCredentials: { code: 10000, status: 401, source: "wrangler: treats 10000 as not logged in" },
+  forbidden: { code: 10000, status: 403, source: "api.cloudflare.com, token without permission" },
+  noRoute: { code: 7003, status: 404, source: "api.cloudflare.com, unknown path" },
+  internal: { code: 10013, status: 500, source: "api.cloudflare.com, unknown error" },
+  unavailable: { code: 10013, status: 503, source: "the same number; wrangler retries any 5xx" },
+
+  badBody: { code: 10026, status: 400, source: "[docs] could not parse request body" },
+  invalid: { code: 10021, status: 400, source: "[docs] validation error" },
+  conflict: { code: 10035, status: 409, source: "[docs] simultaneous changes of one resource" },
+
+  badScriptName: { code: 10016, status: 400, source: "[docs] invalid Worker name" },
+  workerNotFound: { code: 10007, status: 404, source: "wrangler: an absent account Worker" },
+  scriptNotFound: { code: 10092, status: 404, source: "wrangler: an absent user Worker" },
+  namespaceNotFound: {
+    code: 100119,
+    status: 404,
+    source: "cloudflare/workers-sdk: dispatch_namespace_not_found",
+  },
+  scriptTooLarge: { code: 10027, status: 400, source: "[docs], wrangler: lists dependencies" },
+  bodyTooLarge: {
+    code: 10027,
+    status: 413,
+    source: "the same number, before anything is unpacked",
+  },
+  badModuleType: {
+    code: 10162,
+    status: 400,
+    source: "[docs] unsupported Content-Type of a module",
+  },
+  noHandlers: { code: 10068, status: 400, source: "[docs] no registered event handlers" },
+
+  unnamedBinding: { code: 10052, status: 400, source: "[docs] binding without a name" },
+  bindingNameTaken: { code: 10053, status: 400, source: "wrangler secret put over a variable" },
+  bindingTooLarge: { code: 10054, status: 400, source: "[docs] variable or secret too large" },
+  tooManyBindings: { code: 10055, status: 400, source: "[docs] too many variables and secrets" },
+  bindingNotFound: { code: 10056, status: 404, source: "[docs] binding not found" },
+  cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
+
+  routeExists: { code: 10020, status: 409, source: "api.cloudflare.com, duplicate route" },
+
+  // Ours: Cloudflare's own number is not known or there is none.
+  namespaceExists: { code: 930001, status: 409, source: "Skep" },
+  badNamespaceName: { code: 930002, status: 400, source: "Skep" },
+  badTags: { code: 930003, status: 400, source: "Skep" },
+  badRoute: { code: 930004, status: 400, source: "Skep" },
+  routeNotFound: { code: 930005, status: 404, source: "Skep" },
+  notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
+} as const satisfies Record<string, { code: number; status: number; source: string }>;
+
+export type CodeName = keyof typeof CODES;

@@ -1,0 +1,49 @@
+/** What every handler finds in Hono's context, and the few reads that all of them start with. */
+import type { Context } from "hono";
+import type { HubEnv } from "../hub/env.ts";
+import { registryOf, type RegistryClient } from "../registry/client.ts";
+import type { NamespaceRecord, ScriptRecord, TokenRecord } from "../registry/records.ts";
+import { createSealer, type Sealer } from "../registry/seal.ts";
+import { unwrap } from "./failures.ts";
+
+export interface Api {
+  Bindings: HubEnv;
+  Variables: { token: TokenRecord };
+}
+
+export type ApiContext = Context<Api>;
+
+export function registry(c: ApiContext): RegistryClient {
+  return registryOf(c.env);
+}
+
+export function sealer(c: ApiContext): Sealer {
+  return createSealer(c.env.SECRET_KEY);
+}
+
+/** A parameter of the route's path. */
+export function param(c: ApiContext, name: string): string {
+  const value = c.req.param(name);
+  if (value === undefined) throw new Error(`the route ${c.req.routePath} has no :${name}`);
+  return value;
+}
+
+export function accountId(c: ApiContext): string {
+  return c.var.token.accountId;
+}
+
+/** The `:namespace` of the path. */
+export async function namespaceOf(c: ApiContext): Promise<NamespaceRecord> {
+  return unwrap(await registry(c).namespace(accountId(c), param(c, "namespace")));
+}
+
+/** The `:script` of the path, in its namespace. */
+export async function scriptOf(c: ApiContext): Promise<ScriptRecord> {
+  const { id } = await namespaceOf(c);
+  return unwrap(await registry(c).script(id, param(c, "script")));
+}
+
+/** Waits until every live edge has taken a stored change. */
+export async function settle(c: ApiContext, generation: number): Promise<void> {
+  unwrap(await registry(c).settle(generation));
+}

@@ -1,0 +1,39 @@
+/** The one error that API code throws, and the one place where errors become answers. */
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { CODES, type CodeName } from "./codes.ts";
+
+export class ApiError extends Error {
+  readonly status: ContentfulStatusCode;
+  readonly code: number;
+  /** One entry of the envelope's `errors` each; the first is `message`. */
+  readonly messages: readonly string[];
+
+  constructor(name: CodeName, messages: string | readonly string[], options?: ErrorOptions) {
+    const all = typeof messages === "string" ? [messages] : messages;
+    super(all.join("; "), options);
+    this.messages = all;
+    this.code = CODES[name].code;
+    this.status = CODES[name].status;
+  }
+}
+
+/** Bugs leave a generic text; what happened is in the log. */
+export function onError(error: Error, c: Context): Response {
+  const known =
+    error instanceof ApiError
+      ? error
+      : new ApiError("internal", "Internal error. The hub's log says more.");
+  if (!(error instanceof ApiError)) {
+    console.error(`${c.req.method} ${c.req.path}: ${error.stack ?? String(error)}`);
+  }
+  const errors = known.messages.map((message) => ({ code: known.code, message }));
+  return c.json({ success: false, errors, messages: [], result: null }, known.status);
+}
+
+export function onNoRoute(c: Context): never {
+  throw new ApiError(
+    "noRoute",
+    `Could not route to ${c.req.method} ${c.req.path}, perhaps your object identifier is invalid?`,
+  );
+}

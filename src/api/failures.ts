@@ -1,0 +1,84 @@
+/** The registry's expected failures as HTTP errors: the one switch. */
+import type { Outcome, RegistryFailure } from "../registry/failures.ts";
+import { ApiError } from "./errors.ts";
+
+/** The value of an outcome; throws the error of a failure. */
+export function unwrap<T>(outcome: Outcome<T>): T {
+  if (outcome.ok) return outcome.value;
+  throw toApiError(outcome.failure);
+}
+
+function toApiError(failure: RegistryFailure): ApiError {
+  switch (failure.reason) {
+    case "unknown-token":
+      return new ApiError("badCredentials", "Authentication error");
+    case "expired-token":
+      return new ApiError(
+        "badCredentials",
+        `Authentication error: the token expired on ${new Date(failure.expiredOn).toISOString()}`,
+      );
+    case "unknown-namespace":
+      return new ApiError(
+        "namespaceNotFound",
+        `There is no dispatch namespace named '${failure.namespace}'. Create it with: wrangler dispatch-namespace create ${failure.namespace}`,
+      );
+    case "namespace-exists":
+      return new ApiError(
+        "namespaceExists",
+        `There already is a dispatch namespace named '${failure.namespace}'. Names are unique on the platform: choose another one.`,
+      );
+    case "unknown-script":
+      return new ApiError(
+        "scriptNotFound",
+        `There is no script named '${failure.script}' in the dispatch namespace '${failure.namespace}'.`,
+      );
+    case "unknown-version":
+      return new ApiError("scriptNotFound", `There is no version ${failure.versionId}.`);
+    case "unknown-route":
+      return new ApiError("routeNotFound", `There is no route with the id '${failure.id}'.`);
+    case "route-exists":
+      return new ApiError("routeExists", `A route with the pattern '${failure.pattern}' exists.`);
+    case "unknown-binding":
+      return new ApiError("bindingNotFound", `There is no secret named '${failure.name}'.`);
+    case "binding-name-taken":
+      return new ApiError(
+        "bindingNameTaken",
+        `Binding name '${failure.name}' already in use. Please use a different name and try again.`,
+      );
+    case "missing-inherited":
+      // wrangler recognizes the beginning and reads the name out of it.
+      return new ApiError(
+        "cannotInherit",
+        failure.names.map(
+          (name) => `inherit binding '${name}' is invalid: the version before has no such binding`,
+        ),
+      );
+    case "too-many-bindings":
+      return new ApiError(
+        "tooManyBindings",
+        `${failure.got} bindings are more than the ${failure.max} that a script may have.`,
+      );
+    case "too-many-tags":
+      return new ApiError(
+        "badTags",
+        `${failure.got} tags are more than the ${failure.max} that a script may have.`,
+      );
+    case "changed-meanwhile":
+      return new ApiError(
+        "conflict",
+        `The script '${failure.script}' was deployed anew while this change was tried. Repeat it.`,
+      );
+    case "startup-failed":
+      return new ApiError("invalid", failure.message);
+    case "trial-unavailable":
+      return new ApiError(
+        "unavailable",
+        `The script could not be tried, so nothing was changed: ${failure.detail}`,
+      );
+    case "edges-unreachable":
+      return new ApiError(
+        "unavailable",
+        `The change is stored, but not confirmed by the edges, which will get it as soon as they can be reached: ${failure.detail}`,
+      );
+  }
+}

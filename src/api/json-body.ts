@@ -1,0 +1,38 @@
+/** JSON bodies, by route and not by content type: wrangler sends many of them as text/plain. */
+import type { z } from "zod";
+import type { ApiContext } from "./context.ts";
+import type { CodeName } from "./codes.ts";
+import { ApiError } from "./errors.ts";
+
+export async function jsonBody<Schema extends z.ZodType>(
+  c: ApiContext,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  return validate(schema, parseJson(await c.req.text(), "the request body"), "body");
+}
+
+export function parseJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ApiError("badBody", `Could not parse ${what} as JSON: ${String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Errors name the value by its path, such as `metadata.compatibility_flags[0]`. */
+export function validate<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  root: string,
+  code: CodeName = "badBody",
+): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const path = (issue?.path ?? [])
+    .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
+    .join("");
+  throw new ApiError(code, `${root}${path}: ${issue?.message ?? "is not valid"}`);
+}

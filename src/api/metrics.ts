@@ -1,0 +1,124 @@
+/**
+ * Reading metrics: of one function over time, of all functions of a namespace, and of everything the
+ * token may see in Prometheus' format. Ours, not Cloudflare's: there, metrics are in the GraphQL API.
+ */
+import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
+import { forEachBounded } from "../hub/for-each-bounded.ts";
+import type {
+  MetricsSeries,
+  MetricsTotals,
+  NamespaceMetrics,
+  SeriesQuery,
+} from "../protocol/metrics-report.ts";
+import { accountId, namespaceOf, registry, scriptOf, type ApiContext } from "./context.ts";
+import { ok } from "./envelope.ts";
+import { ApiError } from "./errors.ts";
+import {
+  PROMETHEUS_CONTENT_TYPE,
+  renderPrometheus,
+  type FunctionTotals,
+} from "./metrics-prometheus.ts";
+import { parseRange } from "./metrics-range.ts";
+
+/** Objects that are read at a time; those that slept are loaded from disk for it. */
+const MAX_CONCURRENT = 32;
+
+/** `GET …/namespaces/{namespace}/scripts/{script}/metrics?since=&until=&step=` -> MetricsSeries */
+export async function getScriptMetrics(c: ApiContext): Promise<Response> {
+  const query = range(c, true);
+  const { id } = await namespaceOf(c);
+  const { name } = await scriptOf(c);
+  return ok(c, await readScript(metricsReader(c.env.FUNCTION_METRICS), `${id}/${name}`, query));
+}
+
+/** `GET …/namespaces/{namespace}/metrics?since=&until=` -> NamespaceMetrics */
+export async function getNamespaceMetrics(c: ApiContext): Promise<Response> {
+  const query = range(c, false);
+  const { id, name } = await namespaceOf(c);
+  const scripts = (await registry(c).scripts(id)).map((script) => script.name);
+  return ok(
+    c,
+    await readNamespace(metricsReader(c.env.FUNCTION_METRICS), { id, name, scripts }, query),
+  );
+}
+
+/** `GET /metrics`. Outside of any account's path, hence it checks the token's permission itself. */
+export async function getPrometheus(c: ApiContext): Promise<Response> {
+  const { permissions, namespaces: allowed } = c.var.token;
+  if (!permissions.includes("read")) {
+    throw new ApiError("forbidden", "Authentication error: this token may not read");
+  }
+  const visible = new Set<string>();
+  for (const { id, name } of await registry(c).namespaces(accountId(c))) {
+    if (allowed === null || allowed.includes(name)) visible.add(id);
+  }
+  const functions = await registry(c).functions();
+  const text = await readPrometheus(
+    metricsReader(c.env.FUNCTION_METRICS),
+    functions.filter(({ namespaceId }) => visible.has(namespaceId)),
+  );
+  return c.body(text, 200, { "content-type": PROMETHEUS_CONTENT_TYPE });
+}
+
+/** What is read of the FunctionMetrics objects. */
+export interface MetricsReader {
+  getByName(name: string): {
+    series(query: SeriesQuery): Promise<MetricsSeries>;
+    totals(): Promise<MetricsTotals>;
+  };
+}
+
+/** The types that workerd derives for RPC turn tuples into arrays, hence the cast. */
+export function metricsReader(objects: DurableObjectNamespace<FunctionMetrics>): MetricsReader {
+  return objects as unknown as MetricsReader;
+}
+
+export async function readScript(
+  objects: MetricsReader,
+  name: string,
+  query: SeriesQuery,
+): Promise<MetricsSeries> {
+  return objects.getByName(name).series(query);
+}
+
+export async function readNamespace(
+  objects: MetricsReader,
+  namespace: { readonly id: string; readonly name: string; readonly scripts: readonly string[] },
+  query: SeriesQuery,
+): Promise<NamespaceMetrics> {
+  const summaries = new Map<string, MetricsSeries["summary"]>();
+  await forEachBounded(namespace.scripts, MAX_CONCURRENT, async (script) => {
+    const { summary } = await readScript(objects, `${namespace.id}/${script}`, query);
+    summaries.set(script, summary);
+  });
+  return {
+    namespace: namespace.name,
+    sinceMs: query.sinceMs,
+    untilMs: query.untilMs,
+    functions: namespace.scripts.flatMap((script) => {
+      const summary = summaries.get(script);
+      return summary === undefined ? [] : [{ script, summary }];
+    }),
+  };
+}
+
+export async function readPrometheus(
+  objects: MetricsReader,
+  functions: readonly { namespaceId: string; namespace: string; script: string }[],
+): Promise<string> {
+  const totals = new Map<string, FunctionTotals>();
+  await forEachBounded(functions, MAX_CONCURRENT, async ({ namespaceId, namespace, script }) => {
+    const name = `${namespaceId}/${script}`;
+    totals.set(name, { namespace, script, totals: await objects.getByName(name).totals() });
+  });
+  // In the order asked for, so that two scrapes can be compared.
+  return renderPrometheus(
+    functions.flatMap(({ namespaceId, script }) => totals.get(`${namespaceId}/${script}`) ?? []),
+  );
+}
+
+function range(c: ApiContext, points: boolean): SeriesQuery {
+  const parsed = parseRange(c.req.query(), Date.now(), points);
+  if (!parsed.ok) throw new ApiError("invalid", parsed.message);
+  return parsed.value;
+}

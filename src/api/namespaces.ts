@@ -1,0 +1,89 @@
+/** `/accounts/{account}/workers/dispatch/namespaces` */
+import { z } from "zod";
+import type { NamespaceRecord } from "../registry/records.ts";
+import { renewCertificate } from "../registry/supervisor.ts";
+import { accountId, namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";
+import { ok, page } from "./envelope.ts";
+import { ApiError } from "./errors.ts";
+import { unwrap } from "./failures.ts";
+import { forgetMetrics } from "./forget-metrics.ts";
+import { jsonBody } from "./json-body.ts";
+import { iso } from "./user.ts";
+
+/** A namespace is a label of host names: `<script>.<namespace>.<base domain>` (RFC 1035 section 2.3.4). */
+const NAME = /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/;
+
+const creation = z.object({ name: z.string() });
+const change = z.object({ name: z.string().optional(), trusted_workers: z.boolean().optional() });
+
+export async function listNamespaces(c: ApiContext): Promise<Response> {
+  const found = await registry(c).namespaces(accountId(c));
+  return page(c, found.map(toJson));
+}
+
+export async function createNamespace(c: ApiContext): Promise<Response> {
+  const { name } = await jsonBody(c, creation);
+  refuseBadName(name);
+  const created = unwrap(await registry(c).createNamespace(accountId(c), name, c.var.token.id));
+  await updateCertificate(c);
+  return ok(c, toJson(created));
+}
+
+export async function getNamespace(c: ApiContext): Promise<Response> {
+  return ok(c, toJson(await namespaceOf(c)));
+}
+
+/** PUT and PATCH alike: what is absent stays. wrangler renames with PUT `{name}`. */
+export async function updateNamespace(c: ApiContext): Promise<Response> {
+  const { name, trusted_workers: trustedWorkers } = await jsonBody(c, change);
+  if (name !== undefined) refuseBadName(name);
+  const current = param(c, "namespace");
+  const updated = unwrap(
+    await registry(c).updateNamespace(
+      accountId(c),
+      current,
+      { name, trustedWorkers },
+      c.var.token.id,
+    ),
+  );
+  await settle(c, updated.generation);
+  if (name !== undefined && name !== current) await updateCertificate(c);
+  return ok(c, toJson(updated.value));
+}
+
+export async function deleteNamespace(c: ApiContext): Promise<Response> {
+  const { id, name } = await namespaceOf(c);
+  const scripts = (await registry(c).scripts(id)).map((script) => script.name);
+  const deleted = unwrap(await registry(c).deleteNamespace(accountId(c), name));
+  forgetMetrics(c, id, scripts);
+  await settle(c, deleted.generation);
+  await updateCertificate(c);
+  return ok(c, null);
+}
+
+/** A failure is logged only: the change is stored, and HTTP works without the new names. */
+export async function updateCertificate(c: ApiContext): Promise<void> {
+  const renewed = await renewCertificate(c.env.SUPERVISOR);
+  if (!renewed.ok) console.error(`certificate not renewed: ${renewed.failure}`);
+}
+
+function refuseBadName(name: string): void {
+  if (NAME.test(name)) return;
+  throw new ApiError(
+    "badNamespaceName",
+    `'${name}' cannot name a dispatch namespace, since it is part of host names: use 1 to 63 of a-z, 0-9, - and _, with a letter or digit first and last.`,
+  );
+}
+
+function toJson(namespace: NamespaceRecord) {
+  return {
+    namespace_id: namespace.id,
+    namespace_name: namespace.name,
+    created_on: iso(namespace.createdOn),
+    created_by: namespace.createdBy,
+    modified_on: iso(namespace.modifiedOn),
+    modified_by: namespace.modifiedBy,
+    script_count: namespace.scriptCount,
+    trusted_workers: namespace.trustedWorkers,
+  };
+}

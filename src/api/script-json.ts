@@ -1,0 +1,40 @@
+/** A script as Cloudflare's API shows it. */
+import type { ScriptRecord } from "../registry/records.ts";
+import { iso } from "./user.ts";
+
+export function scriptToJson({ id, name, settings, version, ...script }: ScriptRecord) {
+  const { code } = version;
+  return {
+    id: name,
+    tag: id,
+    tags: settings.tags,
+    etag: code.blob,
+    handlers: code.handlers,
+    named_handlers: code.exports.map((entrypoint) => ({ name: entrypoint, handlers: [] })),
+    entry_point: code.mainModule,
+    has_modules: code.syntax === "modules",
+    has_assets: false,
+    compatibility_date: version.settings.compatibilityDate,
+    compatibility_flags: version.settings.compatibilityFlags,
+    logpush: settings.logpush,
+    ...(settings.observability && { observability: settings.observability }),
+    usage_model: "standard",
+    last_deployed_from: version.source,
+    startup_time_ms: code.startupTimeMs,
+    deployment_id: version.id,
+    created_on: iso(script.createdOn),
+    modified_on: iso(script.modifiedOn),
+  };
+}
+
+/** The form in which a dispatch namespace shows its scripts. */
+export function namespacedScriptToJson(script: ScriptRecord) {
+  return {
+    id: script.name,
+    dispatch_namespace: script.namespace,
+    script: scriptToJson(script),
+    tags: script.settings.tags,
+    created_on: iso(script.createdOn),
+    modified_on: iso(script.modifiedOn),
+  };
+}

@@ -1,0 +1,88 @@
+/** `…/dispatch/namespaces/{namespace}/scripts` */
+import { namespaceOf, param, registry, scriptOf, settle, type ApiContext } from "./context.ts";
+import { deployCode, sealBindings } from "./deploy.ts";
+import { ok, page } from "./envelope.ts";
+import { ApiError } from "./errors.ts";
+import { unwrap } from "./failures.ts";
+import { forgetMetrics } from "./forget-metrics.ts";
+import { namespacedScriptToJson, scriptToJson } from "./script-json.ts";
+import { parseTagFilter } from "./tag-rules.ts";
+import { readUpload } from "./upload/upload.ts";
+
+/** wrangler allows these; longer names than a host label has (63) are reached by custom routes. */
+const NAME = /^[a-z0-9_][a-z0-9_-]{0,254}$/;
+
+export async function listScripts(c: ApiContext): Promise<Response> {
+  const { id } = await namespaceOf(c);
+  const scripts = await registry(c).scripts(id);
+  const filter = c.req.query("tags");
+  const matches = filter ? parseTagFilter(filter) : () => true;
+  return page(
+    c,
+    scripts.filter(({ settings }) => matches(settings.tags)).map(namespacedScriptToJson),
+  );
+}
+
+export async function getScript(c: ApiContext): Promise<Response> {
+  return ok(c, namespacedScriptToJson(await scriptOf(c)));
+}
+
+export async function putScript(c: ApiContext): Promise<Response> {
+  const script = param(c, "script");
+  if (!NAME.test(script)) {
+    throw new ApiError(
+      "badScriptName",
+      `'${script}' cannot name a script: use 1 to 255 of a-z, 0-9, - and _, not beginning with -.`,
+    );
+  }
+  const namespace = await namespaceOf(c);
+  const upload = await readUpload(c.req.raw, new Date());
+  const deployed = await deployCode(
+    c,
+    {
+      namespace,
+      script,
+      bindings: {
+        mode: "replace",
+        bindings: await sealBindings(c, namespace, script, upload.bindings),
+        keepTypes: upload.keepTypes,
+        strict: c.req.query("bindings_inherit") === "strict",
+      },
+      settings: upload.settings,
+      scriptSettings: upload.scriptSettings,
+      annotations: upload.annotations,
+    },
+    upload.code,
+  );
+  return ok(c, scriptToJson(deployed));
+}
+
+/** `?force` makes no difference: nothing can depend on a user Worker yet. */
+export async function deleteScript(c: ApiContext): Promise<Response> {
+  const { id } = await namespaceOf(c);
+  const script = param(c, "script");
+  const deleted = unwrap(await registry(c).deleteScript(id, script));
+  forgetMetrics(c, id, [script]);
+  await settle(c, deleted.generation);
+  return ok(c, null);
+}
+
+/** Deletes by tags. Without a filter it would empty the namespace, so there must be one. */
+export async function deleteScripts(c: ApiContext): Promise<Response> {
+  const filter = c.req.query("tags");
+  if (!filter) {
+    throw new ApiError("badTags", "Say which scripts to delete: ?tags=a:yes,b:no");
+  }
+  const matches = parseTagFilter(filter);
+  const { id } = await namespaceOf(c);
+  const names = (await registry(c).scripts(id))
+    .filter(({ settings }) => matches(settings.tags))
+    .map(({ name }) => name);
+  const deleted = unwrap(await registry(c).deleteScripts(id, names));
+  forgetMetrics(c, id, deleted.value);
+  await settle(c, deleted.generation);
+  return ok(
+    c,
+    deleted.value.map((name) => ({ id: name })),
+  );
+}

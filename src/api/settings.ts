@@ -1,0 +1,93 @@
+/** `…/scripts/{script}/settings` and `…/bindings`. */
+import type { ScriptRecord } from "../registry/records.ts";
+import { namespaceOf, param, registry, scriptOf, type ApiContext } from "./context.ts";
+import { redeploy, sealBindings } from "./deploy.ts";
+import { ok, page } from "./envelope.ts";
+import { ApiError } from "./errors.ts";
+import { unwrap } from "./failures.ts";
+import { parseJson } from "./json-body.ts";
+import { bindingToJson, parseBindings } from "./upload/binding.ts";
+import { objectInForm } from "./upload/form-object.ts";
+import { parseForm, readBody } from "./upload/form.ts";
+import { parseMetadata, scriptSettings, versionSettings } from "./upload/metadata.ts";
+import { checkPartBindings } from "./upload/modules.ts";
+import { loadCode } from "../registry/blobs.ts";
+
+export async function getSettings(c: ApiContext): Promise<Response> {
+  return ok(c, settingsToJson(await scriptOf(c)));
+}
+
+export async function listBindings(c: ApiContext): Promise<Response> {
+  const { version } = await scriptOf(c);
+  return page(c, version.bindings.map(bindingToJson));
+}
+
+/**
+ * Changes what is given. Bindings, compatibility and limits belong to a version, so they make a new one,
+ * which is tried like an upload. A list of bindings replaces all but the secrets.
+ */
+export async function patchSettings(c: ApiContext): Promise<Response> {
+  const namespace = await namespaceOf(c);
+  const name = param(c, "script");
+  const current = unwrap(await registry(c).script(namespace.id, name));
+  const patch = parseMetadata(await readSettings(c.req.raw), "settings");
+  const ofVersion = versionSettings(patch, new Date());
+  const ofScript = scriptSettings(patch);
+  if (!patch.bindings && Object.keys(ofVersion).length === 0) {
+    const updated = unwrap(await registry(c).updateScript(namespace.id, name, ofScript));
+    return ok(c, settingsToJson(updated));
+  }
+  const bindings = patch.bindings && parseBindings(patch.bindings, "settings.bindings");
+  if (bindings) checkPartBindings(await loadCode(c.env.BLOBS, current.version.code.blob), bindings);
+  const deployed = await redeploy(
+    c,
+    {
+      namespace,
+      script: name,
+      bindings: bindings
+        ? {
+            mode: "replace",
+            bindings: await sealBindings(c, namespace, name, bindings),
+            keepTypes: patch.keep_bindings ?? [],
+            strict: true,
+          }
+        : { mode: "keep" },
+      settings: { ...current.version.settings, ...ofVersion },
+      scriptSettings: ofScript,
+      annotations: patch.annotations ?? {},
+    },
+    current,
+  );
+  return ok(c, settingsToJson(deployed));
+}
+
+/** A form with the part `settings`, or plain JSON, with or without that name around it. */
+async function readSettings(request: Request): Promise<unknown> {
+  const body = await readBody(request);
+  const form = await parseForm(body, request.headers.get("content-type"));
+  if (!form) {
+    const json = parseJson(new TextDecoder().decode(body), "the request body");
+    const wrapped = typeof json === "object" && json !== null && "settings" in json;
+    return wrapped ? json.settings : json;
+  }
+  const settings = await objectInForm(form, "settings");
+  if (settings === undefined) {
+    throw new ApiError("badBody", "Could not parse request body: the form has no part 'settings'.");
+  }
+  return settings;
+}
+
+function settingsToJson({ settings, version }: ScriptRecord) {
+  return {
+    bindings: version.bindings.map(bindingToJson),
+    compatibility_date: version.settings.compatibilityDate,
+    compatibility_flags: version.settings.compatibilityFlags,
+    limits: version.settings.limits ?? {},
+    placement: version.settings.placement ?? {},
+    tags: settings.tags,
+    logpush: settings.logpush,
+    observability: settings.observability ?? { enabled: false },
+    tail_consumers: [],
+    usage_model: "standard",
+  };
+}

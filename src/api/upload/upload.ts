@@ -1,0 +1,74 @@
+/** A whole upload, from request to validated data. Nothing here touches the registry. */
+import type { Code } from "../../registry/blobs.ts";
+import type { ScriptSettings, VersionSettings } from "../../registry/records.ts";
+import { ApiError } from "../errors.ts";
+import { parseBindings, type ClearBinding } from "./binding.ts";
+import { objectInForm } from "./form-object.ts";
+import { parseForm, readBody } from "./form.ts";
+import { parseMetadata, scriptSettings, versionSettings, type Metadata } from "./metadata.ts";
+import { assembleCode, checkPartBindings, readModules } from "./modules.ts";
+
+export interface Upload {
+  readonly code: Code;
+  readonly bindings: readonly ClearBinding[];
+  /** Types of bindings to keep from the version before. */
+  readonly keepTypes: readonly string[];
+  readonly settings: VersionSettings;
+  readonly scriptSettings: Partial<ScriptSettings>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What Cloudflare runs a Worker with that names no date: the day on which dates were introduced. */
+const DEFAULT_COMPATIBILITY_DATE = "2021-11-02";
+
+/** Name of the only part of a body that is no form. */
+const RAW_BODY_PART = "worker.js";
+
+export async function readUpload(request: Request, now: Date): Promise<Upload> {
+  const { metadata, code } = await readCode(request);
+  const bindings = parseBindings(metadata.bindings ?? [], "metadata.bindings");
+  checkPartBindings(code, bindings);
+  return {
+    code,
+    bindings,
+    keepTypes: metadata.keep_bindings ?? [],
+    settings: {
+      compatibilityDate: DEFAULT_COMPATIBILITY_DATE,
+      compatibilityFlags: [],
+      limits: null,
+      placement: null,
+      ...versionSettings(metadata, now),
+    },
+    scriptSettings: { logpush: false, observability: null, ...scriptSettings(metadata) },
+    annotations: metadata.annotations ?? {},
+  };
+}
+
+/** The modules and the metadata that came with them; a script that is no form has none. */
+export async function readCode(request: Request): Promise<{ metadata: Metadata; code: Code }> {
+  const body = await readBody(request);
+  const form = await parseForm(body, request.headers.get("content-type"));
+  if (!form) {
+    const script = { name: RAW_BODY_PART, type: "cjs", content: body } as const;
+    const entry = { mainModule: undefined, bodyPart: RAW_BODY_PART };
+    return { metadata: parseMetadata({}, "metadata"), code: await assembleCode([script], entry) };
+  }
+  const raw = await objectInForm(form, "metadata");
+  if (raw === undefined && !namesEntry(request)) {
+    throw new ApiError("badBody", "Could not parse request body: the form has no part 'metadata'.");
+  }
+  const metadata = parseMetadata(raw ?? {}, "metadata");
+  const code = await assembleCode(await readModules(form), {
+    mainModule: metadata.main_module ?? request.headers.get(MAIN_HEADER) ?? undefined,
+    bodyPart: metadata.body_part ?? request.headers.get(BODY_HEADER) ?? undefined,
+  });
+  return { metadata, code };
+}
+
+/** Alternatives to metadata when only the content is replaced. */
+const MAIN_HEADER = "cf-worker-main-module-part";
+const BODY_HEADER = "cf-worker-body-part";
+
+function namesEntry({ headers }: Request): boolean {
+  return headers.has(MAIN_HEADER) || headers.has(BODY_HEADER);
+}

@@ -1,0 +1,3 @@
+import { hubProject } from "../hub/test/project.ts";
+
+export default hubProject("api");

@@ -1,0 +1,51 @@
+/** What edges ask of the hub, over `edge-hub.sock` (src/protocol/hub.ts). Not on the warm path. */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import { encodeBundle } from "../protocol/bundle.ts";
+import type { TelemetryFlush } from "../protocol/telemetry.ts";
+import { makeBundle } from "../registry/bundle.ts";
+import { registryOf } from "../registry/client.ts";
+import { createSealer } from "../registry/seal.ts";
+import { CpuShare } from "./cpu-share.ts";
+import type { HubEnv } from "./env.ts";
+import { ingestTelemetry } from "./telemetry.ts";
+
+/** What it learns of the functions' CPU use is lost with this process, and learned again. */
+const cpu = new CpuShare();
+
+export class EdgeGate extends WorkerEntrypoint<HubEnv> {
+  override async fetch(request: Request): Promise<Response> {
+    const { pathname, searchParams } = new URL(request.url);
+    const call = `${request.method} ${pathname}`;
+    const registry = registryOf(this.env);
+    if (call === "GET /resolve") {
+      const namespace = searchParams.get("namespace") ?? "";
+      const script = searchParams.get("script") ?? "";
+      return Response.json(await registry.resolve(namespace, script));
+    }
+    if (call === "GET /routes") return Response.json(await registry.allRoutes());
+    if (call.startsWith("GET /bundles/")) return this.#bundle(pathname.slice("/bundles/".length));
+    if (call === "POST /telemetry") {
+      const flush = await request.json<TelemetryFlush>();
+      return this.#telemetry(flush, Number(searchParams.get("edge")));
+    }
+    return new Response(`no such call: ${call}`, { status: 404 });
+  }
+
+  /** A version that was replaced ten times in a minute may be gone: the edge then resolves anew. */
+  async #bundle(versionId: string): Promise<Response> {
+    const found = await registryOf(this.env).version(versionId);
+    if (!found.ok) return new Response(`no version ${versionId}`, { status: 404 });
+    const bundle = await makeBundle(found.value, this.env.BLOBS, createSealer(this.env.SECRET_KEY));
+    return new Response(encodeBundle(bundle));
+  }
+
+  async #telemetry(flush: TelemetryFlush, edgeIndex: number): Promise<Response> {
+    const result = await ingestTelemetry(flush, edgeIndex, {
+      supervisor: this.env.SUPERVISOR,
+      functionMetrics: this.env.FUNCTION_METRICS,
+      resolveNamespaceId: (name) => registryOf(this.env).namespaceId(name),
+      cpu,
+    });
+    return Response.json(result);
+  }
+}

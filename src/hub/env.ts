@@ -1,0 +1,23 @@
+/** Everything the hub process is given. The supervisor's workerd configuration supplies each of these. */
+import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
+import type { RegistryEnv } from "../registry/env.ts";
+import type { Registry } from "../registry/registry.ts";
+
+export interface Platform {
+  /** Functions answer at `<script>.<namespace>.<baseDomain>`. */
+  readonly baseDomain: string;
+  /** Where this API is reached, such as `http://127.0.0.1:8788/client/v4`. */
+  readonly apiUrl: string;
+  readonly httpPort: number;
+  readonly httpsPort: number;
+}
+
+export interface HubEnv extends RegistryEnv {
+  /** One instance, named `registry`. */
+  readonly REGISTRY: DurableObjectNamespace<Registry>;
+  /** One instance per function, named `<namespaceId>/<script>`. */
+  readonly FUNCTION_METRICS: DurableObjectNamespace<FunctionMetrics>;
+  /** Base64 of the 32 bytes that seal secrets. */
+  readonly SECRET_KEY: string;
+  readonly PLATFORM: Platform;
+}

@@ -1,0 +1,114 @@
+/**
+ * Takes a telemetry flush from an edge: adds the CPU estimates, which only the hub can make because the
+ * clock of each process reaches it through the supervisor, and stores each function's batch in its
+ * FunctionMetrics object.
+ */
+import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
+import type { CpuClock } from "../protocol/hub.ts";
+import type { MetricsDelta, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";
+import type { CpuShare, CpuUse } from "./cpu-share.ts";
+import { forEachBounded } from "./for-each-bounded.ts";
+
+export interface TelemetryDeps {
+  /** The supervisor's interface, for `GET /cpu`. */
+  readonly supervisor: Pick<Fetcher, "fetch">;
+  readonly functionMetrics: DurableObjectNamespace<FunctionMetrics>;
+  /** null: there is no namespace of that name (any more). */
+  readonly resolveNamespaceId: (name: string) => Promise<string | null>;
+  /** One per hub process; it learns over all flushes. */
+  readonly cpu: CpuShare;
+}
+
+/** Reading a process's clock takes well under a millisecond; records do not wait longer for it. */
+const CLOCK_WAIT_MS = 1_000;
+/**
+ * Stores in progress at a time. All objects share the hub's one thread, and the first store of a function
+ * creates its database, some milliseconds: edges that wait for a bundle must get in between.
+ */
+const MAX_CONCURRENT = 2;
+
+/**
+ * Resolves once everything is stored that can be. The edge sends again what the result calls failed: one
+ * broken object must not hold back the metrics of all other functions. Functions of unknown namespaces
+ * are dropped. Rejects if the namespaces cannot be resolved; what is sent again counts once.
+ */
+export async function ingestTelemetry(
+  flush: TelemetryFlush,
+  edgeIndex: number,
+  deps: TelemetryDeps,
+): Promise<TelemetryResult> {
+  const clock = await readClock(edgeIndex, deps.supervisor);
+  const { functions } = clock === null ? flush : withCpu(flush, edgeIndex, clock, deps.cpu);
+  const namespaceIds = await resolveAll(new Set(functions.map(({ namespace }) => namespace)), deps);
+
+  const failed: string[] = [];
+  await forEachBounded(functions, MAX_CONCURRENT, async ({ namespace, script, batch }) => {
+    const id = namespaceIds.get(namespace);
+    if (id === undefined) return;
+    try {
+      await deps.functionMetrics.getByName(`${id}/${script}`).record(batch);
+    } catch (error) {
+      console.error(`the metrics of ${namespace}/${script} could not be stored:`, error);
+      failed.push(`${namespace}/${script}`);
+    }
+  });
+  return { failed };
+}
+
+/** null if the supervisor cannot tell: metrics then go without CPU rather than wait. */
+async function readClock(
+  edgeIndex: number,
+  supervisor: TelemetryDeps["supervisor"],
+): Promise<CpuClock | null> {
+  try {
+    const response = await supervisor.fetch(`http://supervisor/cpu?edge=${edgeIndex}`, {
+      signal: AbortSignal.timeout(CLOCK_WAIT_MS),
+    });
+    if (response.ok) return await response.json<CpuClock>();
+    await response.body?.cancel();
+    return null;
+  } catch {
+    // The supervisor is gone, stuck or being replaced. Metrics without CPU are better than none.
+    return null;
+  }
+}
+
+function withCpu(
+  flush: TelemetryFlush,
+  edgeIndex: number,
+  clock: CpuClock,
+  cpu: CpuShare,
+): TelemetryFlush {
+  const uses = flush.functions.flatMap(({ namespace, script, batch }) =>
+    batch.deltas.map((delta) => cpuUse(`${namespace}/${script}`, delta)),
+  );
+  const estimates = cpu.share(edgeIndex, clock, Date.now(), uses);
+  if (estimates === null) return flush;
+  let next = 0;
+  return {
+    functions: flush.functions.map(({ batch, ...target }) => ({
+      ...target,
+      batch: {
+        ...batch,
+        deltas: batch.deltas.map((delta) => ({ ...delta, cpu: estimates[next++] })),
+      },
+    })),
+  };
+}
+
+function cpuUse(key: string, { wall, phases }: MetricsDelta): CpuUse {
+  return { key, wall, loadMs: phases.load?.sum ?? 0 };
+}
+
+async function resolveAll(
+  names: ReadonlySet<string>,
+  { resolveNamespaceId }: TelemetryDeps,
+): Promise<Map<string, string>> {
+  const ids = new Map<string, string>();
+  const resolve = async (name: string) => {
+    const id = await resolveNamespaceId(name);
+    if (id !== null) ids.set(name, id);
+  };
+  await Promise.all([...names].map(resolve));
+  return ids;
+}

@@ -1,0 +1,31 @@
+/**
+ * Stands in for the supervisor, which is a Node process: takes the hub's calls and remembers them. A test
+ * reads them at `GET /calls`, and lets calls of a path fail with `POST /fail?path=&times=`.
+ */
+export interface Call {
+  readonly path: string;
+  readonly body: unknown;
+}
+
+const calls: Call[] = [];
+const failures = new Map<string, number>();
+
+export default {
+  async fetch(request) {
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/calls") return Response.json(calls.splice(0));
+    if (pathname === "/fail") {
+      failures.set(searchParams.get("path") ?? "", Number(searchParams.get("times")));
+      return new Response();
+    }
+    if (pathname === "/cpu") return new Response("no clock", { status: 404 });
+    const left = failures.get(pathname) ?? 0;
+    if (left > 0) {
+      failures.set(pathname, left - 1);
+      return new Response("told to fail", { status: 500 });
+    }
+    const text = await request.text();
+    calls.push({ path: pathname, body: text === "" ? null : (JSON.parse(text) as unknown) });
+    return new Response(null, { status: 204 });
+  },
+} satisfies ExportedHandler;

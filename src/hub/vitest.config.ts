@@ -1,0 +1,3 @@
+import { hubProject } from "./test/project.ts";
+
+export default hubProject("hub");

@@ -1,0 +1,48 @@
+/**
+ * Everything that can go wrong in the registry without being a bug. The API maps each reason to an HTTP
+ * answer in one exhaustive switch (src/api/failures.ts).
+ */
+import { failure, type Result } from "./result.ts";
+
+export type RegistryFailure =
+  | { readonly reason: "unknown-token" }
+  | { readonly reason: "expired-token"; readonly expiredOn: number }
+  | { readonly reason: "unknown-namespace"; readonly namespace: string }
+  | { readonly reason: "namespace-exists"; readonly namespace: string }
+  | { readonly reason: "unknown-script"; readonly namespace: string; readonly script: string }
+  | { readonly reason: "unknown-version"; readonly versionId: string }
+  | { readonly reason: "unknown-route"; readonly id: string }
+  | { readonly reason: "route-exists"; readonly pattern: string }
+  | { readonly reason: "unknown-binding"; readonly name: string }
+  | { readonly reason: "binding-name-taken"; readonly name: string }
+  | { readonly reason: "missing-inherited"; readonly names: readonly string[] }
+  | { readonly reason: "too-many-bindings"; readonly got: number; readonly max: number }
+  | { readonly reason: "too-many-tags"; readonly got: number; readonly max: number }
+  /** The code that a change was based on is no longer the newest. */
+  | { readonly reason: "changed-meanwhile"; readonly script: string }
+  | { readonly reason: "startup-failed"; readonly message: string }
+  | { readonly reason: "trial-unavailable"; readonly detail: string }
+  /** The change is stored, but the edges have not confirmed it. */
+  | { readonly reason: "edges-unreachable"; readonly detail: string };
+
+export type Outcome<T> = Result<T, RegistryFailure>;
+
+/** Aborts a transaction with an expected failure; `expected` turns it back into data. */
+export class Rejection extends Error {
+  readonly failure: RegistryFailure;
+
+  constructor(failure: RegistryFailure) {
+    super(failure.reason);
+    this.failure = failure;
+  }
+}
+
+/** Runs `body`, with a thrown `Rejection` as its failure. Everything else passes through. */
+export function expected<T>(body: () => Outcome<T>): Outcome<T> {
+  try {
+    return body();
+  } catch (error) {
+    if (error instanceof Rejection) return failure(error.failure);
+    throw error;
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Dispatch namespaces. Their ids never change; their names may, and edges know scripts by namespace name,
+ * so a rename or deletion touches every script within. Functions that write are called in a transaction.
+ */
+import { Rejection, type Outcome } from "./failures.ts";
+import { beginChange, type Change } from "./generation.ts";
+import type { NamespaceRecord } from "./records.ts";
+import { failure, success } from "./result.ts";
+
+const SELECT = `
+  SELECT namespaces.*, (SELECT COUNT(*) FROM scripts WHERE namespace_id = namespaces.id) AS script_count
+  FROM namespaces`;
+
+export function listNamespaces(sql: SqlStorage, accountId: string): NamespaceRecord[] {
+  return sql
+    .exec<NamespaceRow>(`${SELECT} WHERE account_id = ? ORDER BY created_on, name`, accountId)
+    .toArray()
+    .map(toNamespace);
+}
+
+/** The names of all namespaces of all accounts. */
+export function allNamespaceNames(sql: SqlStorage): string[] {
+  return sql
+    .exec<{ name: string }>(`SELECT name FROM namespaces ORDER BY name`)
+    .toArray()
+    .map(({ name }) => name);
+}
+
+export function findNamespace(
+  sql: SqlStorage,
+  accountId: string,
+  name: string,
+): Outcome<NamespaceRecord> {
+  const [row] = sql
+    .exec<NamespaceRow>(`${SELECT} WHERE account_id = ? AND name = ?`, accountId, name)
+    .toArray();
+  return row
+    ? success(toNamespace(row))
+    : failure({ reason: "unknown-namespace", namespace: name });
+}
+
+export function findNamespaceId(sql: SqlStorage, name: string): string | null {
+  const [row] = sql
+    .exec<{ id: string }>(`SELECT id FROM namespaces WHERE name = ?`, name)
+    .toArray();
+  return row?.id ?? null;
+}
+
+export function namespaceName(sql: SqlStorage, id: string): string {
+  const [row] = sql
+    .exec<{ name: string }>(`SELECT name FROM namespaces WHERE id = ?`, id)
+    .toArray();
+  if (!row) throw new Rejection({ reason: "unknown-namespace", namespace: id });
+  return row.name;
+}
+
+export function insertNamespace(
+  sql: SqlStorage,
+  accountId: string,
+  name: string,
+  author: string,
+  now: number,
+): void {
+  refuseTakenName(sql, name, null);
+  sql.exec(
+    `INSERT INTO namespaces (id, account_id, name, created_on, created_by, modified_on, modified_by)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    crypto.randomUUID(),
+    accountId,
+    name,
+    now,
+    author,
+    now,
+    author,
+  );
+}
+
+export interface NamespacePatch {
+  readonly name?: string | undefined;
+  readonly trustedWorkers?: boolean | undefined;
+}
+
+/** Returns the generation of the change; null if no edge has to know. */
+export function updateNamespace(
+  sql: SqlStorage,
+  namespace: NamespaceRecord,
+  patch: NamespacePatch,
+  author: string,
+  now: number,
+): number | null {
+  const name = patch.name ?? namespace.name;
+  refuseTakenName(sql, name, namespace.id);
+  sql.exec(
+    `UPDATE namespaces SET name = ?, trusted_workers = ?, modified_on = ?, modified_by = ? WHERE id = ?`,
+    name,
+    Number(patch.trustedWorkers ?? namespace.trustedWorkers),
+    now,
+    author,
+    namespace.id,
+  );
+  if (name === namespace.name) return null;
+  const change = beginChange(sql);
+  change.routes();
+  touchScripts(sql, namespace.id, change, [namespace.name, name]);
+  return change.generation;
+}
+
+/** With its scripts and routes, as on Cloudflare. */
+export function deleteNamespace(sql: SqlStorage, namespace: NamespaceRecord): number {
+  const change = beginChange(sql);
+  change.routes();
+  touchScripts(sql, namespace.id, change, [namespace.name]);
+  sql.exec(`DELETE FROM namespaces WHERE id = ?`, namespace.id);
+  return change.generation;
+}
+
+function touchScripts(
+  sql: SqlStorage,
+  namespaceId: string,
+  change: Change,
+  namespaceNames: readonly string[],
+): void {
+  const scripts = sql
+    .exec<{ name: string }>(`SELECT name FROM scripts WHERE namespace_id = ?`, namespaceId)
+    .toArray();
+  for (const { name } of scripts) {
+    for (const namespace of namespaceNames) change.script(namespace, name);
+  }
+}
+
+function refuseTakenName(sql: SqlStorage, name: string, except: string | null): void {
+  const taken = findNamespaceId(sql, name);
+  if (taken !== null && taken !== except) {
+    throw new Rejection({ reason: "namespace-exists", namespace: name });
+  }
+}
+
+interface NamespaceRow extends Record<string, SqlStorageValue> {
+  id: string;
+  name: string;
+  trusted_workers: number;
+  script_count: number;
+  created_on: number;
+  created_by: string;
+  modified_on: number;
+  modified_by: string;
+}
+
+function toNamespace(row: NamespaceRow): NamespaceRecord {
+  return {
+    id: row.id,
+    name: row.name,
+    trustedWorkers: row.trusted_workers !== 0,
+    scriptCount: row.script_count,
+    createdOn: row.created_on,
+    createdBy: row.created_by,
+    modifiedOn: row.modified_on,
+    modifiedBy: row.modified_by,
+  };
+}

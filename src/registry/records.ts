@@ -1,0 +1,148 @@
+/**
+ * The registry's records as the rest of the hub sees them: plain data that crosses RPC. Times are Unix
+ * milliseconds. Secrets are sealed (seal.ts) wherever they appear here.
+ */
+
+export interface TokenRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly accountId: string;
+  readonly accountName: string;
+  /** Names of the namespaces it may touch; null: all of the account. */
+  readonly namespaces: readonly string[] | null;
+  readonly permissions: readonly Permission[];
+  readonly createdOn: number;
+  readonly expiresOn: number | null;
+}
+
+export const PERMISSIONS = ["read", "write"] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+export interface NamespaceRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly trustedWorkers: boolean;
+  readonly scriptCount: number;
+  readonly createdOn: number;
+  readonly createdBy: string;
+  readonly modifiedOn: number;
+  readonly modifiedBy: string;
+}
+
+/** A binding as it is stored. A secret's text is sealed. */
+export type StoredBinding =
+  | { readonly type: "plain_text"; readonly name: string; readonly text: string }
+  | { readonly type: "json"; readonly name: string; readonly json: unknown }
+  | { readonly type: "secret_text"; readonly name: string; readonly sealed: string }
+  | { readonly type: "version_metadata"; readonly name: string }
+  | { readonly type: PartBindingType; readonly name: string; readonly part: string };
+
+/** Bindings whose value is a module of the upload. Service-worker syntax only. */
+export const PART_BINDING_TYPES = ["wasm_module", "text_blob", "data_blob"] as const;
+export type PartBindingType = (typeof PART_BINDING_TYPES)[number];
+
+/** A binding as it was uploaded: stored ones, or a reference to one of the version before. */
+export type UploadedBinding =
+  | StoredBinding
+  | { readonly type: "inherit"; readonly name: string; readonly oldName: string };
+
+/** What the modules of a version are, and what they turned out to be when they were tried. */
+export interface CodeRecord {
+  /** SHA-256 of the blob, hex. Also its name in the blob store and the version's etag. */
+  readonly blob: string;
+  readonly syntax: "modules" | "service-worker";
+  readonly mainModule: string;
+  readonly startupTimeMs: number;
+  /** Handlers of the default export, such as `fetch`. */
+  readonly handlers: readonly string[];
+  /** Names of other exported entrypoints. */
+  readonly exports: readonly string[];
+}
+
+/** What belongs to one version and changes only by a new one. */
+export interface VersionSettings {
+  readonly compatibilityDate: string;
+  readonly compatibilityFlags: readonly string[];
+  /** Stored, not enforced yet. */
+  readonly limits: Readonly<Record<string, number>> | null;
+  readonly placement: Readonly<Record<string, string>> | null;
+}
+
+/** What belongs to the script and survives every version. */
+export interface ScriptSettings {
+  readonly tags: readonly string[];
+  readonly logpush: boolean;
+  readonly observability: Readonly<Record<string, unknown>> | null;
+}
+
+export interface VersionRecord {
+  readonly id: string;
+  /** Counts up from 1 within a script. */
+  readonly number: number;
+  readonly createdOn: number;
+  readonly author: string;
+  /** `wrangler` or `api`. */
+  readonly source: string;
+  readonly code: CodeRecord;
+  readonly settings: VersionSettings;
+  readonly bindings: readonly StoredBinding[];
+  /** Such as `workers/message`. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface ScriptRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly namespaceId: string;
+  readonly namespace: string;
+  readonly createdOn: number;
+  readonly modifiedOn: number;
+  readonly settings: ScriptSettings;
+  /** The newest version, which gets all traffic. */
+  readonly version: VersionRecord;
+}
+
+/** A version and where it belongs: what is needed to make its bundle. */
+export interface VersionInPlace {
+  readonly namespaceId: string;
+  readonly script: string;
+  readonly version: VersionRecord;
+}
+
+/** How a new version gets its bindings. */
+export type BindingChange =
+  /** An upload: `bindings`, plus those of the version before whose type is in `keepTypes`. */
+  | {
+      readonly mode: "replace";
+      readonly bindings: readonly UploadedBinding[];
+      readonly keepTypes: readonly string[];
+      /** An `inherit` that finds nothing: true fails, false drops it (as Cloudflare does). */
+      readonly strict: boolean;
+    }
+  | { readonly mode: "keep" }
+  /** Single bindings by name; null removes. */
+  | { readonly mode: "secrets"; readonly secrets: Readonly<Record<string, string | null>> };
+
+/** A new version of a script. Applied in one transaction on top of the version that is newest then. */
+export interface Release {
+  readonly namespaceId: string;
+  readonly script: string;
+  readonly versionId: string;
+  /** null: that of the version before. */
+  readonly code: CodeRecord | null;
+  /** Fails with `changed-meanwhile` if the version before does not have this blob. */
+  readonly basedOnBlob?: string;
+  readonly bindings: BindingChange;
+  /** Absent members are kept. */
+  readonly settings: Partial<VersionSettings>;
+  readonly scriptSettings: Partial<ScriptSettings>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly author: string;
+  readonly source: string;
+}
+
+/** A change that is stored. It reaches the edges with `settle(generation)`. */
+export interface Stored<T> {
+  readonly value: T;
+  readonly generation: number;
+}

@@ -1,0 +1,305 @@
+/**
+ * The Registry: one Durable Object with everything that is deployed, and the only writer of it. This class
+ * is its RPC surface; what happens is in the file of each thing. Every change is one SQLite transaction
+ * together with its generation; `settle` then brings it to the edges. Arguments and results are plain
+ * data. Secrets come in and go out sealed: their key is not known here, except within `tryStart`.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { Bundle } from "../protocol/bundle.ts";
+import type { Bootstrap, BootstrapResult } from "../protocol/hub.ts";
+import type { Route, RoutesState, ScriptState } from "../protocol/routing.ts";
+import * as accounts from "./accounts.ts";
+import { loadCode } from "./blobs.ts";
+import { Delivery } from "./delivery.ts";
+import type { RegistryEnv } from "./env.ts";
+import { expected, type Outcome } from "./failures.ts";
+import { currentGeneration, pendingChanges } from "./generation.ts";
+import * as namespaces from "./namespaces.ts";
+import type {
+  BindingChange,
+  NamespaceRecord,
+  Release,
+  ScriptRecord,
+  ScriptSettings,
+  Stored,
+  StoredBinding,
+  TokenRecord,
+  VersionInPlace,
+} from "./records.ts";
+import { applyRelease, previewBindings } from "./release.ts";
+import { failure, success } from "./result.ts";
+import * as routes from "./routes.ts";
+import { migrate } from "./schema.ts";
+import * as scripts from "./scripts.ts";
+import { BlobKeeper } from "./sweep.ts";
+import { TrialQueue, type Trial } from "./trials.ts";
+
+/** How soon after a change the alarm looks whether the edges were told. */
+const BACKSTOP_MS = 2_000;
+const SWEEP_MS = 61_000;
+
+export class Registry extends DurableObject<RegistryEnv> {
+  readonly #sql: SqlStorage;
+  readonly #blobs: BlobKeeper;
+  readonly #trials: TrialQueue;
+  readonly #delivery: Delivery;
+  /** null: none, or one of an earlier life that may be pushed back once. */
+  #alarmAt: number | null = null;
+
+  constructor(ctx: DurableObjectState, env: RegistryEnv) {
+    super(ctx, env);
+    this.#sql = ctx.storage.sql;
+    migrate(ctx.storage);
+    this.#blobs = new BlobKeeper(this.#sql, env.BLOBS);
+    this.#trials = new TrialQueue(env.TRIAL, env.SUPERVISOR);
+    this.#delivery = new Delivery(this.#sql, env.SUPERVISOR);
+    const pending = pendingChanges(this.#sql);
+    if (pending.routes || pending.scripts.length > 0) this.#wakeWithin(0);
+  }
+
+  // Accounts and tokens
+
+  bootstrap(wanted: Bootstrap): BootstrapResult {
+    return this.ctx.storage.transactionSync(() =>
+      accounts.bootstrap(this.#sql, wanted, Date.now()),
+    );
+  }
+
+  authenticate(tokenHash: string): Outcome<TokenRecord> {
+    return accounts.authenticate(this.#sql, tokenHash, Date.now());
+  }
+
+  // Namespaces
+
+  namespaces(accountId: string): NamespaceRecord[] {
+    return namespaces.listNamespaces(this.#sql, accountId);
+  }
+
+  namespaceNames(): string[] {
+    return namespaces.allNamespaceNames(this.#sql);
+  }
+
+  /** Of any account; null: there is no such namespace. */
+  namespaceId(name: string): string | null {
+    return namespaces.findNamespaceId(this.#sql, name);
+  }
+
+  namespace(accountId: string, name: string): Outcome<NamespaceRecord> {
+    return namespaces.findNamespace(this.#sql, accountId, name);
+  }
+
+  createNamespace(accountId: string, name: string, author: string): Outcome<NamespaceRecord> {
+    return this.#write(() => {
+      namespaces.insertNamespace(this.#sql, accountId, name, author, Date.now());
+      return namespaces.findNamespace(this.#sql, accountId, name);
+    });
+  }
+
+  updateNamespace(
+    accountId: string,
+    name: string,
+    patch: namespaces.NamespacePatch,
+    author: string,
+  ): Outcome<Stored<NamespaceRecord>> {
+    return this.#write(() => {
+      const found = namespaces.findNamespace(this.#sql, accountId, name);
+      if (!found.ok) return found;
+      const now = Date.now();
+      const generation = namespaces.updateNamespace(this.#sql, found.value, patch, author, now);
+      const updated = namespaces.findNamespace(this.#sql, accountId, patch.name ?? name);
+      if (!updated.ok) return updated;
+      return success({ value: updated.value, generation: generation ?? 0 });
+    });
+  }
+
+  deleteNamespace(accountId: string, name: string): Outcome<Stored<null>> {
+    return this.#write(() => {
+      const found = namespaces.findNamespace(this.#sql, accountId, name);
+      if (!found.ok) return found;
+      const generation = namespaces.deleteNamespace(this.#sql, found.value);
+      return success({ value: null, generation });
+    });
+  }
+
+  // Scripts and versions
+
+  scripts(namespaceId: string): ScriptRecord[] {
+    return scripts.listScripts(this.#sql, namespaceId);
+  }
+
+  script(namespaceId: string, script: string): Outcome<ScriptRecord> {
+    return expected(() => success(scripts.requireScript(this.#sql, namespaceId, script)));
+  }
+
+  /** Every function of the platform, for metrics. */
+  functions(): { namespaceId: string; namespace: string; script: string }[] {
+    return scripts.listFunctions(this.#sql);
+  }
+
+  version(versionId: string): Outcome<VersionInPlace> {
+    const found = scripts.findVersion(this.#sql, versionId);
+    return found ? success(found) : failure({ reason: "unknown-version", versionId });
+  }
+
+  previewBindings(
+    namespaceId: string,
+    script: string,
+    change: BindingChange,
+  ): Outcome<readonly StoredBinding[]> {
+    return previewBindings(this.#sql, namespaceId, script, change);
+  }
+
+  /** Before a blob is written. Pairs with `release` or `abandon`. */
+  async holdBlob(versionId: string, blob: string): Promise<void> {
+    await this.#blobs.hold(versionId, blob, Date.now());
+  }
+
+  abandon(versionId: string): void {
+    this.#blobs.release(versionId);
+    this.#wakeWithin(SWEEP_MS);
+  }
+
+  /** Whether the code in `blob`, which is stored, starts as this version with this `env`. */
+  async tryStart(
+    blob: string,
+    version: Omit<Bundle, "modules" | "syntax" | "mainModule">,
+  ): Promise<Outcome<Trial>> {
+    return this.#trials.run({ ...version, ...(await loadCode(this.env.BLOBS, blob)) });
+  }
+
+  /** Commits a deploy: from here on the version gets all traffic. */
+  release(release: Release): Outcome<Stored<ScriptRecord>> {
+    return this.#write(() => {
+      const generation = applyRelease(this.#sql, release, Date.now());
+      const value = scripts.requireScript(this.#sql, release.namespaceId, release.script);
+      return success({ value, generation });
+    });
+  }
+
+  updateScript(
+    namespaceId: string,
+    script: string,
+    patch: Partial<ScriptSettings>,
+  ): Outcome<ScriptRecord> {
+    return this.#write(() => {
+      const found = scripts.requireScript(this.#sql, namespaceId, script);
+      scripts.updateScript(this.#sql, found, patch, Date.now());
+      return success(scripts.requireScript(this.#sql, namespaceId, script));
+    });
+  }
+
+  /** Adds and removes single tags, so that simultaneous changes do not undo each other. */
+  editTags(
+    namespaceId: string,
+    script: string,
+    edit: { add?: string; remove?: string; max: number },
+  ): Outcome<readonly string[]> {
+    return this.#write(() => {
+      const found = scripts.requireScript(this.#sql, namespaceId, script);
+      const tags = new Set(found.settings.tags);
+      if (edit.add !== undefined) tags.add(edit.add);
+      if (edit.remove !== undefined) tags.delete(edit.remove);
+      if (tags.size > edit.max) {
+        return failure({ reason: "too-many-tags", got: tags.size, max: edit.max });
+      }
+      scripts.updateScript(this.#sql, found, { tags: [...tags] }, Date.now());
+      return success([...tags]);
+    });
+  }
+
+  deleteScript(namespaceId: string, script: string): Outcome<Stored<null>> {
+    return this.#write(() => {
+      const found = scripts.requireScript(this.#sql, namespaceId, script);
+      return success({ value: null, generation: scripts.deleteScripts(this.#sql, [found]) });
+    });
+  }
+
+  /** Deletes those of `names` that are still there; returns them. */
+  deleteScripts(namespaceId: string, names: readonly string[]): Outcome<Stored<string[]>> {
+    return this.#write(() => {
+      const found = names.flatMap((name) => scripts.findScript(this.#sql, namespaceId, name) ?? []);
+      const generation = scripts.deleteScripts(this.#sql, found);
+      return success({ value: found.map(({ name }) => name), generation });
+    });
+  }
+
+  // Custom routes
+
+  routes(accountId: string): Route[] {
+    return routes.listRoutes(this.#sql, accountId);
+  }
+
+  route(accountId: string, id: string): Outcome<Route> {
+    return expected(() => success(routes.requireRoute(this.#sql, accountId, id)));
+  }
+
+  createRoute(accountId: string, spec: routes.RouteSpec): Outcome<Stored<Route>> {
+    return this.#putRoute(accountId, crypto.randomUUID(), spec);
+  }
+
+  updateRoute(accountId: string, id: string, spec: routes.RouteSpec): Outcome<Stored<Route>> {
+    const found = this.route(accountId, id);
+    return found.ok ? this.#putRoute(accountId, id, spec) : found;
+  }
+
+  deleteRoute(accountId: string, id: string): Outcome<Stored<null>> {
+    return this.#write(() => {
+      routes.requireRoute(this.#sql, accountId, id);
+      return success({ value: null, generation: routes.deleteRoute(this.#sql, id) });
+    });
+  }
+
+  // What edges ask, and how they learn of changes
+
+  resolve(namespace: string, script: string): ScriptState {
+    return {
+      generation: currentGeneration(this.#sql),
+      namespace,
+      script,
+      versionId: scripts.activeVersion(this.#sql, namespace, script),
+    };
+  }
+
+  allRoutes(): RoutesState {
+    return { generation: currentGeneration(this.#sql), routes: routes.allRoutes(this.#sql) };
+  }
+
+  /** Resolves when every live edge has taken all changes up to `generation`. */
+  async settle(generation: number): Promise<Outcome<null>> {
+    const settled = await this.#delivery.settle(generation);
+    if (!settled.ok) this.#wakeWithin(BACKSTOP_MS);
+    return settled;
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null;
+    if (!(await this.#delivery.deliverPending())) this.#wakeWithin(BACKSTOP_MS);
+    // Rejects if the blob store does; the runtime then calls the alarm again, later and later.
+    if (await this.#blobs.sweep(Date.now())) this.#wakeWithin(SWEEP_MS);
+  }
+
+  #putRoute(accountId: string, id: string, spec: routes.RouteSpec): Outcome<Stored<Route>> {
+    return this.#write(() => {
+      const generation = routes.putRoute(this.#sql, id, spec, Date.now());
+      return success({ value: routes.requireRoute(this.#sql, accountId, id), generation });
+    });
+  }
+
+  /** A change: all of it or nothing, also when it is refused half way. */
+  #write<T>(body: () => Outcome<T>): Outcome<T> {
+    const outcome = expected(() => this.ctx.storage.transactionSync(body));
+    if (outcome.ok) this.#wakeWithin(BACKSTOP_MS);
+    return outcome;
+  }
+
+  /**
+   * Synchronous, so that the runtime commits the alarm together with the change that asks for it: a hub
+   * that is killed right after delivers the change when it is back.
+   */
+  #wakeWithin(ms: number): void {
+    const wanted = Date.now() + ms;
+    if (this.#alarmAt !== null && this.#alarmAt <= wanted) return;
+    this.#alarmAt = wanted;
+    void this.ctx.storage.setAlarm(wanted);
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The Registry's tables, and how a database of an older Skep is brought up to date. Migrations run in
+ * order, each in a transaction with its version number; one that has been released is never edited.
+ *
+ *   meta        schema version; `generation`, which grows by one with every change that edges care about
+ *   accounts    owners
+ *   tokens      API tokens: only SHA-256 of the token. `namespaces` null: all of the account
+ *   namespaces  dispatch namespaces; their names are unique on the whole platform, since they are in host names
+ *   scripts     one row per user Worker, with what is not versioned; `version_id` gets all traffic
+ *   versions    uploads; the newest 10 of a script are kept, older ones go a minute after they were replaced
+ *   blobs       files in the blob store; those that neither a version nor an upload under way names are swept
+ *   uploads     blobs held by an upload that is not committed yet; forgotten after an hour
+ *   routes      custom routes; `script` null opts the host out
+ *   outbox      what the edges have not confirmed yet; the row ('', '') stands for the route table
+ */
+
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE accounts (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    created_on INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    namespaces TEXT,
+    permissions TEXT NOT NULL,
+    created_on INTEGER NOT NULL,
+    expires_on INTEGER
+  ) STRICT;
+
+  CREATE TABLE namespaces (
+    id TEXT PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    name TEXT NOT NULL UNIQUE,
+    trusted_workers INTEGER NOT NULL DEFAULT 0,
+    created_on INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    modified_on INTEGER NOT NULL,
+    modified_by TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE scripts (
+    id TEXT PRIMARY KEY,
+    namespace_id TEXT NOT NULL REFERENCES namespaces (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    version_id TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    logpush INTEGER NOT NULL,
+    observability TEXT,
+    created_on INTEGER NOT NULL,
+    modified_on INTEGER NOT NULL,
+    UNIQUE (namespace_id, name)
+  ) STRICT;
+
+  CREATE TABLE versions (
+    id TEXT PRIMARY KEY,
+    script_id TEXT NOT NULL REFERENCES scripts (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    created_on INTEGER NOT NULL,
+    superseded_on INTEGER,
+    author TEXT NOT NULL,
+    source TEXT NOT NULL,
+    blob TEXT NOT NULL,
+    code TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    bindings TEXT NOT NULL,
+    annotations TEXT NOT NULL,
+    UNIQUE (script_id, number)
+  ) STRICT;
+  CREATE INDEX versions_by_blob ON versions (blob);
+
+  CREATE TABLE blobs (
+    hash TEXT PRIMARY KEY,
+    created_on INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE uploads (
+    version_id TEXT PRIMARY KEY,
+    blob TEXT NOT NULL,
+    created_on INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX uploads_by_blob ON uploads (blob);
+
+  CREATE TABLE routes (
+    id TEXT PRIMARY KEY,
+    pattern TEXT NOT NULL UNIQUE,
+    namespace_id TEXT NOT NULL REFERENCES namespaces (id) ON DELETE CASCADE,
+    script TEXT,
+    created_on INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE outbox (
+    namespace TEXT NOT NULL,
+    script TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    PRIMARY KEY (namespace, script)
+  ) STRICT;
+
+  INSERT INTO meta (key, value) VALUES ('generation', 0);
+  `,
+];
+
+export function migrate(storage: DurableObjectStorage): void {
+  const { sql } = storage;
+  sql.exec(`CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT`);
+  const [row] = sql
+    .exec<{ value: number }>(`SELECT value FROM meta WHERE key = 'schema'`)
+    .toArray();
+  const current = row?.value ?? 0;
+  if (current > MIGRATIONS.length) {
+    throw new Error(
+      `the registry has schema ${current}, this Skep knows ${MIGRATIONS.length}: start the newer Skep that wrote it`,
+    );
+  }
+  for (const [index, statements] of MIGRATIONS.entries()) {
+    if (index < current) continue;
+    storage.transactionSync(() => {
+      sql.exec(statements);
+      sql.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', ?)`, index + 1);
+    });
+  }
+}

@@ -1,0 +1,168 @@
+/** Scripts and versions as they are read, and the changes of a script that make no version. */
+import { Rejection } from "./failures.ts";
+import { beginChange } from "./generation.ts";
+import { namespaceName } from "./namespaces.ts";
+import type {
+  CodeRecord,
+  ScriptRecord,
+  ScriptSettings,
+  StoredBinding,
+  VersionInPlace,
+  VersionSettings,
+} from "./records.ts";
+
+const SELECT = `
+  SELECT scripts.id AS script_id, scripts.name, scripts.namespace_id, namespaces.name AS namespace,
+    scripts.tags, scripts.logpush, scripts.observability,
+    scripts.created_on AS script_created_on, scripts.modified_on, versions.*
+  FROM scripts
+  JOIN namespaces ON namespaces.id = scripts.namespace_id`;
+
+const NEWEST = `${SELECT} JOIN versions ON versions.id = scripts.version_id`;
+
+export function listScripts(sql: SqlStorage, namespaceId: string): ScriptRecord[] {
+  return sql
+    .exec<ScriptRow>(`${NEWEST} WHERE scripts.namespace_id = ? ORDER BY scripts.name`, namespaceId)
+    .toArray()
+    .map(toScript);
+}
+
+export function findScript(
+  sql: SqlStorage,
+  namespaceId: string,
+  script: string,
+): ScriptRecord | null {
+  const [row] = sql
+    .exec<ScriptRow>(
+      `${NEWEST} WHERE scripts.namespace_id = ? AND scripts.name = ?`,
+      namespaceId,
+      script,
+    )
+    .toArray();
+  return row ? toScript(row) : null;
+}
+
+export function requireScript(sql: SqlStorage, namespaceId: string, script: string): ScriptRecord {
+  const found = findScript(sql, namespaceId, script);
+  if (found) return found;
+  const namespace = namespaceName(sql, namespaceId);
+  throw new Rejection({ reason: "unknown-script", namespace, script });
+}
+
+/** Any version that is still kept, also one that gets no traffic any more. */
+export function findVersion(sql: SqlStorage, versionId: string): VersionInPlace | null {
+  const [row] = sql
+    .exec<ScriptRow>(
+      `${SELECT} JOIN versions ON versions.script_id = scripts.id WHERE versions.id = ?`,
+      versionId,
+    )
+    .toArray();
+  if (!row) return null;
+  const { namespaceId, name, version } = toScript(row);
+  return { namespaceId, script: name, version };
+}
+
+/** The version that gets the traffic of a script, by the names that edges use. */
+export function activeVersion(sql: SqlStorage, namespace: string, script: string): string | null {
+  const [row] = sql
+    .exec<{ version_id: string }>(
+      `SELECT scripts.version_id FROM scripts JOIN namespaces ON namespaces.id = scripts.namespace_id
+       WHERE namespaces.name = ? AND scripts.name = ?`,
+      namespace,
+      script,
+    )
+    .toArray();
+  return row?.version_id ?? null;
+}
+
+/** Every function of the platform, by the names that metrics use. */
+export function listFunctions(
+  sql: SqlStorage,
+): { namespaceId: string; namespace: string; script: string }[] {
+  return sql
+    .exec<{ namespaceId: string; namespace: string; script: string }>(
+      `SELECT namespaces.id AS namespaceId, namespaces.name AS namespace, scripts.name AS script
+       FROM scripts JOIN namespaces ON namespaces.id = scripts.namespace_id
+       ORDER BY namespaces.name, scripts.name`,
+    )
+    .toArray();
+}
+
+/** Changes what is not versioned. No edge has to know. */
+export function updateScript(
+  sql: SqlStorage,
+  script: ScriptRecord,
+  patch: Partial<ScriptSettings>,
+  now: number,
+): void {
+  const settings = { ...script.settings, ...patch };
+  sql.exec(
+    `UPDATE scripts SET tags = ?, logpush = ?, observability = ?, modified_on = ? WHERE id = ?`,
+    JSON.stringify(settings.tags),
+    Number(settings.logpush),
+    settings.observability && JSON.stringify(settings.observability),
+    now,
+    script.id,
+  );
+}
+
+/** Deletes scripts of one namespace with their versions. Returns the generation of the change. */
+export function deleteScripts(sql: SqlStorage, scripts: readonly ScriptRecord[]): number {
+  const change = beginChange(sql);
+  for (const { id, namespace, name } of scripts) {
+    sql.exec(`DELETE FROM scripts WHERE id = ?`, id);
+    change.script(namespace, name);
+  }
+  return change.generation;
+}
+
+interface ScriptRow extends Record<string, SqlStorageValue> {
+  script_id: string;
+  name: string;
+  namespace_id: string;
+  namespace: string;
+  tags: string;
+  logpush: number;
+  observability: string | null;
+  script_created_on: number;
+  modified_on: number;
+  id: string;
+  number: number;
+  created_on: number;
+  author: string;
+  source: string;
+  code: string;
+  settings: string;
+  bindings: string;
+  annotations: string;
+}
+
+function toScript(row: ScriptRow): ScriptRecord {
+  return {
+    id: row.script_id,
+    name: row.name,
+    namespaceId: row.namespace_id,
+    namespace: row.namespace,
+    createdOn: row.script_created_on,
+    modifiedOn: row.modified_on,
+    settings: {
+      tags: JSON.parse(row.tags) as string[],
+      logpush: row.logpush !== 0,
+      observability:
+        row.observability === null
+          ? null
+          : (JSON.parse(row.observability) as Record<string, unknown>),
+    },
+    version: {
+      id: row.id,
+      number: row.number,
+      createdOn: row.created_on,
+      author: row.author,
+      source: row.source,
+      code: JSON.parse(row.code) as CodeRecord,
+      settings: JSON.parse(row.settings) as VersionSettings,
+      bindings: JSON.parse(row.bindings) as StoredBinding[],
+      annotations: JSON.parse(row.annotations) as Record<string, string>,
+    },
+  };
+}
