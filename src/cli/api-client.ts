@@ -1,0 +1,48 @@
+/** Calls the platform's own API as wrangler does, with the operator's token. */
+import { CommandError } from "./command.ts";
+import type { RunningPlatform } from "./running-platform.ts";
+
+interface Envelope {
+  readonly success: boolean;
+  readonly errors?: readonly { readonly code: number; readonly message: string }[];
+  readonly result?: unknown;
+}
+
+/** `path` follows the account, such as `/workers/dispatch/routes`. @throws CommandError with the API's text. */
+export async function callApi(
+  { state, token }: Pick<RunningPlatform, "token" | "state">,
+  method: string,
+  path: string,
+  body?: FormData | object,
+): Promise<unknown> {
+  const url = `${state.apiUrl}/client/v4/accounts/${state.accountId}${path}`;
+  const isForm = body instanceof FormData;
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined || isForm ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
+    });
+  } catch (error) {
+    throw new CommandError(`${method} ${url}: the API does not answer`, { cause: error });
+  }
+  const text = await response.text();
+  const envelope = parse(text);
+  if (envelope?.success) return envelope.result;
+  const reasons = envelope?.errors?.map(({ code, message }) => `${message} [code: ${code}]`);
+  throw new CommandError(
+    `${method} ${path}: ${reasons?.join("; ") || `${response.status} ${text}`}`,
+  );
+}
+
+function parse(text: string): Envelope | undefined {
+  try {
+    return JSON.parse(text) as Envelope;
+  } catch {
+    return undefined; // Not an answer of the API; its text is shown as it is.
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * The supervisor's side of protocol/hub.ts: what the hub may ask of it, over a unix socket that only this
+ * user's processes reach.
+ */
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { CpuClock } from "../protocol/hub.ts";
+import { createServer } from "./node-http.ts";
+
+export interface SupervisorCalls {
+  /** Resolves when every edge has taken the update or is gone. */
+  routing(update: Buffer): Promise<void>;
+  /** Resolves when the edges present a certificate for the names that the hub knows now. */
+  certificate(): Promise<void>;
+  /** Resolves when a fresh trial cell is ready. */
+  replaceTrial(): Promise<void>;
+  /** undefined: there is no such edge now, or the system does not tell. */
+  cpuClock(edge: number): CpuClock | undefined;
+}
+
+/** Routing tables are the largest bodies; this is some 100,000 routes. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+
+export async function serveControl(
+  socket: string,
+  calls: SupervisorCalls,
+  log: (line: string) => void,
+): Promise<Server> {
+  const server = createServer((request, response) => {
+    answer(calls, request, response).catch((error: unknown) => {
+      log(`${request.method} ${request.url}: ${String(error)}`);
+      if (!response.headersSent) response.writeHead(500);
+      response.end(String(error));
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(socket, resolve);
+  });
+  return server;
+}
+
+async function answer(
+  calls: SupervisorCalls,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://supervisor");
+  const body = await readBody(request);
+  switch (`${request.method} ${pathname}`) {
+    case "POST /routing":
+      await calls.routing(body);
+      response.writeHead(204).end();
+      return;
+    case "POST /certificate":
+      await calls.certificate();
+      response.writeHead(204).end();
+      return;
+    case "POST /trial/replace":
+      await calls.replaceTrial();
+      response.writeHead(204).end();
+      return;
+    case "GET /cpu": {
+      const clock = calls.cpuClock(Number(searchParams.get("edge")));
+      if (clock === undefined) response.writeHead(404).end("no CPU clock for this edge");
+      else
+        response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(clock));
+      return;
+    }
+    default:
+      response.writeHead(404).end(`no such call: ${request.method} ${pathname}`);
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_BODY_BYTES) throw new Error(`the body is longer than ${MAX_BODY_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
