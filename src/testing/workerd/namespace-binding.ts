@@ -1,0 +1,116 @@
+/**
+ * The dispatch namespace that a dispatcher finds in its `env` under Miniflare: a wrapped binding, which
+ * runs inside the dispatcher's isolate. Behind it is the code of an edge, with ScriptHost for a hub and
+ * no other edges.
+ */
+import { HubClient } from "../../edge/hub-client.ts";
+import { Invoker } from "../../edge/invoke.ts";
+import { workerNotFound } from "../../namespace/errors.ts";
+import { Isolates } from "../../namespace/isolates.ts";
+import { ScriptTable } from "../../namespace/script-table.ts";
+import { createDispatchNamespace } from "../../namespace/user-worker.ts";
+import { DEPLOY, REMOVE } from "../scripts/deploy.ts";
+import type { PackedScript } from "../scripts/packed.ts";
+import type { OutboundParameters, ScriptHost } from "./script-host.ts";
+
+/** The inner bindings; miniflare-plugin.ts configures them. */
+interface InnerEnv {
+  readonly host: Service<ScriptHost>;
+  readonly loader: WorkerLoader;
+  readonly namespace: string;
+  /** null: there is no outbound Worker. */
+  readonly parameters: readonly string[] | null;
+}
+
+export default function createBinding(env: InnerEnv): DispatchNamespace {
+  const { host, namespace } = env;
+  const hub = new HubClient(host, 0);
+  const bundleOf = (isolateId: string) => hub.bundle(splitIsolateId(isolateId).versionId);
+  const isolates = new Isolates(loaderWithOutbound(env), bundleOf, null);
+  const invoker = new Invoker(new ScriptTable(), isolates, hub, 0, [host]);
+
+  /** The outbound of an isolate is fixed when it is loaded, so each set of parameters has isolates of its own. */
+  const dispatch = (parameters: OutboundParameters) => {
+    const set = JSON.stringify(parameters);
+    return createDispatchNamespace(async (call, request, facts) => {
+      const state = await hub.resolve(namespace, call.script);
+      if (state.versionId === null) throw workerNotFound(namespace, call.script);
+      const { script, generation } = state;
+      const versionId = isolateId(state.versionId, set);
+      invoker.accept({ namespace: set, script, generation, versionId });
+      await isolates.sweep(Date.now());
+      return invoker.invoke(set, call, withoutCf(request), facts);
+    });
+  };
+  const plain = dispatch({});
+  const binding: DispatchNamespace = {
+    get(script, args, options) {
+      checkCompatibility(host);
+      if (options?.outbound === undefined || env.parameters === null) {
+        return plain.get(script, args, options);
+      }
+      const { outbound, ...rest } = options;
+      return dispatch(declared(script, outbound, env.parameters)).get(script, args, rest);
+    },
+  };
+  return Object.defineProperties(binding, {
+    [DEPLOY]: { value: (name: string, script: PackedScript) => host.deploy(name, script) },
+    [REMOVE]: { value: (name: string) => host.remove(name) },
+  });
+}
+
+/**
+ * Loads with the outbound Worker as the only way out, or, if there is none, with the dispatcher's own
+ * way out, which is where Miniflare's `outboundService` takes effect.
+ */
+function loaderWithOutbound({ loader, host, parameters }: InnerEnv): WorkerLoader {
+  const adapted: Pick<WorkerLoader, "get"> = {
+    get: (name, getCode) =>
+      loader.get(name, async () => {
+        const { globalOutbound: _, ...code } = await getCode();
+        if (name === null || parameters === null) return code;
+        const { set } = splitIsolateId(name);
+        return { ...code, globalOutbound: await host.outbound(JSON.parse(set)) };
+      }),
+  };
+  return adapted as WorkerLoader;
+}
+
+/** Sets of parameters are JSON; version ids and the attempt numbers that Isolates adds contain no `~`. */
+function isolateId(versionId: string, set: string): string {
+  return `${set}~${versionId}`;
+}
+
+function splitIsolateId(id: string): { set: string; versionId: string } {
+  const end = id.lastIndexOf("~");
+  return { set: id.slice(0, end), versionId: id.slice(end + 1) };
+}
+
+/** User Workers are untrusted unless their namespace says otherwise, and see no `cf`. */
+function withoutCf(request: Request): Request {
+  if (request.cf === undefined) return request;
+  const { method, headers, body, redirect, signal } = request;
+  return new Request(request.url, { method, headers, body, redirect, signal });
+}
+
+function declared(
+  script: string,
+  outbound: Record<string, unknown>,
+  parameters: readonly string[],
+): OutboundParameters {
+  const unknown = Object.keys(outbound).find((name) => !parameters.includes(name));
+  if (unknown === undefined) return outbound;
+  throw new TypeError(
+    `outbound parameter "${unknown}" was given for "${script}", but the outbound Worker declares ` +
+      `only [${parameters.join(", ")}]`,
+  );
+}
+
+/** The binding calls its neighbours by RPC, which older compatibility dates of the dispatcher turn off. */
+function checkCompatibility(host: Service<ScriptHost>): void {
+  // `in` would find any name there.
+  if (typeof host.deploy === "function") return;
+  throw new Error(
+    "dispatch namespaces need a dispatcher whose compatibility date is 2024-04-03 or later",
+  );
+}
