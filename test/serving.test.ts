@@ -9,14 +9,17 @@ let platform: Platform;
 
 beforeAll(async () => {
   platform = await startPlatform();
-  await platform.deploy("echo", `export default {
+  await platform.deploy(
+    "echo",
+    `export default {
     async fetch(request) {
       const { pathname } = new URL(request.url);
       if (pathname === "/meta") return Response.json({
         method: request.method, url: request.url, cf: request.cf ?? null, headers: [...request.headers],
       });
       return new Response(request.body, { headers: { "x-method": request.method } });
-    } }`);
+    } }`,
+  );
 });
 
 afterAll(async () => {
@@ -50,17 +53,19 @@ test("HTTPS answers with a certificate that the platform's own CA signed", async
   const ca = await readFile(platform.caFile, "utf8");
   const { port } = new URL(platform.wranglerEnv.SKEP_HTTPS_URL);
   const host = "echo.production.localhost";
-  const meta = await new Promise<{ url: string; headers: [string, string][] }>((resolve, reject) => {
-    const request = httpsRequest(
-      { host: "127.0.0.1", port, path: "/meta", servername: host, headers: { host }, ca },
-      async (response) => {
-        const chunks: Buffer[] = [];
-        for await (const chunk of response) chunks.push(chunk as Buffer);
-        resolve(JSON.parse(Buffer.concat(chunks).toString()));
-      },
-    );
-    request.on("error", reject).end();
-  });
+  const meta = await new Promise<{ url: string; headers: [string, string][] }>(
+    (resolve, reject) => {
+      const request = httpsRequest(
+        { host: "127.0.0.1", port, path: "/meta", servername: host, headers: { host }, ca },
+        async (response) => {
+          const chunks: Buffer[] = [];
+          for await (const chunk of response) chunks.push(chunk as Buffer);
+          resolve(JSON.parse(Buffer.concat(chunks).toString()));
+        },
+      );
+      request.on("error", reject).end();
+    },
+  );
   expect(meta.url).toMatch(/^https:/);
   expect(new Map(meta.headers).get("x-forwarded-proto")).toBe("https");
 });
@@ -74,7 +79,9 @@ test("a namespace made while the platform runs gets its certificate", async () =
   const host = "hi.tls.localhost";
   const status = await new Promise<number | undefined>((resolve, reject) => {
     const options = { host: "127.0.0.1", port, servername: host, headers: { host }, ca };
-    httpsRequest(options, (response) => resolve(response.resume().statusCode)).on("error", reject).end();
+    httpsRequest(options, (response) => resolve(response.resume().statusCode))
+      .on("error", reject)
+      .end();
   });
   expect(status).toBe(200);
 });
@@ -89,14 +96,20 @@ describe("errors of the platform", () => {
   });
 
   test("an exception is 1101 and says nothing of its cause", async () => {
-    await platform.deploy("thrower", `export default { fetch() { throw new Error("inner detail"); } }`);
+    await platform.deploy(
+      "thrower",
+      `export default { fetch() { throw new Error("inner detail"); } }`,
+    );
     const response = await platform.fetch("thrower", "/");
     expect([response.status, response.headers.get("x-skep-error")]).toEqual([500, "1101"]);
     expect(await response.text()).not.toContain("inner detail");
   });
 
   test("a function's own 500 passes untouched", async () => {
-    await platform.deploy("failing", `export default { fetch: () => new Response("mine", { status: 500 }) }`);
+    await platform.deploy(
+      "failing",
+      `export default { fetch: () => new Response("mine", { status: 500 }) }`,
+    );
     const response = await platform.fetch("failing", "/");
     expect([response.status, await response.text()]).toEqual([500, "mine"]);
     expect(response.headers.get("x-skep-error")).toBeNull();

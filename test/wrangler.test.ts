@@ -62,8 +62,8 @@ describe(`wrangler ${wranglerPackage.version}`, { timeout: 120_000 }, () => {
   test("deploys ES modules with text, wasm and data modules, vars and JSON vars", async () => {
     // (module (func (export "add") (param i32 i32) (result i32) local.get 0 local.get 1 i32.add))
     const wasm = Uint8Array.from([
-      0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 127, 1, 127, 3, 2, 1, 0, 7, 7, 1, 3, 97, 100,
-      100, 0, 0, 10, 9, 1, 7, 0, 32, 0, 32, 1, 106, 11,
+      0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 127, 1, 127, 3, 2, 1, 0, 7, 7, 1, 3, 97,
+      100, 100, 0, 0, 10, 9, 1, 7, 0, 32, 0, 32, 1, 106, 11,
     ]);
     const { exitCode, output } = await deploy(
       "modules",
@@ -176,7 +176,12 @@ describe(`wrangler ${wranglerPackage.version}`, { timeout: 120_000 }, () => {
         "wrangler.toml": `name = "lost"\nmain = "index.js"\ncompatibility_date = "2026-11-01"\n`,
         ...good,
       });
-      const { exitCode, output } = await run(directory, "deploy", "--dispatch-namespace", "nowhere");
+      const { exitCode, output } = await run(
+        directory,
+        "deploy",
+        "--dispatch-namespace",
+        "nowhere",
+      );
       expect(output).toContain("nowhere");
       expect(exitCode).not.toBe(0);
     });

@@ -3,12 +3,17 @@ import type { z } from "zod";
 import type { ApiContext } from "./context.ts";
 import type { CodeName } from "./codes.ts";
 import { ApiError } from "./errors.ts";
+import { readBody } from "./upload/form.ts";
+
+/** Room for all bindings of a script at their largest, with every character escaped. */
+export const MAX_JSON_BYTES = 4 * 1024 * 1024;
 
 export async function jsonBody<Schema extends z.ZodType>(
   c: ApiContext,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  return validate(schema, parseJson(await c.req.text(), "the request body"), "body");
+  const body = new TextDecoder().decode(await readBody(c.req.raw, MAX_JSON_BYTES));
+  return validate(schema, parseJson(body, "the request body"), "body");
 }
 
 export function parseJson(text: string, what: string): unknown {

@@ -1,8 +1,8 @@
 /** A script as Cloudflare's API shows it. */
-import type { ScriptRecord } from "../registry/records.ts";
+import type { ScriptSummary } from "../registry/records.ts";
 import { iso } from "./user.ts";
 
-export function scriptToJson({ id, name, settings, version, ...script }: ScriptRecord) {
+export function scriptToJson({ id, name, settings, version, ...script }: ScriptSummary) {
   const { code } = version;
   return {
     id: name,
@@ -28,7 +28,7 @@ export function scriptToJson({ id, name, settings, version, ...script }: ScriptR
 }
 
 /** The form in which a dispatch namespace shows its scripts. */
-export function namespacedScriptToJson(script: ScriptRecord) {
+export function namespacedScriptToJson(script: ScriptSummary) {
   return {
     id: script.name,
     dispatch_namespace: script.namespace,

@@ -1,17 +1,17 @@
 /** `…/scripts/{script}/settings` and `…/bindings`. */
+import { loadCode } from "../registry/blobs.ts";
 import type { ScriptRecord } from "../registry/records.ts";
 import { namespaceOf, param, registry, scriptOf, type ApiContext } from "./context.ts";
 import { redeploy, sealBindings } from "./deploy.ts";
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
-import { parseJson } from "./json-body.ts";
+import { MAX_JSON_BYTES, parseJson } from "./json-body.ts";
 import { bindingToJson, parseBindings } from "./upload/binding.ts";
 import { objectInForm } from "./upload/form-object.ts";
 import { parseForm, readBody } from "./upload/form.ts";
 import { parseMetadata, scriptSettings, versionSettings } from "./upload/metadata.ts";
 import { checkPartBindings } from "./upload/modules.ts";
-import { loadCode } from "../registry/blobs.ts";
 
 export async function getSettings(c: ApiContext): Promise<Response> {
   return ok(c, settingsToJson(await scriptOf(c)));
@@ -63,7 +63,7 @@ export async function patchSettings(c: ApiContext): Promise<Response> {
 
 /** A form with the part `settings`, or plain JSON, with or without that name around it. */
 async function readSettings(request: Request): Promise<unknown> {
-  const body = await readBody(request);
+  const body = await readBody(request, MAX_JSON_BYTES);
   const form = await parseForm(body, request.headers.get("content-type"));
   if (!form) {
     const json = parseJson(new TextDecoder().decode(body), "the request body");

@@ -32,7 +32,9 @@ export function readArguments(
       if (token.value !== undefined) throw new UsageError(`--${token.name}: takes no value`);
       switches.add(token.name);
     } else {
-      if (token.value === undefined) {
+      // The next option is not a value; one that does begin with a hyphen is given as --name=-value.
+      const isNextOption = token.inlineValue === false && token.value.startsWith("-");
+      if (token.value === undefined || isNextOption) {
         throw new UsageError(`--${token.name}: needs a value, ${option.placeholder}`);
       }
       values[token.name] = token.value;

@@ -9,7 +9,7 @@ import { renderStats, watchStats } from "./stats.ts";
 export async function stats(args: CommandArguments, around: Surroundings): Promise<number> {
   const { namespace = "production", since = "1h" } = args.values;
   const path = `/workers/dispatch/namespaces/${encodeURIComponent(namespace)}/metrics`;
-  const query = new URLSearchParams({ since });
+  const query = new URLSearchParams({ since }).toString();
   // Found anew each time: under --watch the platform may restart on another port.
   const fetchMetrics = async () =>
     (await callApi(

@@ -1,30 +1,37 @@
 /** The candidate that somebody who typed `word` most likely meant; undefined if none is close. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance =
-      candidate.startsWith(word) && word.length > 1 ? 1 : editDistance(word, candidate);
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best;
+  const ranked = candidates
+    .map((candidate) => ({ candidate, distance: distanceTo(candidate, word) }))
+    .sort((a, b) => a.distance - b.distance);
+  const [best] = ranked;
+  return best && best.distance <= Math.min(2, word.length / 2) ? best.candidate : undefined;
 }
 
-/** Levenshtein distance, one row at a time. */
+function distanceTo(candidate: string, word: string): number {
+  // Somebody who stopped typing is closer than somebody who mistyped.
+  return word !== "" && candidate.startsWith(word) ? 0.5 : editDistance(word, candidate);
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */
 function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [index, character] of [...from].entries()) {
-    const next = [index + 1];
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= from.length; row++) {
+    const next = [row];
     for (let column = 1; column <= to.length; column++) {
-      const replaced = (row[column - 1] ?? 0) + (to[column - 1] === character ? 0 : 1);
-      const inserted = (next[column - 1] ?? 0) + 1;
-      const deleted = (row[column] ?? 0) + 1;
-      next.push(Math.min(replaced, inserted, deleted));
+      const isSame = from[row - 1] === to[column - 1];
+      const isSwap = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
+      next.push(
+        Math.min(
+          (last[column - 1] ?? 0) + (isSame ? 0 : 1),
+          (last[column] ?? 0) + 1,
+          (next[column - 1] ?? 0) + 1,
+          isSwap ? (beforeLast[column - 2] ?? Infinity) + 1 : Infinity,
+        ),
+      );
     }
-    row = next;
+    beforeLast = last;
+    last = next;
   }
-  return row[to.length] ?? 0;
+  return last[to.length] ?? 0;
 }

@@ -25,8 +25,13 @@ export class HubClient {
     return (await this.#call("/routes")).json();
   }
 
+  /** Rejects with a VersionGoneError if the version was superseded and its bundle deleted. */
   async bundle(versionId: string): Promise<Bundle> {
-    const response = await this.#call(`/bundles/${versionId}`);
+    const response = await this.#call(`/bundles/${versionId}`, undefined, [404]);
+    if (response.status === 404) {
+      await response.body?.cancel();
+      throw new VersionGoneError(`the hub has no bundle of version ${versionId}`);
+    }
     return decodeBundle(new Uint8Array(await response.arrayBuffer()));
   }
 
@@ -35,14 +40,23 @@ export class HubClient {
     return (await this.#call(`/telemetry?edge=${this.#edgeIndex}`, init)).json();
   }
 
-  async #call(path: string, init?: RequestInit): Promise<Response> {
+  async #call(
+    path: string,
+    init?: RequestInit,
+    expected: readonly number[] = [],
+  ): Promise<Response> {
     const response = await this.#hub.fetch(`http://hub${path}`, init).catch((cause: unknown) => {
       throw new UnavailableError("the hub cannot be reached", { cause });
     });
-    if (response.ok) return response;
+    if (response.ok || expected.includes(response.status)) return response;
     const detail = await response.text();
     throw new UnavailableError(`the hub answered ${path} with ${response.status}: ${detail}`);
   }
+}
+
+/** What this edge knows of the script is out of date. */
+export class VersionGoneError extends Error {
+  override readonly name = "VersionGoneError";
 }
 
 interface MetricsStub {
@@ -69,7 +83,8 @@ export class HubMetrics {
       record: async (batch) => {
         this.#waiting.push({ namespace, script, batch });
         const { failed } = await (this.#flush ??= this.#send());
-        if (failed.includes(name)) throw new Error(`the hub could not store the metrics of ${name}`);
+        if (failed.includes(name))
+          throw new Error(`the hub could not store the metrics of ${name}`);
       },
     };
   }

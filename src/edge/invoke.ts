@@ -11,7 +11,7 @@ import type { Isolates } from "../namespace/isolates.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
 import type { ScriptState } from "../protocol/routing.ts";
-import type { HubClient } from "./hub-client.ts";
+import { VersionGoneError, type HubClient } from "./hub-client.ts";
 import { forward } from "./peers.ts";
 import { Warmth } from "./warmth.ts";
 
@@ -72,7 +72,7 @@ export class Invoker {
       const warm = this.#isolates.entrypoint(versionId, entrypointOptions(call));
       if (warm !== undefined) return warm.fetch(request);
       const placeMs = Date.now() - startedMs;
-      const times = await this.#load(versionId, tries < MAX_TRIES);
+      const times = await this.#load(namespace, call.script, versionId, tries < MAX_TRIES);
       const entrypoint = this.#isolates.entrypoint(versionId, entrypointOptions(call));
       if (entrypoint === undefined || times === undefined) {
         if (tries < MAX_TRIES) continue;
@@ -142,12 +142,16 @@ export class Invoker {
     return current;
   }
 
-  /** undefined: the load that this one waited for failed for reasons of its own; try again. */
-  async #load(versionId: string, mayTryAgain: boolean) {
+  /** undefined: there may be another version now, or the load that this one waited for failed; try again. */
+  async #load(namespace: string, script: string, versionId: string, mayTryAgain: boolean) {
     try {
       return await this.#isolates.load(versionId);
     } catch (error) {
       if (error instanceof UnavailableError) throw error;
+      if (error instanceof VersionGoneError) {
+        this.accept(await this.#hub.resolve(namespace, script));
+        return undefined;
+      }
       const { message, stack } = error as Error;
       if (message.startsWith("Failed to start Worker")) throw remoteError("Error", message, stack);
       if (mayTryAgain) return undefined;

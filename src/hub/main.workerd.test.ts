@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { decodeBundle } from "../protocol/bundle.ts";
-import type { RoutesState, ScriptState } from "../protocol/routing.ts";
+import type { ScriptState } from "../protocol/routing.ts";
 import {
   adminGate,
   bootstrap,
@@ -17,8 +17,10 @@ import {
   uploadForm,
 } from "./test/api.ts";
 
+let firstBootstrap: { created: boolean };
+
 beforeAll(async () => {
-  expect(await bootstrap()).toEqual({ created: true });
+  firstBootstrap = await bootstrap();
 });
 
 async function resolve(script: string, namespace = "production"): Promise<ScriptState> {
@@ -29,6 +31,7 @@ async function resolve(script: string, namespace = "production"): Promise<Script
 
 describe("bootstrap", () => {
   it("creates the account once, and a namespace with it", async () => {
+    expect(firstBootstrap).toEqual({ created: true });
     expect(await bootstrap("other")).toEqual({ created: false });
     const { result } = await call("GET", NAMESPACES);
     expect(result.map((namespace: { namespace_name: string }) => namespace.namespace_name)).toEqual(
@@ -124,8 +127,9 @@ describe("pushes to the edges", () => {
     await supervisorCalls();
     await deploy("another", helloForm("one"));
     const [push] = await supervisorCalls();
-    const { scripts } = push?.body as { scripts: ScriptState[] };
-    expect(scripts.map(({ script }) => script).sort()).toEqual(["another", "unconfirmed"]);
+    expect(push?.body).toMatchObject({
+      scripts: [{ script: "another" }, { script: "unconfirmed" }],
+    });
   });
 
   it("carry the whole route table when a route changes", async () => {
@@ -139,10 +143,9 @@ describe("pushes to the edges", () => {
     expect(created.result).toMatchObject({ pattern: "shop.example.com/*", script: "routed" });
     const calls = await supervisorCalls();
     expect(calls.map(({ path }) => path)).toEqual(["/routing", "/certificate"]);
-    const { routes } = calls[0]?.body as { routes: RoutesState };
-    expect(routes.routes).toEqual([created.result]);
+    expect(calls[0]?.body).toMatchObject({ routes: { routes: [created.result] } });
     const seen = await edgeGate.fetch("http://hub/routes");
-    expect(await seen.json()).toEqual(routes);
+    expect(await seen.json()).toEqual((calls[0]?.body as { routes: unknown } | undefined)?.routes);
     await call("DELETE", `${ROUTES}/${created.result.id}`);
   });
 });

@@ -7,7 +7,6 @@ import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
 import type { CpuClock } from "../protocol/hub.ts";
 import type { MetricsDelta, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";
 import type { CpuShare, CpuUse } from "./cpu-share.ts";
-import { forEachBounded } from "./for-each-bounded.ts";
 
 export interface TelemetryDeps {
   /** The supervisor's interface, for `GET /cpu`. */
@@ -22,10 +21,12 @@ export interface TelemetryDeps {
 /** Reading a process's clock takes well under a millisecond; records do not wait longer for it. */
 const CLOCK_WAIT_MS = 1_000;
 /**
- * Stores in progress at a time. All objects share the hub's one thread, and the first store of a function
- * creates its database, some milliseconds: edges that wait for a bundle must get in between.
+ * A store that took longer than this has created its function's database, or met a busy hub. All objects
+ * share one thread, and edges that wait for a bundle go first: the next store waits for as long as
+ * REST_FACTOR such stores take.
  */
-const MAX_CONCURRENT = 2;
+const QUICK_STORE_MS = 2;
+const REST_FACTOR = 3;
 
 /**
  * Resolves once everything is stored that can be. The edge sends again what the result calls failed: one
@@ -42,16 +43,19 @@ export async function ingestTelemetry(
   const namespaceIds = await resolveAll(new Set(functions.map(({ namespace }) => namespace)), deps);
 
   const failed: string[] = [];
-  await forEachBounded(functions, MAX_CONCURRENT, async ({ namespace, script, batch }) => {
+  for (const { namespace, script, batch } of functions) {
     const id = namespaceIds.get(namespace);
-    if (id === undefined) return;
+    if (id === undefined) continue;
+    const startedMs = Date.now();
     try {
       await deps.functionMetrics.getByName(`${id}/${script}`).record(batch);
     } catch (error) {
       console.error(`the metrics of ${namespace}/${script} could not be stored:`, error);
       failed.push(`${namespace}/${script}`);
     }
-  });
+    const tookMs = Date.now() - startedMs;
+    if (tookMs > QUICK_STORE_MS) await scheduler.wait(REST_FACTOR * tookMs);
+  }
   return { failed };
 }
 

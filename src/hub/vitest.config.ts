@@ -1,3 +1,70 @@
-import { hubProject } from "./test/project.ts";
+// The tests of hub, api and registry run in the whole hub in workerd: real Durable Objects, a real disk for
+// blobs and the real trial cell. Only the supervisor, which is a Node process, is stood in for by a Worker
+// that records what it is told.
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { build } from "esbuild";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { defineConfig } from "vitest/config";
 
-export default hubProject("hub");
+const SRC = join(import.meta.dirname, "..");
+const compatibilityDate = "2026-11-01";
+
+/** A Worker of its own, bundled as build.ts does. */
+async function auxiliary(name: string, entry: string, options: object = {}) {
+  const bundled = await build({
+    entryPoints: [join(import.meta.dirname, entry)],
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    write: false,
+    external: ["cloudflare:*"],
+  });
+  const script = bundled.outputFiles[0]?.text ?? "";
+  return { name, modules: true, script, compatibilityDate, ...options };
+}
+
+export default defineConfig({
+  plugins: [cloudflareTest(hub)],
+  test: {
+    name: "hub",
+    dir: SRC,
+    include: ["{api,hub,registry}/**/*.workerd.test.ts"],
+  },
+});
+
+async function hub() {
+  return {
+    main: join(import.meta.dirname, "main.ts"),
+    miniflare: {
+      compatibilityDate,
+      compatibilityFlags: ["experimental"],
+      durableObjects: {
+        REGISTRY: { className: "Registry", useSQLite: true },
+        FUNCTION_METRICS: { className: "FunctionMetrics", useSQLite: true },
+      },
+      serviceBindings: {
+        BLOBS: { disk: { path: mkdtempSync(join(tmpdir(), "skep-blobs-")), writable: true } },
+        SUPERVISOR: "supervisor",
+        TRIAL: "cell",
+      },
+      bindings: {
+        SECRET_KEY: Buffer.alloc(32, 7).toString("base64"),
+        PLATFORM: {
+          baseDomain: "localhost",
+          apiUrl: "http://127.0.0.1:8788",
+          httpPort: 8787,
+          httpsPort: 8443,
+        },
+      },
+      workers: [
+        await auxiliary("supervisor", "./test/supervisor.ts"),
+        await auxiliary("cell", "../cell/main.ts", {
+          compatibilityFlags: ["experimental"],
+          workerLoaders: { LOADER: {} },
+        }),
+      ],
+    },
+  };
+}

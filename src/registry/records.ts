@@ -102,6 +102,11 @@ export interface ScriptRecord {
   readonly version: VersionRecord;
 }
 
+/** A script in a list: without bindings, which may be large. */
+export type ScriptSummary = Omit<ScriptRecord, "version"> & {
+  readonly version: Omit<VersionRecord, "bindings">;
+};
+
 /** A version and where it belongs: what is needed to make its bundle. */
 export interface VersionInPlace {
   readonly namespaceId: string;

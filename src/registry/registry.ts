@@ -21,6 +21,7 @@ import type {
   Release,
   ScriptRecord,
   ScriptSettings,
+  ScriptSummary,
   Stored,
   StoredBinding,
   TokenRecord,
@@ -123,7 +124,7 @@ export class Registry extends DurableObject<RegistryEnv> {
 
   // Scripts and versions
 
-  scripts(namespaceId: string): ScriptRecord[] {
+  scripts(namespaceId: string): ScriptSummary[] {
     return scripts.listScripts(this.#sql, namespaceId);
   }
 

@@ -137,7 +137,7 @@ describe("secrets at rest", () => {
     );
     await expect(
       edgeGate.fetch(`http://hub/bundles/${thief.result.deployment_id}`),
-    ).rejects.toThrow();
+    ).rejects.toThrow("Decryption failed");
   });
 });
 
@@ -238,12 +238,12 @@ describe("a namespace that is renamed", () => {
     const [push] = await supervisorCalls();
     const { versionId } = await resolve("mover", "after");
     expect(versionId).not.toBeNull();
-    expect((push?.body as { scripts: ScriptState[] }).scripts).toEqual(
-      expect.arrayContaining([
+    expect(push?.body).toMatchObject({
+      scripts: expect.arrayContaining([
         expect.objectContaining({ namespace: "before", script: "mover", versionId: null }),
         expect.objectContaining({ namespace: "after", script: "mover", versionId }),
       ]),
-    );
+    });
     const response = await edgeGate.fetch(`http://hub/bundles/${versionId}`);
     expect(decodeBundle(new Uint8Array(await response.arrayBuffer())).env["KEY"]).toEqual({
       type: "value",

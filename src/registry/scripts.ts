@@ -6,6 +6,7 @@ import type {
   CodeRecord,
   ScriptRecord,
   ScriptSettings,
+  ScriptSummary,
   StoredBinding,
   VersionInPlace,
   VersionSettings,
@@ -20,11 +21,11 @@ const SELECT = `
 
 const NEWEST = `${SELECT} JOIN versions ON versions.id = scripts.version_id`;
 
-export function listScripts(sql: SqlStorage, namespaceId: string): ScriptRecord[] {
+export function listScripts(sql: SqlStorage, namespaceId: string): ScriptSummary[] {
   return sql
     .exec<ScriptRow>(`${NEWEST} WHERE scripts.namespace_id = ? ORDER BY scripts.name`, namespaceId)
     .toArray()
-    .map(toScript);
+    .map(toSummary);
 }
 
 export function findScript(
@@ -135,6 +136,12 @@ interface ScriptRow extends Record<string, SqlStorageValue> {
   settings: string;
   bindings: string;
   annotations: string;
+}
+
+function toSummary(row: ScriptRow): ScriptSummary {
+  const { version, ...script } = toScript(row);
+  const { bindings: _, ...summary } = version;
+  return { ...script, version: summary };
 }
 
 function toScript(row: ScriptRow): ScriptRecord {

@@ -9,8 +9,8 @@ import type { Outcome } from "./failures.ts";
 import { failure, success } from "./result.ts";
 import { replaceTrialCell } from "./supervisor.ts";
 
-/** Cloudflare grants one second of CPU; the rest is for a busy machine. */
-const TRIAL_WALL_MS = 5_000;
+/** Cloudflare grants one second of CPU; the rest is for a busy machine. There are two attempts. */
+const TRIAL_WALL_MS = 2_500;
 
 /** What wrangler recognizes (/startup/i) and Cloudflare says. */
 const TOO_SLOW = "Script startup exceeded CPU time limit.";

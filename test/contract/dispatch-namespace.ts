@@ -4,23 +4,14 @@
  * outside the dispatcher.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { casesOfBodies } from "./bodies.ts";
-import { casesOfErrors } from "./errors.ts";
-import { casesOfIsolates } from "./isolates.ts";
-import { casesOfMessages } from "./messages.ts";
-import { casesOfModules } from "./modules.ts";
-import { casesOfWebSockets } from "./web-sockets.ts";
+import { describeBodies } from "./bodies.ts";
+import { describeErrors } from "./errors.ts";
+import { describeIsolates } from "./isolates.ts";
+import { describeMessages } from "./messages.ts";
+import { describeModules } from "./modules.ts";
+import { describeWebSockets } from "./web-sockets.ts";
 import { SCRIPTS } from "./scripts.ts";
 import { Probe, type SetUp, type Target } from "./target.ts";
-
-const CASES = {
-  messages: casesOfMessages,
-  bodies: casesOfBodies,
-  WebSockets: casesOfWebSockets,
-  errors: casesOfErrors,
-  isolates: casesOfIsolates,
-  "modules and bindings": casesOfModules,
-};
 
 /** `name` is the implementation's, for the titles. */
 export function describeDispatchNamespace(name: string, setUp: SetUp): void {
@@ -49,11 +40,13 @@ export function describeDispatchNamespace(name: string, setUp: SetUp): void {
       }
     });
 
-    for (const [title, defineCases] of Object.entries(CASES)) {
-      describe(title, () => {
-        // The target exists only once the tests run.
-        defineCases(() => probe);
-      });
-    }
+    // The target exists only once the tests run.
+    const current = () => probe;
+    describeMessages(current);
+    describeBodies(current);
+    describeWebSockets(current);
+    describeErrors(current);
+    describeIsolates(current);
+    describeModules(current);
   });
 }

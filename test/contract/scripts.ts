@@ -97,26 +97,26 @@ export const SCRIPTS = {
       },
     };`,
 
-  /** Echoes messages; closes as it is told by a message, or with what it was closed with. */
-  socket: `
-    let closed = null;
-    export default {
-      fetch(request) {
-        if (request.headers.get("upgrade") !== "websocket") return Response.json(closed);
-        const [client, server] = Object.values(new WebSocketPair());
-        server.accept();
-        server.binaryType = "arraybuffer";
-        server.addEventListener("message", ({ data }) => {
-          if (data === "close") server.close(4001, "as you wish");
-          else server.send(data);
-        });
-        server.addEventListener("close", ({ code, reason, wasClean }) => {
-          closed = { code, reason, wasClean };
-          server.close(code, reason);
-        });
-        return new Response(null, { status: 101, webSocket: client });
-      },
-    };`,
+  /** Echoes messages, closes when a message says so, and says what it was closed with. */
+  socket: {
+    modules: {
+      "index.js": `
+        export default {
+          fetch() {
+            const [client, server] = Object.values(new WebSocketPair());
+            server.accept();
+            server.binaryType = "arraybuffer";
+            server.addEventListener("message", ({ data }) => {
+              if (data === "close") server.close(4001, "as you wish");
+              else server.send(data);
+            });
+            server.addEventListener("close", ({ code, reason }) => server.close(code, "saw " + reason));
+            return new Response(null, { status: 101, webSocket: client });
+          },
+        };`,
+    },
+    compatibilityFlags: ["web_socket_manual_reply_to_close"],
+  },
 
   "secret-a": SECRET,
   "secret-b": SECRET,

@@ -1,24 +1,29 @@
-/** The contract against the real platform, with the probe as its dispatcher. */
+/**
+ * The contract against the real platform, with the probe as its dispatcher. With one edge every function is
+ * at home where its requests arrive; with three, most first calls go to another edge.
+ */
 import { join } from "node:path";
 import { toBundle, type InlineScript } from "../../src/testing/scripts/source.ts";
 import type { BundleModule, ModuleType } from "../../src/protocol/bundle.ts";
 import { startPlatform } from "../platform.ts";
 import { describeDispatchNamespace } from "./dispatch-namespace.ts";
 
-describeDispatchNamespace("on a Skep server", async (scripts) => {
-  const probe = join(import.meta.dirname, "probe.js");
-  const platform = await startPlatform({ args: ["--dispatcher", probe] });
-  const deploy = (name: string, script: InlineScript) =>
-    platform.deploy(name, toForm(name, script));
-  for (const [name, script] of Object.entries(scripts)) await deploy(name, script);
-  return {
-    url: platform.wranglerEnv.SKEP_URL,
-    deploy,
-    stop: async () => {
-      await platform.stop();
-    },
-  };
-});
+for (const edges of ["1", "3"]) {
+  describeDispatchNamespace(`on a Skep server (edges: ${edges})`, async (scripts) => {
+    const dispatcher = join(import.meta.dirname, "probe.js");
+    const platform = await startPlatform({ args: ["--dispatcher", dispatcher, "--edges", edges] });
+    const deploy = (name: string, script: InlineScript) =>
+      platform.deploy(name, toForm(name, script));
+    for (const [name, script] of Object.entries(scripts)) await deploy(name, script);
+    return {
+      url: platform.wranglerEnv.SKEP_URL,
+      deploy,
+      stop: async () => {
+        await platform.stop();
+      },
+    };
+  });
+}
 
 const PART_TYPES: Readonly<Record<ModuleType, string>> = {
   esm: "application/javascript+module",

@@ -5,17 +5,17 @@
 import { ApiError } from "../errors.ts";
 
 /** Of the raw body. The limit that tenants meet is on the compressed modules (modules.ts). */
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+export const MAX_UPLOAD_BYTES = 64 * 1024 * 1024;
 
-export async function readBody(request: Request): Promise<Uint8Array> {
+export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
   const announced = Number(request.headers.get("content-length") ?? 0);
-  if (announced > MAX_BODY_BYTES) throw tooLarge(`${announced} bytes`);
+  if (announced > maxBytes) throw tooLarge(maxBytes);
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength;
     // Leaving the loop cancels the body.
-    if (size > MAX_BODY_BYTES) throw tooLarge("more");
+    if (size > maxBytes) throw tooLarge(maxBytes);
     chunks.push(chunk);
   }
   if (size === 0) throw new ApiError("badBody", "Could not parse request body: it is empty.");
@@ -28,11 +28,8 @@ export async function readBody(request: Request): Promise<Uint8Array> {
   return body;
 }
 
-function tooLarge(got: string): ApiError {
-  return new ApiError(
-    "bodyTooLarge",
-    `The request body has ${got}; an upload may have ${MAX_BODY_BYTES} bytes.`,
-  );
+function tooLarge(maxBytes: number): ApiError {
+  return new ApiError("bodyTooLarge", `The request body has more than ${maxBytes} bytes.`);
 }
 
 /** null: the body is no multipart form. */

@@ -41,7 +41,7 @@ describe("parseMetadata", () => {
   });
 
   it("accepts what clients send without meaning it", () => {
-    parseMetadata(
+    const metadata = parseMetadata(
       {
         migrations: null,
         exports: {},
@@ -56,6 +56,7 @@ describe("parseMetadata", () => {
       },
       "metadata",
     );
+    expect(versionSettings(metadata, NOW)).toEqual({ placement: { mode: "smart" } });
   });
 
   it("names the value that is wrong", () => {

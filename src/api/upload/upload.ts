@@ -4,7 +4,7 @@ import type { ScriptSettings, VersionSettings } from "../../registry/records.ts"
 import { ApiError } from "../errors.ts";
 import { parseBindings, type ClearBinding } from "./binding.ts";
 import { objectInForm } from "./form-object.ts";
-import { parseForm, readBody } from "./form.ts";
+import { MAX_UPLOAD_BYTES, parseForm, readBody } from "./form.ts";
 import { parseMetadata, scriptSettings, versionSettings, type Metadata } from "./metadata.ts";
 import { assembleCode, checkPartBindings, readModules } from "./modules.ts";
 
@@ -46,7 +46,7 @@ export async function readUpload(request: Request, now: Date): Promise<Upload> {
 
 /** The modules and the metadata that came with them; a script that is no form has none. */
 export async function readCode(request: Request): Promise<{ metadata: Metadata; code: Code }> {
-  const body = await readBody(request);
+  const body = await readBody(request, MAX_UPLOAD_BYTES);
   const form = await parseForm(body, request.headers.get("content-type"));
   if (!form) {
     const script = { name: RAW_BODY_PART, type: "cjs", content: body } as const;

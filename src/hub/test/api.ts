@@ -74,7 +74,7 @@ export const ROUTES = `/accounts/${ACCOUNT}/workers/dispatch/routes`;
 
 export const ES_MODULE = "application/javascript+module";
 
-export type Part = readonly [name: string, content: BlobPart, type: string];
+export type Part = readonly [name: string, content: string | Uint8Array, type: string];
 
 /** An upload as wrangler sends it. */
 export function uploadForm(metadata: object, ...parts: readonly Part[]): FormData {

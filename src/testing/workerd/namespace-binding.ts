@@ -45,7 +45,7 @@ export default function createBinding(env: InnerEnv): DispatchNamespace {
   const plain = dispatch({});
   const binding: DispatchNamespace = {
     get(script, args, options) {
-      checkCompatibility(host);
+      checkCompatibility();
       if (options?.outbound === undefined || env.parameters === null) {
         return plain.get(script, args, options);
       }
@@ -106,10 +106,9 @@ function declared(
   );
 }
 
-/** The binding calls its neighbours by RPC, which older compatibility dates of the dispatcher turn off. */
-function checkCompatibility(host: Service<ScriptHost>): void {
-  // `in` would find any name there.
-  if (typeof host.deploy === "function") return;
+/** Loading an isolate takes RPC, which older compatibility dates of the dispatcher turn off. */
+function checkCompatibility(): void {
+  if (Cloudflare.compatibilityFlags["rpc"]) return;
   throw new Error(
     "dispatch namespaces need a dispatcher whose compatibility date is 2024-04-03 or later",
   );

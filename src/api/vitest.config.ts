@@ -1,3 +1,0 @@
-import { hubProject } from "../hub/test/project.ts";
-
-export default hubProject("api");

@@ -1,0 +1,49 @@
+import { once } from "node:events";
+import net from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { openListeningSockets, type SocketRequest } from "./listening-sockets.ts";
+
+const request = (port: number, host = "127.0.0.1"): SocketRequest => ({
+  host,
+  hostOption: "--host",
+  port,
+  portOption: "--port",
+});
+
+test("holds a queue in which connections wait, without taking them", async () => {
+  const [socket] = await openListeningSockets([request(0)]);
+  if (!socket) throw new Error("no socket");
+  expect(socket.port).toBeGreaterThan(0);
+  const client = net.connect(socket.port, socket.address);
+  onTestFinished(() => void client.destroy());
+  await once(client, "connect");
+  let answer = "";
+  client.setEncoding("utf8").on("data", (text: string) => (answer += text));
+
+  // Somebody else accepts from the same queue, later, and finds the connection there.
+  const server = net.createServer((connection) => connection.end("served"));
+  server.listen({ fd: socket.fd });
+  await once(client, "end");
+  expect(answer).toBe("served");
+  server.close();
+});
+
+test("names the port, its option and what to do when the port is taken", async () => {
+  const other = net.createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  onTestFinished(() => void other.close());
+  const { port } = other.address() as net.AddressInfo;
+  const free = request(0);
+  await expect(openListeningSockets([free, request(port)])).rejects.toThrow(
+    `--port: port ${port} on 127.0.0.1 is in use by another program`,
+  );
+});
+
+test("names the host when it is not ours, or has no address", async () => {
+  await expect(openListeningSockets([request(0, "192.0.2.1")])).rejects.toThrow(
+    "--host: 192.0.2.1 is not an address of this machine",
+  );
+  await expect(openListeningSockets([request(0, "nowhere.invalid")])).rejects.toThrow(
+    "--host: nowhere.invalid has no address",
+  );
+});

@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { createOutputLines } from "./output-lines.ts";
+
+function capture() {
+  const out: string[] = [];
+  const clock = { now: 0 };
+  const lines = createOutputLines(
+    "edge 0 | ",
+    (line) => out.push(line),
+    () => clock.now,
+  );
+  return { out, clock, lines };
+}
+
+test("puts lines together from pieces, also within a character", () => {
+  const { out, lines } = capture();
+  const bytes = Buffer.from("eins\nzwölf\ndrei");
+  for (const byte of bytes) lines.write(Buffer.from([byte]));
+  expect(out).toEqual(["edge 0 | eins", "edge 0 | zwölf"]);
+  lines.end();
+  expect(out.at(-1)).toBe("edge 0 | drei");
+});
+
+test("cuts a long line and says by how much, holding no more than that in memory", () => {
+  const { out, lines } = capture();
+  for (let i = 0; i < 10; i++) lines.write(Buffer.from("x".repeat(1000)));
+  lines.write(Buffer.from("\nnext\n"));
+  expect(out[0]).toBe(`edge 0 | ${"x".repeat(4096)} (5904 more characters)`);
+  expect(out[1]).toBe("edge 0 | next");
+});
+
+test("drops what exceeds the lines of a second and counts it", () => {
+  const { out, clock, lines } = capture();
+  lines.write(Buffer.from("a\n".repeat(700)));
+  expect(out).toHaveLength(500);
+  clock.now = 1000;
+  lines.write(Buffer.from("b\n"));
+  expect(out.slice(500)).toEqual([
+    "edge 0 | (200 lines dropped: more than 500 a second)",
+    "edge 0 | b",
+  ]);
+});
