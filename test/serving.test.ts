@@ -1,7 +1,9 @@
 /** The public edge of the real platform: protocols, big bodies, routes, HTTPS, errors. */
 import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { json } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPlatform, type Platform } from "./platform.ts";
 
@@ -53,19 +55,18 @@ test("HTTPS answers with a certificate that the platform's own CA signed", async
   const ca = await readFile(platform.caFile, "utf8");
   const { port } = new URL(platform.wranglerEnv.SKEP_HTTPS_URL);
   const host = "echo.production.localhost";
-  const meta = await new Promise<{ url: string; headers: [string, string][] }>(
-    (resolve, reject) => {
-      const request = httpsRequest(
-        { host: "127.0.0.1", port, path: "/meta", servername: host, headers: { host }, ca },
-        async (response) => {
-          const chunks: Buffer[] = [];
-          for await (const chunk of response) chunks.push(chunk as Buffer);
-          resolve(JSON.parse(Buffer.concat(chunks).toString()));
-        },
-      );
-      request.on("error", reject).end();
-    },
-  );
+  const options = {
+    host: "127.0.0.1",
+    port,
+    path: "/meta",
+    servername: host,
+    headers: { host },
+    ca,
+  };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    httpsRequest(options, resolve).on("error", reject).end();
+  });
+  const meta = (await json(response)) as { url: string; headers: [string, string][] };
   expect(meta.url).toMatch(/^https:/);
   expect(new Map(meta.headers).get("x-forwarded-proto")).toBe("https");
 });
