@@ -4,7 +4,6 @@
  */
 import { build, type BuildOptions } from "esbuild";
 import { buildExamples } from "./build-examples.ts";
-import { existsSync } from "node:fs";
 
 const common: BuildOptions = {
   bundle: true,
@@ -22,19 +21,31 @@ const workers = ["hub", "edge", "cell", "egress"].map((name) => ({
 await Promise.all([
   build({
     ...common,
-    entryPoints: [...workers, { in: "src/dispatcher/index.ts", out: "workers/dispatcher" }].filter(
-      (entry) => existsSync(entry.in),
-    ),
+    entryPoints: [
+      ...workers,
+      { in: "src/dispatcher/index.ts", out: "workers/dispatcher" },
+      { in: "src/testing/workerd/namespace-binding.ts", out: "testing/namespace-binding" },
+      { in: "src/testing/workerd/script-host.ts", out: "testing/script-host" },
+    ],
     conditions: ["workerd", "worker", "browser"],
     // `dispatcher` is the operator's choice: the edge's configuration supplies the module.
     external: ["cloudflare:*", "node:*", "dispatcher"],
   }),
   build({
     ...common,
-    entryPoints: [{ in: "src/cli/main.ts", out: "cli" }].filter((entry) => existsSync(entry.in)),
+    entryPoints: [{ in: "src/cli/main.ts", out: "cli" }],
     platform: "node",
     packages: "external",
     banner: { js: "#!/usr/bin/env node" },
+  }),
+  build({
+    ...common,
+    entryPoints: [
+      { in: "src/testing/index.ts", out: "testing/index" },
+      { in: "src/testing/miniflare-plugin.ts", out: "testing/miniflare-plugin" },
+    ],
+    platform: "node",
+    packages: "external",
   }),
   buildExamples("dist/examples"),
 ]);

@@ -13,6 +13,7 @@ export default defineConfig({
       },
       "src/*/vitest.config.ts",
       "test/vitest.config.ts",
+      "test/workerd/vitest.config.ts",
     ],
   },
 });

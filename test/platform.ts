@@ -48,7 +48,13 @@ export class Platform {
   constructor(directory: string, args: readonly string[]) {
     this.#directory = directory;
     this.#args = args;
+    process.once("exit", this.#abandon);
   }
+
+  /** A test run that was broken off leaves no platform behind. */
+  readonly #abandon = () => {
+    this.#process?.kill("SIGKILL");
+  };
 
   get data(): string {
     return join(this.#directory, "data");
@@ -78,7 +84,6 @@ export class Platform {
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (text) => (this.#output += String(text)));
     }
-    process.once("exit", () => child.kill("SIGKILL"));
     const failed = once(child, "exit").then(([code]) => {
       throw new Error(`skep start ended with ${code}:\n${this.#output}`);
     });
@@ -101,6 +106,7 @@ export class Platform {
       await gone;
       clearTimeout(timer);
     }
+    process.off("exit", this.#abandon);
     await rm(this.#directory, { recursive: true, force: true });
     return child?.exitCode ?? null;
   }

@@ -50,6 +50,8 @@ function start(
       script: DISPATCHER,
       compatibilityDate: "2026-11-01",
       ...more,
+      // User Workers that throw are reported at length otherwise.
+      handleStructuredLogs: () => {},
       ...dispatchNamespaces({ USERS: { namespace: "users", ...options } }),
     }),
   );

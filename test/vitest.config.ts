@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     name: "process",
     include: ["**/*.test.ts"],
+    exclude: ["workerd/**"],
     fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -101,9 +101,9 @@ export class Invoker {
     const versionId = await this.#versionOf(namespace, call.script);
     const home = homeOf(versionId, this.#peers.length);
     const peer = this.#peers[home];
-    if (home === this.#edgeIndex || peer === undefined) {
-      return this.invokeHere(namespace, call, request, facts);
-    }
+    // workerd loses a client's close of a WebSocket that crosses processes (the client sees 1006).
+    const staysHere = home === this.#edgeIndex || request.headers.has("upgrade");
+    if (staysHere || peer === undefined) return this.invokeHere(namespace, call, request, facts);
     if (this.#warmth.isHot(versionId, startedMs) && (await this.#canLoad(versionId))) {
       return this.invokeHere(namespace, call, request, facts);
     }

@@ -2,7 +2,8 @@
  * The hop between edges: an edge that lacks a cold function forwards the request to its home edge.
  *
  * The request travels as POST whatever its method, since workerd sends a GET again by itself when a reused
- * connection drops, and a function must not run twice without anyone knowing. WebSocket upgrades stay GET.
+ * connection drops, and a function must not run twice without anyone knowing. WebSocket upgrades are never
+ * forwarded.
  * What belongs to the call travels in headers that the receiving side removes; a tenant's response cannot
  * forge them, because the home edge always sets its own.
  */
@@ -40,9 +41,8 @@ export async function forward(
   const headers = new Headers(request.headers);
   const peerCall: PeerCall = { ...call, namespace, method: request.method };
   headers.set(CALL_HEADER, encodeURIComponent(JSON.stringify(peerCall)));
-  const method = request.headers.has("upgrade") ? "GET" : "POST";
   const response = await peer.fetch(
-    new Request(request.url, { method, headers, body: request.body, redirect: "manual" }),
+    new Request(request.url, { method: "POST", headers, body: request.body, redirect: "manual" }),
   );
   const text = response.headers.get(OUTCOME_HEADER);
   if (text === null) throw new UnavailableError("the home edge gave no account of the invocation");

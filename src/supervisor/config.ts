@@ -19,6 +19,8 @@ export interface PlatformConfig {
   /** Functions answer at `<script>.<namespace>.<baseDomain>`. */
   readonly baseDomain: string;
   readonly edges: number;
+  /** How connections come to edges (listening-sockets.ts). */
+  readonly accept: "spread" | "shared";
   /** Absolute path of an ES module; undefined: the dispatcher that comes with Skep. */
   readonly dispatcher: string | undefined;
   /** Absolute paths of PEM files; undefined: certificates of the local CA. */
@@ -104,6 +106,13 @@ export const START_OPTIONS = {
     read: (text) => readInteger(text, 1, 64),
     expected: "a whole number from 1 to 64",
   }),
+  accept: option({
+    placeholder: "spread|shared",
+    help: "connections are spread over the edges, or wait in one queue for whichever edge is free",
+    default: "spread",
+    read: (text) => (text === "spread" || text === "shared" ? text : undefined),
+    expected: "spread or shared",
+  }),
   dispatcher: file("ES module to use as the dispatcher instead of Skep's own"),
   "tls-cert": file("PEM certificate chain to use instead of the local CA; needs --tls-key"),
   "tls-key": file("PEM private key of --tls-cert"),
@@ -146,6 +155,7 @@ export function readConfig(texts: StartOptionTexts, around: Surroundings): Platf
     apiHost: required(get("api-host")),
     baseDomain: required(get("base-domain")),
     edges: required(get("edges")),
+    accept: required(get("accept")),
     dispatcher: get("dispatcher"),
     tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
     serverTiming: required(get("server-timing")),

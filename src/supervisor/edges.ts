@@ -2,6 +2,7 @@
  * What is done to all edges: telling them a change of routing before it is acknowledged, watching that they
  * answer, replacing them one after the other.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { callControl, ControlTimeout } from "./control-client.ts";
 import type { Slot } from "./slot.ts";
 import type { WorkerdProcess } from "./workerd-process.ts";
@@ -17,6 +18,7 @@ const HEARTBEAT_INTERVAL_MS = 1000;
 /** An edge that runs tenants' endless loops answers nothing. */
 const HEARTBEAT_TIMEOUT_MS = 10_000;
 const FLUSH_TIMEOUT_MS = 1000;
+const END_NOTICE_MS = 200;
 
 export class Edges {
   readonly #options: EdgesOptions;
@@ -97,10 +99,12 @@ export class Edges {
     try {
       await this.#post(index, process, "/heartbeat", "{}", HEARTBEAT_TIMEOUT_MS);
     } catch (error) {
-      if (process.exit !== undefined || process.draining) return;
-      this.#options.log(`${process.name}: ${String(error)}`);
-      if (!(error instanceof ControlTimeout)) return;
-      process.kill("SIGKILL");
+      if (error instanceof ControlTimeout) process.kill("SIGKILL");
+      // A connection that breaks is mostly the first sign of an end that is reported elsewhere.
+      else await Promise.race([process.exited, sleep(END_NOTICE_MS)]);
+      if (process.exit === undefined && !process.draining) {
+        this.#options.log(`${process.name}: ${String(error)}`);
+      }
     }
   }
 

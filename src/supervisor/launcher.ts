@@ -57,7 +57,7 @@ export class Launcher {
       httpsPort: https.port,
     });
     return this.#spawn("hub", ++this.#lives, text, {
-      inherited: { [socketNames.api]: api.fd },
+      inherited: { [socketNames.api]: queueOf(api, 0) },
       environment: { [SECRET_KEY_VARIABLE]: secretKey },
     });
   }
@@ -96,8 +96,12 @@ export class Launcher {
       dispatcher: config.dispatcher ?? join(workers, "dispatcher.js"),
       certificate,
     });
-    const inherited = { [socketNames.http]: http.fd, [socketNames.https]: https.fd };
-    return this.#spawn(`edge ${index}`, life, text, { inherited });
+    return this.#spawn(`edge ${index}`, life, text, {
+      inherited: {
+        [socketNames.http]: queueOf(http, index),
+        [socketNames.https]: queueOf(https, index),
+      },
+    });
   }
 
   /** Leads those who know only the link to this life's socket, from their next connection on. */
@@ -108,11 +112,13 @@ export class Launcher {
     renameSync(temporary, join(this.#paths.run, link));
   }
 
-  /** Removes the files that only this life used. */
+  /**
+   * Removes the files that only this life used. With its socket gone, a peer learns that its request was never
+   * received and may run it elsewhere; a socket file that nobody listens on looks like a lost connection.
+   */
   forget({ name, life }: WorkerdProcess): void {
-    rmSync(join(this.#paths.run, configName(name, life)), { force: true });
-    for (const socket of socketsOfLife(name, life)) {
-      rmSync(join(this.#paths.run, socket), { force: true });
+    for (const file of [configName(name, life), ...socketsOfLife(name, life)]) {
+      rmSync(join(this.#paths.run, file), { force: true });
     }
   }
 
@@ -142,6 +148,13 @@ export class Launcher {
     };
     return new WorkerdProcess(name, life, command, this.#options.output);
   }
+}
+
+/** The descriptor of the queue that a process accepts from. */
+function queueOf({ fds }: ListeningSocket, index: number): number {
+  const fd = fds[index % fds.length];
+  if (fd === undefined) throw new TypeError("a listening socket without a queue");
+  return fd;
 }
 
 function configName(name: string, life: number): string {

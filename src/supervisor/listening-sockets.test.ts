@@ -3,8 +3,9 @@ import net from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { openListeningSockets, type SocketRequest } from "./listening-sockets.ts";
 
-const request = (port: number, host = "127.0.0.1"): SocketRequest => ({
+const request = (port: number, host = "127.0.0.1", queues = 1): SocketRequest => ({
   host,
+  queues,
   hostOption: "--host",
   port,
   portOption: "--port",
@@ -22,10 +23,37 @@ test("holds a queue in which connections wait, without taking them", async () =>
 
   // Somebody else accepts from the same queue, later, and finds the connection there.
   const server = net.createServer((connection) => connection.end("served"));
-  server.listen({ fd: socket.fd });
+  server.listen({ fd: socket.fds[0] });
   await once(client, "end");
   expect(answer).toBe("served");
   server.close();
+});
+
+test("spreads connections over several queues, and still has the port for itself", async () => {
+  const [socket] = await openListeningSockets([request(0, "127.0.0.1", 3)]);
+  if (!socket) throw new Error("no socket");
+  expect(new Set(socket.fds).size).toBe(3);
+  // A connection waits in one queue only, so every queue must have somebody who accepts.
+  const served = [0, 0, 0];
+  const servers = socket.fds.map((fd, queue) =>
+    net
+      .createServer((connection) => {
+        served[queue] = (served[queue] ?? 0) + 1;
+        connection.end();
+      })
+      .listen({ fd }),
+  );
+  const clients = Array.from({ length: 60 }, () =>
+    net.connect(socket.port, socket.address).resume(),
+  );
+  await Promise.all(clients.map((client) => once(client, "close")));
+  expect(served.reduce((sum, count) => sum + count)).toBe(60);
+  // The chance that 60 connections leave one of three queues empty is 10^-10.
+  expect(served).not.toContain(0);
+  await expect(openListeningSockets([request(socket.port, "127.0.0.1", 3)])).rejects.toThrow(
+    "is in use by another program",
+  );
+  for (const server of servers) server.close();
 });
 
 test("names the port, its option and what to do when the port is taken", async () => {

@@ -64,6 +64,7 @@ export class Platform {
   #certificateChecks: NodeJS.Timeout | undefined;
   #stopping = false;
   #released = false;
+  #isNoted = false;
 
   /** @throws StartError */
   static async start(config: PlatformConfig, options: PlatformOptions): Promise<Platform> {
@@ -113,7 +114,7 @@ export class Platform {
         name,
         launch,
         ...(onReady && { onReady }),
-        onChange: () => this.#writeProcesses(),
+        onChange: () => this.#noteProcesses(),
         onExit: (process) => launcher.forget(process),
         log: (line) => this.#log(line),
       });
@@ -164,6 +165,7 @@ export class Platform {
 
   /** Tells `skep status --wait` and `skep env`. */
   markReady(): void {
+    this.#writeProcesses();
     writePlatformState(this.#data.paths.run, this.state("ready"));
   }
 
@@ -222,12 +224,19 @@ export class Platform {
   }
 
   async #listen(): Promise<PublicSockets> {
-    const { host, apiHost, port, httpsPort, apiPort } = this.#config;
-    const functions = { host, hostOption: "--host" };
+    const { host, apiHost, port, httpsPort, apiPort, accept, edges } = this.#config;
+    const queues = accept === "spread" ? edges : 1;
+    const functions = { host, hostOption: "--host", queues };
     const [http, https, api] = await openListeningSockets([
       { ...functions, port, portOption: "--port" },
       { ...functions, port: httpsPort, portOption: "--https-port" },
-      { host: apiHost, hostOption: "--api-host", port: apiPort, portOption: "--api-port" },
+      {
+        host: apiHost,
+        hostOption: "--api-host",
+        port: apiPort,
+        portOption: "--api-port",
+        queues: 1,
+      },
     ]);
     if (!http || !https || !api) throw new Error("a listening socket is missing");
     return { http, https, api };
@@ -317,8 +326,17 @@ export class Platform {
     return [hub, egress, trial, ...edges];
   }
 
+  /** Once for all changes of one turn: the start makes many. */
+  #noteProcesses(): void {
+    if (this.#isNoted) return;
+    this.#isNoted = true;
+    setImmediate(() => {
+      this.#isNoted = false;
+      if (!this.#released) this.#writeProcesses();
+    });
+  }
+
   #writeProcesses(): void {
-    if (this.#released) return;
     const { hub, egress, trial, edges } = this.#slots;
     const pidOf = ({ current }: Slot) =>
       current?.exit === undefined ? (current?.pid ?? null) : null;

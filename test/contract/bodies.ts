@@ -1,7 +1,7 @@
 /** Cases: bodies stream, both ways, without being held back and without a byte changed. */
 import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, test, vi } from "vitest";
-import type { Probe } from "./target.ts";
+import { POLL, type Probe } from "./target.ts";
 
 const MEBIBYTE = 1024 * 1024;
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -23,7 +23,7 @@ export function describeBodies(probe: () => Probe): void {
       const writer = upload.writable.getWriter();
       const answer = probe().send("counting", "/", { method: "POST", body: upload.readable });
       await writer.write(bytes("first"));
-      await vi.waitFor(async () => expect(await probe().json("counting")).toBe(5), 10_000);
+      await vi.waitFor(async () => expect(await probe().json("counting")).toBe(5), POLL);
       await writer.write(bytes("last"));
       await writer.close();
       expect(await (await answer).json()).toBe(9);

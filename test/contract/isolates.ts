@@ -1,6 +1,6 @@
 /** Cases: one isolate per script, whose state stays, and that no other script can see into. */
 import { describe, expect, test, vi } from "vitest";
-import type { Probe } from "./target.ts";
+import { POLL, type Probe } from "./target.ts";
 
 export function describeIsolates(probe: () => Probe): void {
   describe("isolates", () => {
@@ -21,14 +21,15 @@ export function describeIsolates(probe: () => Probe): void {
     });
 
     test("calls with other args meet the same isolate", async () => {
-      const plain = await probe().text("identity");
-      expect(await probe().text({ script: "identity", args: { tenant: "acme" } })).toBe(plain);
+      const plain = await probe().text("identity-args");
+      const args = { tenant: "acme" };
+      expect(await probe().text({ script: "identity-args", args })).toBe(plain);
     });
 
     test("waitUntil work goes on after the answer", async () => {
       const response = await probe().send("background", "/", { method: "POST" });
       expect(await response.json()).toBe(false);
-      await vi.waitFor(async () => expect(await probe().json("background")).toBe(true), 10_000);
+      await vi.waitFor(async () => expect(await probe().json("background")).toBe(true), POLL);
     });
   });
 }

@@ -1,4 +1,4 @@
-/** The contract against `skep/testing` in Miniflare, and what only it can do. */
+/** The contract against `skep/testing` in Miniflare. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
@@ -11,6 +11,8 @@ describeDispatchNamespace("in Miniflare", async (scripts) => {
       modules: true,
       script: await readFile(join(import.meta.dirname, "probe.js"), "utf8"),
       compatibilityDate: "2026-11-01",
+      // User Workers that throw are reported at length otherwise.
+      handleStructuredLogs: () => {},
       ...dispatchNamespaces({ DISPATCHER: { namespace: "production", scripts } }),
     }),
   );

@@ -7,6 +7,22 @@ const ADD_WASM = Uint8Array.from([
   100, 0, 0, 10, 9, 1, 7, 0, 32, 0, 32, 1, 106, 11,
 ]);
 
+/** Echoes messages, closes when a message says so, and says what it was closed with. */
+const SOCKET = `
+  export default {
+    fetch() {
+      const [client, server] = Object.values(new WebSocketPair());
+      server.accept();
+      server.binaryType = "arraybuffer";
+      server.addEventListener("message", ({ data }) => {
+        if (data === "close") server.close(4001, "as you wish");
+        else server.send(data);
+      });
+      server.addEventListener("close", ({ code, reason }) => server.close(code, "saw " + reason));
+      return new Response(null, { status: 101, webSocket: client });
+    },
+  };`;
+
 /** Two scripts are made of it. */
 const SECRET = `
   globalThis.secrets ??= [];
@@ -97,24 +113,11 @@ export const SCRIPTS = {
       },
     };`,
 
-  /** Echoes messages, closes when a message says so, and says what it was closed with. */
-  socket: {
-    modules: {
-      "index.js": `
-        export default {
-          fetch() {
-            const [client, server] = Object.values(new WebSocketPair());
-            server.accept();
-            server.binaryType = "arraybuffer";
-            server.addEventListener("message", ({ data }) => {
-              if (data === "close") server.close(4001, "as you wish");
-              else server.send(data);
-            });
-            server.addEventListener("close", ({ code, reason }) => server.close(code, "saw " + reason));
-            return new Response(null, { status: 101, webSocket: client });
-          },
-        };`,
-    },
+  socket: SOCKET,
+
+  /** Answers a close itself, where the runtime would. */
+  "socket-manual": {
+    modules: { "index.js": SOCKET },
     compatibilityFlags: ["web_socket_manual_reply_to_close"],
   },
 
@@ -126,6 +129,7 @@ export const SCRIPTS = {
     export default { fetch: () => new Response(String(++count)) };`,
 
   identity: IDENTITY,
+  "identity-args": IDENTITY,
 
   throws: `
     export default {

@@ -40,6 +40,12 @@ export interface Thrown {
   readonly isError: boolean;
 }
 
+/**
+ * For `vi.waitFor`. Calls at a higher rate may be what it takes for a server to load a script in more
+ * places, and then there is more than one isolate to ask.
+ */
+export const POLL = { timeout: 10_000, interval: 250 };
+
 /** A client of one target. `ask` is a script's name or more. */
 export class Probe {
   readonly #url: string;

@@ -26,13 +26,20 @@ export function describeWebSockets(probe: () => Probe): void {
 
     // Several, since a server may take each connection another way.
     test.each([4321, 4322, 4323, 4324, 4325, 4326])(
-      "the client's close code %i and its reason reach the user Worker, and come back",
+      "the client's close code %i comes back as the end of a clean close",
       async (code) => {
         const socket = await probe().webSocket("socket");
         socket.close(code, "done here");
         const closed = await event<CloseEvent>(socket, "close");
-        expect(closed).toMatchObject({ code, reason: "saw done here", wasClean: true });
+        expect(closed).toMatchObject({ code, reason: "done here", wasClean: true });
       },
     );
+
+    test("the client's close code and reason reach the user Worker", async () => {
+      const socket = await probe().webSocket("socket-manual");
+      socket.close(4321, "done here");
+      const closed = await event<CloseEvent>(socket, "close");
+      expect(closed).toMatchObject({ code: 4321, reason: "saw done here", wasClean: true });
+    });
   });
 }

@@ -12,6 +12,7 @@ interface Env {
 
 const { DISPATCHER, DISPATCHER_STAGING_EU, METRICS } = env as unknown as Env;
 const dispatcher = (exports as { default: Fetcher }).default;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const HELLO = "export default { fetch: () => new Response('hello') }";
 
 async function textAt(url: string): Promise<string> {
@@ -107,6 +108,9 @@ describe("measuring", () => {
       const totals = await totalsOf("production/counted");
       expect(totals).toMatchObject({ outcomes: { ok: 3 }, statuses: { "2xx": 3 }, coldStarts: 1 });
       expect(totals.phases.load?.count).toBe(1);
+      const range = { sinceMs: Date.now() - 3_600_000, untilMs: Date.now() + 1, stepSeconds: null };
+      const { versions } = await METRICS.getByName("production/counted").series(range);
+      expect(versions).toMatchObject([{ versionId: expect.stringMatching(UUID) as string }]);
       expect((await totalsOf("production/throws")).outcomes.exception).toBeGreaterThan(0);
     });
   });

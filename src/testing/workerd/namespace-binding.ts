@@ -13,6 +13,8 @@ import { DEPLOY, REMOVE } from "../scripts/deploy.ts";
 import type { PackedScript } from "../scripts/packed.ts";
 import type { OutboundParameters, ScriptHost } from "./script-host.ts";
 
+const SWEEP_INTERVAL_MS = 1_000;
+
 /** The inner bindings; miniflare-plugin.ts configures them. */
 interface InnerEnv {
   readonly host: Service<ScriptHost>;
@@ -29,17 +31,28 @@ export default function createBinding(env: InnerEnv): DispatchNamespace {
   const isolates = new Isolates(loaderWithOutbound(env), bundleOf, null);
   const invoker = new Invoker(new ScriptTable(), isolates, hub, 0, [host]);
 
+  let sweptMs = 0;
+  /** An edge does this in a heartbeat; a binding has none, but it has requests. */
+  const sweep = async (nowMs: number) => {
+    if (nowMs - sweptMs < SWEEP_INTERVAL_MS) return;
+    sweptMs = nowMs;
+    await isolates.sweep(nowMs);
+  };
+
   /** The outbound of an isolate is fixed when it is loaded, so each set of parameters has isolates of its own. */
   const dispatch = (parameters: OutboundParameters) => {
     const set = JSON.stringify(parameters);
     return createDispatchNamespace(async (call, request, facts) => {
-      const state = await hub.resolve(namespace, call.script);
-      if (state.versionId === null) throw workerNotFound(namespace, call.script);
-      const { script, generation } = state;
-      const versionId = isolateId(state.versionId, set);
-      invoker.accept({ namespace: set, script, generation, versionId });
-      await isolates.sweep(Date.now());
-      return invoker.invoke(set, call, withoutCf(request), facts);
+      const { script, generation, versionId } = await hub.resolve(namespace, call.script);
+      const id = versionId === null ? null : isolateId(versionId, set);
+      invoker.accept({ namespace: set, script, generation, versionId: id });
+      await sweep(Date.now());
+      if (versionId === null) throw workerNotFound(namespace, script);
+      try {
+        return await invoker.invoke(set, call, withoutCf(request), facts);
+      } finally {
+        facts.versionId = versionId;
+      }
     });
   };
   const plain = dispatch({});

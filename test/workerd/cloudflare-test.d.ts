@@ -1,1 +1,0 @@
-/// <reference types="@cloudflare/vitest-plugin/types" />
