@@ -77,6 +77,16 @@ export class Edge {
     this.#acceptRoutes(await this.#hub.routes());
   }
 
+  /** Has the routes before the first request needs them, so that the hub may be away by then. */
+  async ensureRoutes(): Promise<void> {
+    if (this.dispatcherEnv.ROUTES !== undefined) return;
+    try {
+      await this.loadRoutes();
+    } catch {
+      // The hub is away: the next heartbeat, or the first request, tries again.
+    }
+  }
+
   #acceptRoutes({ generation, routes }: RoutesState): void {
     if (generation <= this.#routesGeneration) return;
     this.#routesGeneration = generation;

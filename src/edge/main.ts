@@ -39,10 +39,12 @@ export class EdgeControl extends WorkerEntrypoint<EdgeEnv> {
     const { pathname } = new URL(request.url);
     const here = edgeOf(this.env);
     if (request.method === "POST" && pathname === "/routing") {
-      here.accept((await request.json()) as RoutingUpdate);
+      here.accept(await request.json<RoutingUpdate>());
+      await here.ensureRoutes();
       return new Response(null, { status: 204 });
     }
     if (request.method === "POST" && pathname === "/heartbeat") {
+      await here.ensureRoutes();
       await here.isolates.sweep(Date.now());
       const health: EdgeHealth = { loadedIsolates: here.isolates.size };
       return Response.json(health);
