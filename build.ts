@@ -3,6 +3,7 @@
  * `skep/testing`. Plain esbuild; nothing is downloaded. Run by `npm run build` and after `npm ci`.
  */
 import { build, type BuildOptions } from "esbuild";
+import { rm } from "node:fs/promises";
 import { buildExamples } from "./build-examples.ts";
 
 const common: BuildOptions = {
@@ -12,6 +13,9 @@ const common: BuildOptions = {
   logLevel: "warning",
   outdir: "dist",
 };
+
+// Chunks have a hash in their names, so old ones would stay.
+await rm("dist/cli", { recursive: true, force: true });
 
 const workers = ["hub", "edge", "cell", "egress"].map((name) => ({
   in: `src/${name}/main.ts`,
@@ -33,10 +37,12 @@ await Promise.all([
   }),
   build({
     ...common,
-    entryPoints: [{ in: "src/cli/main.ts", out: "cli" }],
+    entryPoints: [{ in: "src/cli/skep.ts", out: "cli" }],
     platform: "node",
     packages: "external",
-    banner: { js: "#!/usr/bin/env node" },
+    // A command loads only what it needs.
+    splitting: true,
+    chunkNames: "cli/[name]-[hash]",
   }),
   build({
     ...common,

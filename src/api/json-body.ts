@@ -1,5 +1,5 @@
 /** JSON bodies, by route and not by content type: wrangler sends many of them as text/plain. */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { ApiContext } from "./context.ts";
 import type { CodeName } from "./codes.ts";
 import { ApiError } from "./errors.ts";

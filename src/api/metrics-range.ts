@@ -1,5 +1,5 @@
 /** The time range of a metrics read: `since`, `until` and `step` of the query, validated. */
-import { z } from "zod";
+import * as z from "zod";
 import type { SeriesQuery } from "../protocol/metrics-report.ts";
 
 /** More points than this are no chart any more, and each costs a computation of quantiles. */

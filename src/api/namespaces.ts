@@ -1,5 +1,5 @@
 /** `/accounts/{account}/workers/dispatch/namespaces` */
-import { z } from "zod";
+import * as z from "zod";
 import type { NamespaceRecord } from "../registry/records.ts";
 import { renewCertificate } from "../registry/supervisor.ts";
 import { accountId, namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";

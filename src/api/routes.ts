@@ -2,7 +2,7 @@
  * `/accounts/{account}/workers/dispatch/routes`: host and path patterns that lead to a script of a
  * namespace. Ours, not Cloudflare's: there, zones have routes, and they lead to the dispatch Worker.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { parseRoutePattern, type RoutePattern } from "../protocol/route-pattern.ts";
 import type { RouteSpec } from "../registry/routes.ts";
 import { accountId, param, registry, settle, type ApiContext } from "./context.ts";

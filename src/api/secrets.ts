@@ -1,5 +1,5 @@
 /** `…/scripts/{script}/secrets`. Each write makes a new version with the code of the newest one. */
-import { z } from "zod";
+import * as z from "zod";
 import type { ScriptRecord } from "../registry/records.ts";
 import { namespaceOf, param, scriptOf, type ApiContext } from "./context.ts";
 import { writeSecrets } from "./deploy.ts";

@@ -1,5 +1,5 @@
 /** `…/scripts/{script}/tags` */
-import { z } from "zod";
+import * as z from "zod";
 import { namespaceOf, param, registry, scriptOf, type ApiContext } from "./context.ts";
 import { ok, page } from "./envelope.ts";
 import { unwrap } from "./failures.ts";

@@ -198,11 +198,9 @@ export class Platform {
     process.chdir(paths.run);
 
     const { hub, egress, trial, edges } = this.#slots;
-    // The hub takes longest and needs its listening socket: that comes first, and what nobody waits for last.
+    // The hub takes longest and needs its listening socket: that comes first. Egress and the trial cell
+    // come last: the first requests can be answered without them.
     const listening = this.#listen();
-    const egressStarted = egress.start();
-    // Rejections are dealt with where all are awaited, below.
-    egressStarted.catch(() => {});
     const [sockets, control] = await Promise.all([
       listening,
       this.#serveControl(),
@@ -214,8 +212,8 @@ export class Platform {
 
     const bootstrapped = hub.start().then(() => this.#bootstrap());
     bootstrapped.catch(() => {});
-    const edgesStarted = edges.map((slot) => slot.start());
-    await Promise.all([bootstrapped, ...edgesStarted, egressStarted, trial.start()]);
+    await Promise.all([bootstrapped, ...edges.map((slot) => slot.start())]);
+    await Promise.all([egress.start(), trial.start()]);
     await this.#renewCertificate();
     this.#edges.startHeartbeats();
     this.#certificateChecks = setInterval(() => {

@@ -1,5 +1,5 @@
 /** The bindings of an upload: which types exist, what each needs, and which are refused by name. */
-import { z } from "zod";
+import * as z from "zod";
 import type { StoredBinding, UploadedBinding } from "../../registry/records.ts";
 import { ApiError } from "../errors.ts";
 import { validate } from "../json-body.ts";

@@ -3,7 +3,7 @@
  * Unknown keys are ignored, as Cloudflare does; known ones that would change what the script does and
  * are not supported here are refused by name.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { ScriptSettings, VersionSettings } from "../../registry/records.ts";
 import { ApiError } from "../errors.ts";
 import { validate } from "../json-body.ts";
