@@ -8,9 +8,10 @@
  * edge and on one core, which halves the throughput of two. In return it never waits for an edge that hangs.
  *
  * Node cannot listen without accepting: a `net.Server` takes connections from the moment it listens. So this
- * process only binds, through the handle that `node:cluster` uses for the same purpose, and a Node process
- * that lives for some 40 ms calls listen(2) on the inherited descriptors. What a worker thread, blocked for
- * good, would do instead costs twice the time and 20 MB.
+ * process only binds, through the handle that `node:cluster` uses for the same purpose, and a child process
+ * calls listen(2) on the inherited descriptors: Perl, which most systems have and which takes 5 ms, or else
+ * Node, which takes some 40. What a worker thread, blocked for good, would do instead costs twice the time
+ * and 20 MB.
  */
 import { spawn } from "node:child_process";
 import { lookup } from "node:dns/promises";
@@ -57,9 +58,17 @@ const { _createServerHandle: createServerHandle } = net as unknown as {
 
 /** Longer queues are cut to net.core.somaxconn by the kernel. */
 const BACKLOG = 4096;
-const LISTEN = `
+const FIRST_FD = 3;
+const LISTEN_IN_PERL = `
+  for my $fd (${FIRST_FD} .. ${FIRST_FD} - 1 + $ARGV[0]) {
+    open(my $socket, "+<&=", $fd) && listen($socket, ${BACKLOG}) || exit 1;
+    push @open, $socket;
+  }
+`;
+const LISTEN_IN_NODE = `
   const net = require("node:net");
-  for (let fd = 3; fd < 3 + Number(process.argv[1]); fd++) net.createServer().listen({ fd, backlog: ${BACKLOG} });
+  const end = ${FIRST_FD} + Number(process.argv[1]);
+  for (let fd = ${FIRST_FD}; fd < end; fd++) net.createServer().listen({ fd, backlog: ${BACKLOG} });
   process.nextTick(() => process.exit(0));
 `;
 
@@ -151,21 +160,33 @@ function addressOf(handle: TcpHandle): { address: string; port: number } | numbe
 }
 
 async function listen(handles: TcpHandle[], requests: readonly SocketRequest[]): Promise<void> {
-  const child = spawn(process.execPath, ["-e", LISTEN, String(handles.length)], {
-    stdio: ["ignore", "ignore", "pipe", ...handles.map(({ fd }) => fd)],
-    env: { ...process.env, NODE_OPTIONS: "" },
+  const fds = handles.map(({ fd }) => fd);
+  if ((await runHelper("perl", LISTEN_IN_PERL, fds)) === null) return;
+  const failure = await runHelper(process.execPath, LISTEN_IN_NODE, fds);
+  if (failure === null) return;
+  // Bound, yet listen(2) fails: another program bound the same port at the same time and was faster.
+  const taken = failure.includes("EADDRINUSE");
+  const ports = requests.map(({ portOption, port }) => `${portOption} ${port}`).join(", ");
+  if (taken) throw new StartError(`one of the ports is in use by another program: ${ports}`);
+  throw new Error(`cannot listen on ${ports}: ${failure}`);
+}
+
+/** null if it ended well; else what it said. */
+async function runHelper(
+  command: string,
+  script: string,
+  fds: readonly number[],
+): Promise<string | null> {
+  const child = spawn(command, ["-e", script, String(fds.length)], {
+    stdio: ["ignore", "ignore", "pipe", ...fds],
+    env: { ...process.env, NODE_OPTIONS: "", PERL5OPT: "" },
   });
   const said: string[] = [];
   child.stderr?.setEncoding("utf8").on("data", (text: string) => said.push(text));
-  const status = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject).once("close", resolve);
+  return new Promise((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("close", (status) => resolve(status === 0 ? null : said.join("").trim()));
   });
-  if (status === 0) return;
-  // Bound, yet listen(2) fails: another program bound the same port at the same time and was faster.
-  const taken = said.join("").includes("EADDRINUSE");
-  const ports = requests.map(({ portOption, port }) => `${portOption} ${port}`).join(", ");
-  if (taken) throw new StartError(`one of the ports is in use by another program: ${ports}`);
-  throw new Error(`cannot listen on ${ports}: ${said.join("").trim()}`);
 }
 
 function refused(request: SocketRequest, status: number): StartError {
