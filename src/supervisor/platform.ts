@@ -201,13 +201,10 @@ export class Platform {
     // The hub takes longest and needs its listening socket: that comes first. Egress and the trial cell
     // come last: the first requests can be answered without them.
     const listening = this.#listen();
-    const [sockets, control] = await Promise.all([
-      listening,
-      this.#serveControl(),
-      this.#ensureCertificate(this.#firstNames()),
-    ]);
+    const [sockets] = await Promise.all([listening, this.#ensureCertificate(this.#firstNames())]);
     this.#sockets = sockets;
-    this.#control = control;
+    // Not before: a server that came up beside a refused port would keep this process alive.
+    this.#control = await this.#serveControl();
     writePlatformState(paths.run, this.state("starting"));
 
     const bootstrapped = hub.start().then(() => this.#bootstrap());
