@@ -61,7 +61,8 @@ const BACKLOG = 4096;
 const FIRST_FD = 3;
 const LISTEN_IN_PERL = `
   for my $fd (${FIRST_FD} .. ${FIRST_FD} - 1 + $ARGV[0]) {
-    open(my $socket, "+<&=", $fd) && listen($socket, ${BACKLOG}) || exit 1;
+    open(my $socket, "+<&=", $fd) or exit 1;
+    listen($socket, ${BACKLOG}) or exit 1;
     push @open, $socket;
   }
 `;

@@ -40,3 +40,13 @@ test("drops what exceeds the lines of a second and counts it", () => {
     "edge 0 | b",
   ]);
 });
+
+test("leaves out what workerd says of an isolate that was ended on purpose, and nothing else", () => {
+  const { out, lines } = capture();
+  const error = "workerd/jsg/util.c++:320: error: e = workerd/io/io-context.c++:1927: failed: ";
+  lines.write(
+    Buffer.from(`${error}script terminated for unknown reasons\nstack: /bin/workerd@1\n`),
+  );
+  lines.write(Buffer.from(`${error}something else\nstack: /bin/workerd@2\n`));
+  expect(out).toEqual([`edge 0 | ${error}something else`, "edge 0 | stack: /bin/workerd@2"]);
+});

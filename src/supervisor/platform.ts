@@ -203,13 +203,16 @@ export class Platform {
     const listening = this.#listen();
     const [sockets] = await Promise.all([listening, this.#ensureCertificate(this.#firstNames())]);
     this.#sockets = sockets;
-    // Not before: a server that came up beside a refused port would keep this process alive.
-    this.#control = await this.#serveControl();
     writePlatformState(paths.run, this.state("starting"));
 
-    const bootstrapped = hub.start().then(() => this.#bootstrap());
-    bootstrapped.catch(() => {});
-    await Promise.all([bootstrapped, ...edges.map((slot) => slot.start())]);
+    const hubStarted = hub.start();
+    const edgesStarted = edges.map((slot) => slot.start());
+    // Rejections are dealt with where all are awaited, below.
+    for (const started of [hubStarted, ...edgesStarted]) started.catch(() => {});
+    // While those come up: loading an HTTP server takes its time. Not beside a port that may be refused, since
+    // it would keep this process alive.
+    this.#control = await this.#serveControl();
+    await Promise.all([hubStarted.then(() => this.#bootstrap()), ...edgesStarted]);
     await Promise.all([egress.start(), trial.start()]);
     await this.#renewCertificate();
     this.#edges.startHeartbeats();
