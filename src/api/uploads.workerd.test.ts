@@ -1,32 +1,23 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import {
+  activeBundle,
   bootstrap,
   call,
   deploy,
-  edgeGate,
   ES_MODULE,
   helloForm,
   request,
   scriptPath,
   uploadForm,
-  type Part,
+  MAIN,
+  hello,
 } from "../hub/test/api.ts";
-import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
 
 beforeAll(async () => {
   await bootstrap();
 });
 
 const JS = "application/javascript";
-const MAIN = { main_module: "index.js", compatibility_date: "2026-01-01" };
-const hello: Part = ["index.js", `export default { fetch: () => new Response("hi") };`, ES_MODULE];
-
-async function activeBundle(script: string): Promise<Bundle> {
-  const state = await edgeGate.fetch(`http://hub/resolve?namespace=production&script=${script}`);
-  const { versionId } = await state.json<{ versionId: string }>();
-  const response = await edgeGate.fetch(`http://hub/bundles/${versionId}`);
-  return decodeBundle(new Uint8Array(await response.arrayBuffer()));
-}
 
 describe("an upload", () => {
   it("answers what wrangler prints", async () => {

@@ -1,5 +1,6 @@
 /** Calls of the API as tests make them: through the hub's own default export, with the operator's token. */
 import { env, exports } from "cloudflare:workers";
+import { decodeBundle, type Bundle } from "../../protocol/bundle.ts";
 import type { HubEnv } from "../env.ts";
 import type { Call } from "./supervisor.ts";
 
@@ -104,4 +105,19 @@ export async function supervisorCalls(): Promise<Call[]> {
 
 export async function failSupervisor(path: string, times: number): Promise<void> {
   await hub.SUPERVISOR.fetch(`http://supervisor/fail?path=${path}&times=${times}`);
+}
+
+export const MAIN = { main_module: "index.js", compatibility_date: "2026-01-01" };
+export const hello: Part = [
+  "index.js",
+  `export default { fetch: () => new Response("hi") };`,
+  ES_MODULE,
+];
+
+/** What an edge would load now. */
+export async function activeBundle(script: string): Promise<Bundle> {
+  const state = await edgeGate.fetch(`http://hub/resolve?namespace=production&script=${script}`);
+  const { versionId } = await state.json<{ versionId: string }>();
+  const response = await edgeGate.fetch(`http://hub/bundles/${versionId}`);
+  return decodeBundle(new Uint8Array(await response.arrayBuffer()));
 }
