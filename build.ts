@@ -32,6 +32,9 @@ await Promise.all([
       { in: "src/testing/workerd/script-host.ts", out: "testing/script-host" },
     ],
     conditions: ["workerd", "worker", "browser"],
+    // Each process parses its Worker when it starts. Names stay, for stack traces.
+    minifyWhitespace: true,
+    minifySyntax: true,
     // `dispatcher` is the operator's choice: the edge's configuration supplies the module.
     external: ["cloudflare:*", "node:*", "dispatcher"],
   }),

@@ -17,13 +17,14 @@ export function lookUpAccountWorker(c: ApiContext): never {
   );
 }
 
+/** What wrangler asks before it uploads a new Worker outside of a namespace; never for one inside. */
 export function lookUpSubdomain(): never {
-  throw new ApiError("workerNotFound", "workers.api.error.subdomain_not_found");
+  throw new ApiError("notSupported", `A Worker ${OUTSIDE}`);
 }
 
 export function changeAccountWorker(c: ApiContext): never {
-  throw new ApiError(
-    "notSupported",
-    `'${param(c, "script")}' would be a Worker outside of a dispatch namespace, which this platform does not run yet. Deploy it into a namespace: wrangler deploy --dispatch-namespace <namespace>`,
-  );
+  throw new ApiError("notSupported", `'${param(c, "script")}' would be a Worker ${OUTSIDE}`);
 }
+
+const OUTSIDE =
+  "outside of a dispatch namespace, which this platform does not run yet. Deploy it into a namespace: wrangler deploy --dispatch-namespace <namespace>";

@@ -18,7 +18,9 @@ export async function start(values: Values, around: Surroundings): Promise<numbe
     signal: stopping.first,
   });
   const running = { state: platform.state("ready"), token: platform.token };
-  const examples = platform.created ? await deployExamples(running, join(dist, "examples")) : [];
+  const examples = platform.isFirstStart
+    ? await deployExamples(running, join(dist, "examples"))
+    : [];
   platform.markReady();
   process.stdout.write(banner(running, examples));
 

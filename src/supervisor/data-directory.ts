@@ -10,6 +10,7 @@
  *   state/       SQLite databases of the hub's Durable Objects
  *   blobs/       modules of versions
  *   run/         sockets, generated configurations, process list; emptied at each start
+ *   completed    empty; there once a first start has come to its end, examples included
  *   lock         the supervisor that uses the directory (directory-lock.ts)
  */
 import { randomBytes } from "node:crypto";
@@ -32,7 +33,14 @@ import { StartError } from "./start-error.ts";
 /** Bearers can be told from other tools' tokens by it, in logs and by secret scanners. */
 const TOKEN_PREFIX = "skep_";
 const FOLDERS = ["ca", "state", "blobs", "run"] as const;
-const OWN_NAMES = new Set<string>([...FOLDERS, "account", "token", "secret.key", "lock"]);
+const OWN_NAMES = new Set<string>([
+  ...FOLDERS,
+  "account",
+  "token",
+  "secret.key",
+  "lock",
+  "completed",
+]);
 
 export type DataPaths = Readonly<Record<(typeof FOLDERS)[number] | "root", string>>;
 
@@ -53,6 +61,15 @@ export function dataPaths(root: string): DataPaths {
     blobs: join(root, "blobs"),
     run: join(root, "run"),
   };
+}
+
+/** Whether no start on this directory has come to its end yet: the first one may have been killed half-way. */
+export function isFirstStart({ root }: DataPaths): boolean {
+  return !existsSync(join(root, "completed"));
+}
+
+export function noteCompletedStart({ root }: DataPaths): void {
+  writeFileSync(join(root, "completed"), "");
 }
 
 /** Creates what is missing, takes the lock and reads the keys. @throws StartError */

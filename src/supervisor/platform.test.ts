@@ -72,7 +72,7 @@ describe("a running platform", () => {
       },
       secretKeyBytes: 32,
     });
-    expect(platform.state.created).toBe(true);
+    expect(platform.state.isFirstStart).toBe(true);
   });
 
   test("connects every process with those that it needs", async () => {
@@ -197,7 +197,7 @@ test("starts again on the same data and ports after the supervisor was killed", 
   const second = await startFixture(data, ports);
   onTestFinished(() => void second.child.kill("SIGKILL"));
   expect(all.filter(({ pid }) => isAlive(pid))).toEqual([]);
-  expect(second.state.created).toBe(false);
+  expect(second.state.isFirstStart).toBe(false);
   expect(second.state.accountId).toBe(first.state.accountId);
   expect((await second.call(second.ports.http, "/")).status).toBe(200);
 

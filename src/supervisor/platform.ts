@@ -8,7 +8,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
-import type { Bootstrap, BootstrapResult } from "../protocol/hub.ts";
+import type { Bootstrap } from "../protocol/hub.ts";
 import {
   checkOwnCertificate,
   edgeCertificateFiles,
@@ -20,7 +20,12 @@ import type { PlatformConfig } from "./config.ts";
 import { callControl } from "./control-client.ts";
 import { serveControl } from "./control-server.ts";
 import { cpuMsOf } from "./cpu-clock.ts";
-import { openDataDirectory, type DataDirectory } from "./data-directory.ts";
+import {
+  isFirstStart,
+  noteCompletedStart,
+  openDataDirectory,
+  type DataDirectory,
+} from "./data-directory.ts";
 import { Edges } from "./edges.ts";
 import { Launcher, type PublicSockets } from "./launcher.ts";
 import { openListeningSockets } from "./listening-sockets.ts";
@@ -90,8 +95,8 @@ export class Platform {
     }
   }
 
-  /** True on the start that created the account. */
-  created = false;
+  /** True until a start on this data directory has been marked ready. */
+  readonly isFirstStart: boolean;
 
   private constructor(
     config: PlatformConfig,
@@ -104,6 +109,7 @@ export class Platform {
     this.#config = config;
     this.#options = options;
     this.#data = data;
+    this.isFirstStart = isFirstStart(data.paths);
     const launcher = new Launcher({ config, paths, binary, workers, secretKey, output });
     const slot = (
       name: string,
@@ -166,6 +172,7 @@ export class Platform {
   /** Tells `skep status --wait` and `skep env`. */
   markReady(): void {
     this.#writeProcesses();
+    noteCompletedStart(this.#data.paths);
     writePlatformState(this.#data.paths.run, this.state("ready"));
   }
 
@@ -257,14 +264,13 @@ export class Platform {
       namespace: FIRST_NAMESPACE,
       tokenHash: createHash("sha256").update(this.#data.token).digest("hex"),
     };
-    const answer = await callControl({
+    await callControl({
       socket: socketNames.admin,
       method: "POST",
       path: "/bootstrap",
       body: JSON.stringify(bootstrap),
       timeoutMs: HUB_TIMEOUT_MS,
     });
-    this.created = (JSON.parse(answer.toString()) as BootstrapResult).created;
   }
 
   /** One at a time, in the order of the calls. */
