@@ -96,19 +96,24 @@ export class Platform {
     this.#env = Object.fromEntries(lines.map(([, name, value]) => [name, value])) as PlatformEnv;
   }
 
-  /** Resolves when it is gone, with the exit code. The data directory goes too. */
-  async stop(): Promise<number | null> {
+  /** Ctrl-C. Resolves when it is gone, with the exit code; the data stays. */
+  async interrupt(): Promise<number | null> {
     const child = this.#process;
     if (child !== undefined && child.exitCode === null && child.signalCode === null) {
       const gone = once(child, "exit");
-      child.kill("SIGTERM");
+      child.kill("SIGINT");
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
       await gone;
       clearTimeout(timer);
     }
-    process.off("exit", this.#abandon);
-    await rm(this.#directory, { recursive: true, force: true });
     return child?.exitCode ?? null;
+  }
+
+  /** As `interrupt`, and the data directory goes too. */
+  async stop(): Promise<number | null> {
+    const exitCode = await this.interrupt();
+    await rm(this.#directory, { recursive: true, force: true });
+    return exitCode;
   }
 
   /** SIGKILL. Resolves when the process is gone; its successor need not be there yet. */

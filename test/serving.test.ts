@@ -147,6 +147,19 @@ test("with the hub killed, loaded functions go on being served and their records
   }
 });
 
+test("an orderly stop loses no records", async () => {
+  const own = await startPlatform();
+  try {
+    await own.deploy("counted", `export default { fetch: () => new Response("counted") }`);
+    for (let i = 0; i < 5; i++) await own.fetch("counted", "/");
+    await own.interrupt();
+    await own.restart();
+    expect(await own.requestsOf("counted")).toBe(5);
+  } finally {
+    await own.stop();
+  }
+});
+
 test("an acknowledged deploy is what the very next request sees", async () => {
   for (let version = 0; version < 50; version++) {
     await platform.deploy("next", `export default { fetch: () => new Response("${version}") }`);

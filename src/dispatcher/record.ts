@@ -3,7 +3,7 @@ import type { InvocationFacts } from "../namespace/user-worker.ts";
 import type { Invocation } from "../protocol/telemetry.ts";
 import { requestBytes, responseBytes, sampleWeight } from "./body-size.ts";
 import type { DispatcherEnv } from "./env.ts";
-import { Recorder } from "./recorder.ts";
+import { Recorder, type MetricsSink } from "./recorder.ts";
 import type { Target } from "./routes.ts";
 
 let recorder: Recorder | undefined;
@@ -19,7 +19,7 @@ export function record(
   response: Response | null,
 ): void {
   if (env.METRICS === undefined || env.METRICS_FLUSH_MS === "0") return;
-  const records = (recorder ??= createRecorder(env));
+  const records = (recorder ??= createRecorder(env, env.METRICS));
   const nowMs = Date.now();
   const { namespace, script } = target;
   const versionId = facts?.versionId ?? "";
@@ -44,7 +44,9 @@ export function record(
   ctx.waitUntil(counted);
 }
 
-function createRecorder(env: DispatcherEnv): Recorder {
-  const flushIntervalMs = Number(env.METRICS_FLUSH_MS ?? 250);
-  return new Recorder({ flushIntervalMs });
+function createRecorder(env: DispatcherEnv, metrics: MetricsSink): Recorder {
+  const records = new Recorder({ flushIntervalMs: Number(env.METRICS_FLUSH_MS ?? 250) });
+  // A Durable Object namespace has no such method.
+  metrics.onFlush?.(() => records.flush(metrics));
+  return records;
 }

@@ -20,6 +20,8 @@ import { Aggregate } from "./aggregate.ts";
 export interface MetricsSink {
   /** `name` is `<namespace>/<script>`. `record` resolves once the batch is stored. */
   getByName(name: string): { record(batch: MetricsBatch): Promise<void> };
+  /** Where the process has moments of its own to deliver in: takes what it then has to call. */
+  onFlush?(flush: () => Promise<void>): void;
 }
 
 export interface RecorderOptions {

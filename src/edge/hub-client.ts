@@ -70,7 +70,8 @@ interface MetricsStub {
 export class HubMetrics {
   readonly #hub: HubClient;
   #waiting: TelemetryFlush["functions"][number][] = [];
-  #flush: Promise<TelemetryResult> | undefined;
+  #sending: Promise<TelemetryResult> | undefined;
+  #flush: () => Promise<void> = async () => {};
 
   constructor(hub: HubClient) {
     this.#hub = hub;
@@ -82,18 +83,27 @@ export class HubMetrics {
     return {
       record: async (batch) => {
         this.#waiting.push({ namespace, script, batch });
-        const { failed } = await (this.#flush ??= this.#send());
+        const { failed } = await (this.#sending ??= this.#send());
         if (failed.includes(name))
           throw new Error(`the hub could not store the metrics of ${name}`);
       },
     };
   }
 
+  onFlush(flush: () => Promise<void>): void {
+    this.#flush = flush;
+  }
+
+  /** Delivers what the dispatcher has recorded so far. Never rejects. */
+  flush(): Promise<void> {
+    return this.#flush();
+  }
+
   async #send(): Promise<TelemetryResult> {
     await Promise.resolve();
     const functions = this.#waiting;
     this.#waiting = [];
-    this.#flush = undefined;
+    this.#sending = undefined;
     return this.#hub.telemetry({ functions });
   }
 }

@@ -45,7 +45,7 @@ export class EdgeControl extends WorkerEntrypoint<EdgeEnv> {
     }
     if (request.method === "POST" && pathname === "/heartbeat") {
       await here.ensureRoutes();
-      await here.isolates.sweep(Date.now());
+      await Promise.all([here.isolates.sweep(Date.now()), here.dispatcherEnv.METRICS.flush()]);
       const health: EdgeHealth = { loadedIsolates: here.isolates.size };
       return Response.json(health);
     }

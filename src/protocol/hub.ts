@@ -20,7 +20,7 @@
  *
  * edge, as seen by the supervisor (`edge-N.<life>.sock`):
  *   POST /routing                      RoutingUpdate -> 204
- *   POST /heartbeat                    -> EdgeHealth; also ends isolates that may end
+ *   POST /heartbeat                    -> EdgeHealth; also ends isolates that may end and delivers metrics
  *
  * trial cell, as seen by the hub (`trial.sock`):
  *   POST /trial                        encoded Bundle -> TrialResult
