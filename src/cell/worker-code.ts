@@ -35,7 +35,7 @@ function plainName(name: string): string {
   return name.replace(/^(\.\/)+/, "");
 }
 
-/** The loader takes only these extensions' modules by property, so the name itself does not matter. */
+/** A name that none of the tenant's modules has. */
 function freeName(modules: Record<string, unknown>, wanted: string): string {
   let name = wanted;
   for (let n = 1; name in modules; n++) name = `${n}-${wanted}`;

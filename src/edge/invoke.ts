@@ -104,8 +104,13 @@ export class Invoker {
     // workerd loses a client's close of a WebSocket that crosses processes (the client sees 1006).
     const staysHere = home === this.#edgeIndex || request.headers.has("upgrade");
     if (staysHere || peer === undefined) return this.invokeHere(namespace, call, request, facts);
-    if (this.#warmth.isHot(versionId, startedMs) && (await this.#canLoad(versionId))) {
-      return this.invokeHere(namespace, call, request, facts);
+    if (this.#warmth.isHot(versionId, startedMs)) {
+      try {
+        return await this.invokeHere(namespace, call, request, facts);
+      } catch (error) {
+        // Nothing ran: the hub is away, and the home edge may still have the function.
+        if (!(error instanceof UnavailableError)) throw error;
+      }
     }
     try {
       return await forward(peer, namespace, call, request, facts);
@@ -115,17 +120,6 @@ export class Invoker {
       countHop(facts, Date.now() - startedMs);
     }
     return this.invokeHere(namespace, call, request, facts);
-  }
-
-  /** False while the hub is away: the home edge may still have the function. */
-  async #canLoad(versionId: string): Promise<boolean> {
-    try {
-      await this.#isolates.load(versionId);
-      return true;
-    } catch (error) {
-      // Whatever else is wrong, `invokeHere` meets it again and says so.
-      return !(error instanceof UnavailableError);
-    }
   }
 
   async #versionOf(namespace: string, script: string): Promise<string> {

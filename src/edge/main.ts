@@ -22,15 +22,14 @@ function edgeOf(env: EdgeEnv): Edge {
 
 export default {
   fetch(request, env, ctx) {
-    const { dispatcherEnv } = edgeOf(env);
+    const here = edgeOf(env);
+    const { dispatcherEnv } = here;
     const admitted = admit(request);
     if (dispatcherEnv.ROUTES !== undefined) return dispatcher.fetch(admitted, dispatcherEnv, ctx);
-    return edgeOf(env)
-      .loadRoutes()
-      .then(
-        () => dispatcher.fetch(admitted, dispatcherEnv, ctx),
-        () => platformError("unavailable", admitted),
-      );
+    return here.loadRoutes().then(
+      () => dispatcher.fetch(admitted, dispatcherEnv, ctx),
+      () => platformError("unavailable", admitted),
+    );
   },
 } satisfies ExportedHandler<EdgeEnv>;
 
