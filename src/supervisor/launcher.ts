@@ -2,7 +2,6 @@
  * Starts the processes of a platform: writes the configuration of one life, clears its socket files away,
  * spawns workerd. Knows which sockets each kind of process has; does not watch it (slot.ts does).
  */
-import { randomUUID } from "node:crypto";
 import { renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CertificateFiles } from "./certificate-authority.ts";
@@ -89,7 +88,6 @@ export class Launcher {
       index,
       count: config.edges,
       life,
-      id: randomUUID(),
       baseDomain: config.baseDomain,
       serverTiming: config.serverTiming,
       flushIntervalMs: config.flushIntervalMs,

@@ -36,8 +36,6 @@ export interface EdgeSettings {
   readonly index: number;
   readonly count: number;
   readonly life: number;
-  /** Unique among all edge processes ever. */
-  readonly id: string;
   readonly baseDomain: string;
   readonly serverTiming: boolean;
   readonly flushIntervalMs: number;
@@ -109,7 +107,7 @@ function forwardedProto(value: "http" | "https") {
 }
 
 export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigText {
-  const { index, count, life, id, certificate } = settings;
+  const { index, count, life, certificate } = settings;
   const peers = Array.from({ length: count }, (_, peer) => peer);
   return config({
     services: [
@@ -123,7 +121,7 @@ export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigTe
           { name: "HUB", service: "hub" },
           { name: "EGRESS", service: "egress" },
           ...peers.map((peer) => ({ name: `PEER_${peer}`, service: `peer-${peer}` })),
-          { name: "EDGE", json: JSON.stringify({ index, count, life, id }) },
+          { name: "EDGE", json: JSON.stringify({ index, count, life }) },
           { name: "BASE_DOMAIN", text: settings.baseDomain },
           { name: "SERVER_TIMING", text: settings.serverTiming ? "on" : "off" },
           { name: "METRICS_FLUSH_MS", text: String(settings.flushIntervalMs) },
