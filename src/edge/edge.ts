@@ -2,7 +2,7 @@
  * All that one edge process holds: what it knows of scripts and routes, its isolates, its connections to
  * the hub and to the other edges, and the env that the dispatcher sees.
  */
-import { Isolates } from "../namespace/isolates.ts";
+import { Isolates } from "../cell/isolates.ts";
 import { ScriptTable } from "../namespace/script-table.ts";
 import { createDispatchNamespace } from "../namespace/user-worker.ts";
 import { DEFAULT_NAMESPACE } from "../dispatcher/env.ts";

@@ -2,7 +2,7 @@
  * The edge's calls to the hub (protocol/hub.ts). When the hub cannot be reached they reject with an
  * UnavailableError: nothing ran, and the request may be sent again.
  */
-import { UnavailableError } from "../namespace/errors.ts";
+import { UnavailableError } from "../protocol/dispatch-errors.ts";
 import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
 import type { RoutesState, ScriptState } from "../protocol/routing.ts";
 import type { MetricsBatch, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";

@@ -5,14 +5,14 @@
  * other edges forward to it, until the function is hot enough to be worth an isolate of their own.
  * Newcomers and suspects will leave from here to cells of their own.
  */
-import { remoteError, UnavailableError, workerNotFound } from "../namespace/errors.ts";
+import { remoteError, UnavailableError, workerNotFound } from "../protocol/dispatch-errors.ts";
 import { homeOf } from "../namespace/home.ts";
-import type { Isolates } from "../namespace/isolates.ts";
+import type { Isolates } from "../cell/isolates.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
 import type { ScriptState } from "../protocol/routing.ts";
 import { VersionGoneError, type HubClient } from "./hub-client.ts";
-import { forward } from "./peers.ts";
+import { forward } from "../protocol/hop.ts";
 import { Warmth } from "./warmth.ts";
 
 /** A deploy may overtake a load; more often than this in a row it does not. */

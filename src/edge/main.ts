@@ -11,7 +11,7 @@ import type { InvocationFacts } from "../namespace/user-worker.ts";
 import { Edge, type EdgeEnv } from "./edge.ts";
 import { platformError } from "../dispatcher/errors.ts";
 import { admit } from "./admit.ts";
-import { answer, answerError, receive } from "./peers.ts";
+import { answer, answerError, receive } from "../protocol/hop.ts";
 
 let edge: Edge | undefined;
 

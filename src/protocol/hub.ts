@@ -2,29 +2,39 @@
  * The private HTTP interfaces between our own processes, all over unix sockets. One place says what is
  * called what; bodies are JSON unless said otherwise.
  *
- * hub, as seen by an edge (`edge-hub.sock`):
+ * hub, as seen by an edge (`edge-hub/edge-hub.sock`):
  *   GET  /resolve?namespace=&script=   -> ScriptState
  *   GET  /routes                       -> RoutesState
  *   GET  /bundles/{versionId}          -> encoded Bundle (bundle.ts); 404 if there is none
+ *   GET  /cell?version=                -> CellAssignment: the dedicated cell of the version, made if need be
  *   POST /telemetry?edge=N             TelemetryFlush -> TelemetryResult
  *
- * hub, as seen by the supervisor (`admin.sock`):
+ * hub, as seen by the supervisor (`hub/admin.sock`):
  *   POST /bootstrap                    Bootstrap -> BootstrapResult; idempotent
  *   GET  /hostnames                    -> string[]: every name the TLS certificate should cover
+ *   POST /incident                     Incident -> 204 once its consequences are stored and pushed
  *
- * supervisor, as seen by the hub (`supervisor.sock`):
+ * supervisor, as seen by the hub (`hub/supervisor.sock`):
  *   POST /routing                      RoutingUpdate -> 204 once every live edge has taken it or is gone
  *   POST /certificate                  re-issues the certificate for the names of GET /hostnames -> 204
- *   POST /trial/replace                kills the trial cell and answers 204 when its successor is ready
+ *   POST /trial/replace                kills the trial cell -> TrialLoss when its successor is ready
  *   GET  /cpu?edge=N                   -> CpuClock
+ *   POST /cells/assign                 CellRequest -> CellAssignment
+ *   GET  /processes                    -> ProcessCounters
  *
- * edge, as seen by the supervisor (`edge-N.<life>.sock`):
+ * edge, as seen by the supervisor (`edges/<life>/control.sock`):
  *   POST /routing                      RoutingUpdate -> 204
+ *   POST /cells                        CellNews -> 204
  *   POST /heartbeat                    -> EdgeHealth; also ends isolates that may end and delivers metrics
  *
- * trial cell, as seen by the hub (`trial.sock`):
- *   POST /trial                        encoded Bundle -> TrialResult
+ * cell, as seen by an edge (`cells/cell-N.sock`, which leads to `cells/<life>/cell.sock`):
+ *   POST /load?life=                   encoded Bundle -> CellLoad
+ *   any request with x-skep-call       an invocation (hop.ts)
+ * and by the supervisor (`cells/<life>/control.sock`):
+ *   POST /heartbeat                    -> EdgeHealth
+ *   POST /trial                        encoded Bundle -> TrialResult (the trial cell; asked by the hub)
  */
+import type { IncidentKind } from "./incident.ts";
 
 export interface Bootstrap {
   readonly accountId: string;
@@ -61,3 +71,26 @@ export type TrialResult =
       readonly exports: readonly string[];
     }
   | { readonly ok: false; readonly message: string };
+
+/** What ended the trial cell: null if the supervisor had no cause to kill it before it was asked to. */
+export interface TrialLoss {
+  readonly kind: IncidentKind | null;
+}
+
+/** What became of a bundle that was sent to a cell. Times in milliseconds. */
+export type CellLoad =
+  | { readonly ok: true; readonly loadMs: number }
+  /** The runtime's own words: `Failed to start Worker…`. */
+  | { readonly ok: false; readonly message: string; readonly stack?: string };
+
+/** Counters since the supervisor started, for `/metrics` and `skep status`. */
+export interface ProcessCounters {
+  readonly edges: number;
+  readonly cells: {
+    readonly probation: number;
+    readonly dedicated: number;
+    readonly spare: number;
+  };
+  /** By `<process>:<kind>`, such as `cell:cpu`. */
+  readonly incidents: Readonly<Record<string, number>>;
+}

@@ -6,6 +6,8 @@
  * per script and for the routes, the state with the highest generation it has seen, so that an answer
  * that was overtaken by a push is discarded.
  */
+import type { Limits } from "./limits.ts";
+import type { Place } from "./placement.ts";
 
 /** The state of one script name. `versionId` null: there is no such script (any more). */
 export interface ScriptState {
@@ -13,6 +15,13 @@ export interface ScriptState {
   readonly namespace: string;
   readonly script: string;
   readonly versionId: string | null;
+  /** What follows is there if there is a version. */
+  readonly place?: Place;
+  readonly limits?: Limits;
+  /** Of the namespace: its functions see `request.cf`. */
+  readonly trusted?: boolean;
+  /** Load it before taking it into use: set in the push that follows a deploy. */
+  readonly prewarm?: boolean;
 }
 
 /** A custom route. Patterns have Cloudflare's syntax: `example.com/api/*`, `*.example.com/*`. */

@@ -15,6 +15,9 @@ export const OUTCOMES = [
   "exception",
   "exceededCpu",
   "exceededMemory",
+  "exceededWallTime",
+  // Refused by the platform before the function ran: rate, concurrency, back-off, size, loop.
+  "loadShed",
   "canceled",
   "unknown",
 ] as const;

@@ -5,8 +5,8 @@
  */
 import { HubClient } from "../../edge/hub-client.ts";
 import { Invoker } from "../../edge/invoke.ts";
-import { workerNotFound } from "../../namespace/errors.ts";
-import { Isolates } from "../../namespace/isolates.ts";
+import { workerNotFound } from "../../protocol/dispatch-errors.ts";
+import { Isolates } from "../../cell/isolates.ts";
 import { ScriptTable } from "../../namespace/script-table.ts";
 import { createDispatchNamespace } from "../../namespace/user-worker.ts";
 import { DEPLOY, REMOVE } from "../scripts/deploy.ts";

@@ -3,8 +3,8 @@
  * superseded or that no budget has room for. workerd itself never ends a named isolate, and a process
  * dies at a few thousand of them.
  */
-import { evict, ready } from "../cell/control.ts";
-import { toWorkerCode } from "../cell/worker-code.ts";
+import { evict, ready } from "./control.ts";
+import { toWorkerCode } from "./worker-code.ts";
 import type { Bundle } from "../protocol/bundle.ts";
 
 /** workerd aborts at 2,000 to 4,000 live trivial isolates. */

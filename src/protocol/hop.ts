@@ -7,7 +7,7 @@
  * What belongs to the call travels in headers that the receiving side removes; a tenant's response cannot
  * forge them, because the home edge always sets its own.
  */
-import { remoteError, UnavailableError } from "../namespace/errors.ts";
+import { remoteError, UnavailableError } from "./dispatch-errors.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
 
 const CALL_HEADER = "x-skep-call";
