@@ -3,8 +3,10 @@
  * processes, against one workerd process that serves the same function by configuration. All
  * configurations run at the same time and take turns of a few seconds; a figure is the median of its
  * turns, a ratio the median of the turns' ratios, so that a slow moment of the machine hits both sides.
+ * Then, simulated, how often functions are loaded when they are called (keep-alive/).
  */
 import { getRequest } from "./connection.ts";
+import { keepAliveRows } from "./keep-alive/rows.ts";
 import { load, type LoadResult } from "./load.ts";
 import { hostOf, startPlatform, type Platform } from "./platform.ts";
 import { cpuMsOf } from "./process-usage.ts";
@@ -77,7 +79,7 @@ export const warm: Section = async (bench) => {
     compare(`requests per second, ${MANY} connections`, "perSecond", "/s", ours, targets.raw),
     { ...compare("CPU per request", "cpuUs", "µs", ours, targets.raw), atMost: 3 },
   ]);
-  return [...rows, await metricsRow(bench, targets.one, targets.silent)];
+  return [...rows, await metricsRow(bench, targets.one, targets.silent), ...keepAliveRows(bench)];
 };
 
 /** Five per cent are little beside the noise of a turn: many short turns, in both orders. */
