@@ -1,137 +1,204 @@
 // The real egress Worker in its real configuration, called as an edge calls it: with the whole URL, as a proxy.
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, request } from "node:http";
-import { stripTypeScriptTypes } from "node:module";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { findWorkerd } from "./workerd-binary.ts";
-import { egressConfig } from "./workerd-config.ts";
-import { WorkerdProcess } from "./workerd-process.ts";
+import type { Server } from "node:http";
+import { connect, type AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  askedOf,
+  from,
+  prepareEgress,
+  send,
+  startEgress,
+  startOrigin,
+  stopEgress,
+} from "./fixtures/egress-process.ts";
+import { socketNames } from "./socket-names.ts";
 
-const SOURCE = join(import.meta.dirname, "../egress/main.ts");
-const directory = mkdtempSync(join(tmpdir(), "skep-egress-"));
-const origin = createServer((incoming, response) => {
-  const { pathname } = new URL(incoming.url ?? "", "http://origin");
-  if (pathname === "/redirect") response.writeHead(302, { location: "/elsewhere" });
-  if (pathname === "/forged") response.setHeader("x-skep-egress-error", "not-reachable");
-  if (pathname === "/broken") incoming.socket.destroy();
-  incoming.pipe(response);
-});
-const processes: WorkerdProcess[] = [];
+let originPort: number;
+const originUrl = (path: string, host = "127.0.0.1") => `http://${host}:${originPort}${path}`;
 
-/** Starts an egress; `widened` lets it reach this machine, which the real one must not. */
-async function startEgress(name: string, widened: boolean): Promise<string> {
-  const run = directory;
-  const { text, sockets } = egressConfig({ run, state: run, blobs: run, workers: run });
-  const wide = text.replace('allow = ["public"]', 'allow = ["public", "private"]');
-  expect(wide).not.toBe(text);
-  const socket = `${name}.sock`;
-  const config = (widened ? wide : text).replace('"unix:egress.sock"', `"unix:${socket}"`);
-  writeFileSync(join(run, `${name}.capnp`), config);
-  const process = new WorkerdProcess(
-    name,
-    1,
-    {
-      binary: findWorkerd(),
-      directory: run,
-      configFile: `${name}.capnp`,
-      sockets,
-      inherited: {},
-      environment: {},
-    },
-    () => {},
-  );
-  processes.push(process);
-  await process.ready;
-  return join(run, socket);
-}
-
-let real: string;
-let widened: string;
 beforeAll(async () => {
-  const source = readFileSync(SOURCE, "utf8");
-  writeFileSync(join(directory, "egress.js"), stripTypeScriptTypes(source));
-  origin.listen(0, "127.0.0.1");
-  await once(origin, "listening");
-  [real, widened] = await Promise.all([startEgress("real", false), startEgress("widened", true)]);
+  await prepareEgress();
+  const origin = await startOrigin();
+  originPort = (origin.address() as AddressInfo).port;
 });
-afterAll(() => {
-  for (const process of processes) process.kill("SIGKILL");
-  origin.close();
-  rmSync(directory, { recursive: true });
-});
+afterAll(stopEgress);
 
-function send(socketPath: string, url: string, body = "") {
-  return new Promise<{
-    status: number;
-    error: string | undefined;
-    location: string | undefined;
-    text: string;
-  }>((resolve, reject) => {
-    const { host } = new URL(url);
-    const outgoing = request(
-      { socketPath, path: url, method: "POST", headers: { host }, agent: false },
-      (incoming) => {
-        let text = "";
-        incoming.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-        incoming.on("error", reject);
-        incoming.on("end", () =>
-          resolve({
-            status: incoming.statusCode ?? 0,
-            error: incoming.headers["x-skep-egress-error"]?.toString(),
-            location: incoming.headers.location,
-            text,
-          }),
-        );
-      },
+describe("the network", () => {
+  let real: string;
+  let widened: string;
+  beforeAll(async () => {
+    [real, widened] = await Promise.all([
+      startEgress("real", {}),
+      startEgress("widened", { widened: true }),
+    ]);
+  });
+
+  test.each([
+    ["loopback", () => originUrl("/")],
+    ["a name of loopback", () => originUrl("/", "localhost")],
+    ["a name of loopback with a dot at its end", () => originUrl("/", "localhost.")],
+    ["loopback as a number", () => originUrl("/", "2130706433")],
+    ["loopback as a hexadecimal number", () => originUrl("/", "0x7f000001")],
+    ["loopback with octal bytes", () => originUrl("/", "0177.0.0.01")],
+    ["loopback in short", () => originUrl("/", "127.1")],
+    ["another loopback address", () => originUrl("/", "127.9.9.9")],
+    ["IPv6 loopback", () => originUrl("/", "[::1]")],
+    ["IPv6-mapped loopback", () => originUrl("/", "[::ffff:127.0.0.1]")],
+    ["IPv6-mapped loopback in hexadecimal", () => originUrl("/", "[::ffff:7f00:1]")],
+    ["IPv6-compatible loopback", () => originUrl("/", "[::127.0.0.1]")],
+    ["private addresses behind NAT64", () => "http://[64:ff9b::10.0.0.1]/"],
+    ["the metadata address behind NAT64", () => "http://[64:ff9b::a9fe:a9fe]/"],
+    ["a local NAT64", () => "http://[64:ff9b:1::10.0.0.1]/"],
+    ["loopback behind 6to4", () => originUrl("/", "[2002:7f00:1::]")],
+    ["private addresses behind Teredo", () => "http://[2001:0:a00:1::]/"],
+    ["this host", () => originUrl("/", "0.0.0.0")],
+    ["this host in short", () => originUrl("/", "0")],
+    ["the unspecified IPv6 address", () => originUrl("/", "[::]")],
+    ["private addresses", () => "http://10.0.0.1/"],
+    ["private addresses", () => "http://172.16.0.1/"],
+    ["private addresses", () => "http://192.168.0.1/"],
+    ["carriers' addresses", () => "http://100.64.0.1/"],
+    ["the metadata address", () => "http://169.254.169.254/latest/meta-data/"],
+    ["the metadata address, IPv6-mapped", () => "http://[::ffff:169.254.169.254]/"],
+    ["the metadata address as a number", () => "http://2852039166/"],
+    ["the IPv6 metadata address", () => "http://[fd00:ec2::254]/"],
+    ["link-local addresses", () => "http://[fe80::1]/"],
+    ["multicast addresses", () => "http://224.0.0.1/"],
+    ["broadcast", () => "http://255.255.255.255/"],
+    ["a name without an address", () => "http://nowhere.invalid/"],
+  ])("does not reach %s", async (_, url) => {
+    const { status, error, text: sentence } = await send(real, url());
+    expect({ status, error }).toEqual({ status: 502, error: "not-reachable" });
+    expect(sentence).toContain("has no public address");
+  });
+
+  test("makes no tunnels", async () => {
+    const socket = connect(widened);
+    socket.write(
+      `CONNECT 127.0.0.1:${originPort} HTTP/1.1\r\nHost: 127.0.0.1:${originPort}\r\n\r\n`,
     );
-    outgoing.on("error", reject);
-    outgoing.end(body);
+    socket.setTimeout(2_000, () => socket.destroy());
+    expect(await text(socket)).not.toMatch(/^HTTP\/1.1 2/);
   });
-}
 
-const originUrl = (path: string, host = "127.0.0.1") =>
-  `http://${host}:${(origin.address() as AddressInfo).port}${path}`;
+  test("passes requests and answers on unchanged", async () => {
+    const headers = { "x-own": "1", authorization: "Bearer x" };
+    const asked = askedOf(await send(widened, originUrl("/a?b=%20c"), { headers, body: "ping" }));
+    expect(asked).toMatchObject({ method: "POST", url: "/a?b=%20c", body: "ping" });
+    expect(asked.headers).toMatchObject(headers);
+  });
 
-test.each([
-  ["loopback", () => originUrl("/")],
-  ["a name of loopback", () => originUrl("/", "localhost")],
-  ["loopback as a number", () => originUrl("/", "2130706433")],
-  ["IPv6-mapped loopback", () => originUrl("/", "[::ffff:127.0.0.1]")],
-  ["a private address", () => "http://10.0.0.1/"],
-  ["the metadata address", () => "http://169.254.169.254/latest/meta-data/"],
-  ["a name without an address", () => "http://nowhere.invalid/"],
-])("does not reach %s", async (_, url) => {
-  const { status, error, text } = await send(real, url());
-  expect({ status, error }).toEqual({ status: 502, error: "not-reachable" });
-  expect(text).toContain("has no public address");
-});
+  test("passes WebSockets on", async () => {
+    const socket = connect(widened);
+    socket.write(
+      [
+        `GET ${originUrl("/")} HTTP/1.1`,
+        `Host: 127.0.0.1:${originPort}`,
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        `Sec-WebSocket-Key: ${Buffer.alloc(16).toString("base64")}`,
+        "\r\n",
+      ].join("\r\n"),
+    );
+    let received = "";
+    for await (const chunk of socket) {
+      received += (chunk as Buffer).toString("latin1");
+      if (received.endsWith("hello")) break;
+    }
+    expect(received).toMatch(/^HTTP\/1.1 101 .*hello$/s);
+  });
 
-test("passes requests and answers on unchanged", async () => {
-  expect(await send(widened, originUrl("/echo"), "ping")).toMatchObject({
-    status: 200,
-    text: "ping",
+  test("does not tell a destination whose request it is", async () => {
+    const { headers } = askedOf(await send(widened, originUrl("/"), from("production")));
+    expect(Object.keys(headers).filter((name) => name.startsWith("x-skep"))).toEqual([]);
+    expect(JSON.stringify(headers)).not.toContain("production");
+  });
+
+  test("asks the host that it checked", async () => {
+    const headers = { host: "other.example" };
+    const asked = askedOf(await send(widened, originUrl("/"), { headers }));
+    expect(asked.headers["host"]).toBe(`127.0.0.1:${originPort}`);
+  });
+
+  test("leaves redirects to the function, whose next fetch passes through here again", async () => {
+    const { status, location } = await send(widened, originUrl("/redirect"), { method: "GET" });
+    expect({ status, location }).toEqual({ status: 302, location: "http://127.0.0.1/" });
+    expect(await send(real, location ?? "")).toMatchObject({ error: "not-reachable" });
+  });
+
+  test("does not let a destination pass for the egress", async () => {
+    expect(askedOf(await send(widened, originUrl("/forged"))).url).toBe("/forged");
+  });
+
+  test("tells a failed connection from an address that is not allowed", async () => {
+    expect(await send(widened, originUrl("/broken"))).toMatchObject({
+      status: 502,
+      error: "connection-lost",
+    });
   });
 });
 
-test("leaves redirects to the function", async () => {
-  expect(await send(widened, originUrl("/redirect"))).toMatchObject({
-    status: 302,
-    location: "/elsewhere",
+describe("our own functions", () => {
+  let egress: string;
+  const edges: Server[] = [];
+  beforeAll(async () => {
+    for (const index of [0, 1]) edges.push(await startOrigin(socketNames.hairpin(index)));
+    egress = await startEgress("hairpin", {
+      edges: 2,
+      policy: { namespaces: { strict: { allow: ["example.com"] } } },
+    });
   });
-});
 
-test("does not let a destination pass for the egress", async () => {
-  const answer = await send(widened, originUrl("/forged"), "body");
-  expect(answer).toMatchObject({ status: 200, error: undefined, text: "body" });
-});
+  test("are asked at an edge, which learns through whom", async () => {
+    const url = "https://shop.production.skep.test:8443/a?b=c";
+    const asked = askedOf(await send(egress, url, { ...from("production"), body: "ping" }));
+    expect(asked).toMatchObject({ method: "POST", url, body: "ping" });
+    expect(JSON.parse(asked.headers["x-skep-egress"] ?? "")).toEqual({
+      namespace: "production",
+      script: "a",
+      via: ["production/a"],
+    });
+  });
 
-test("tells a failed connection from an address that is not allowed", async () => {
-  expect(await send(widened, originUrl("/broken"))).toMatchObject({
-    status: 502,
-    error: "connection-lost",
+  test.each(["http://skep.test/", "http://SKEP.test./", "http://a.skep.test:1/"])(
+    "%s does not leave the machine",
+    async (url) => {
+      expect(askedOf(await send(egress, url)).server).toContain("hairpin");
+    },
+  );
+
+  test("does not take another host for one of ours", async () => {
+    expect(await send(egress, "http://notskep.test/")).toMatchObject({ error: "not-reachable" });
+  });
+
+  test("are subject to the policy as well", async () => {
+    expect(await send(egress, "http://a.skep.test/", from("strict"))).toMatchObject({
+      error: "denied",
+    });
+  });
+
+  test("are spread over the edges, and asked at another one while an edge is away", async () => {
+    const urls = Array.from({ length: 16 }, (_, index) => `http://f${index}.skep.test/`);
+    const askAll = async () => {
+      const answers = await Promise.all(urls.map((url) => send(egress, url, { method: "GET" })));
+      return new Set(answers.map((answer) => askedOf(answer)).map(({ server }) => server));
+    };
+    expect((await askAll()).size).toBe(2);
+
+    const [first, second] = edges;
+    first?.close();
+    first?.closeAllConnections();
+    expect(await askAll()).toEqual(new Set([socketNames.hairpin(1)]));
+    const posts = await Promise.all(urls.map((url) => send(egress, url, { body: "ping" })));
+    expect(new Set(posts.map(({ error }) => error))).toEqual(new Set([undefined, "unavailable"]));
+
+    second?.close();
+    second?.closeAllConnections();
+    expect(await send(egress, urls[0] ?? "", { method: "GET" })).toMatchObject({
+      status: 503,
+      error: "unavailable",
+    });
   });
 });
