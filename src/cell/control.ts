@@ -1,5 +1,5 @@
 /**
- * The loader's side of the control entrypoint (wrapper.ts): start an isolate, ask what it offers, end it.
+ * The loader's side of the control entrypoint (wrapper.ts): start an isolate, ask about it, end it.
  */
 import { CONTROL_ENTRYPOINT } from "./wrapper.ts";
 
@@ -9,7 +9,8 @@ export interface Offered {
 }
 
 interface Control {
-  ready(): Promise<Offered>;
+  ready(token?: string): Promise<Offered>;
+  pending(): Promise<number>;
   evict(): Promise<never>;
 }
 
@@ -17,10 +18,18 @@ function controlOf(worker: WorkerStub): Control {
   return worker.getEntrypoint(CONTROL_ENTRYPOINT) as unknown as Control;
 }
 
-/** Resolves when the isolate is compiled and its top-level code has run; rejects if that fails. */
-export async function ready(worker: WorkerStub): Promise<Offered> {
-  using offered = (await controlOf(worker).ready()) as Offered & Disposable;
+/**
+ * Resolves when the isolate is compiled and its top-level code has run; rejects if that fails. `token` is for
+ * marked isolates.
+ */
+export async function ready(worker: WorkerStub, token?: string): Promise<Offered> {
+  using offered = (await controlOf(worker).ready(token)) as Offered & Disposable;
   return { handlers: [...offered.handlers], exports: [...offered.exports] };
+}
+
+/** How many promises given to `waitUntil` are not settled. The tenant can make it lie. */
+export function pending(worker: WorkerStub): Promise<number> {
+  return controlOf(worker).pending();
 }
 
 /** Only for an isolate that is loaded: asking another one to end would load it first. */

@@ -1,23 +1,80 @@
 /**
- * The isolates of this process: loads a version once, hands out its entrypoint, ends isolates that were
- * superseded or that no budget has room for. workerd itself never ends a named isolate, and a process
- * dies at a few thousand of them.
+ * The isolates of one process: loads a version once, calls it, ends isolates that were superseded, that idle or
+ * that no budget has room for. workerd itself never ends a named isolate, and a process dies at a few thousand.
+ *
+ * Ending an isolate loses its `waitUntil` work, so none ends before that is settled, or before WAIT_UNTIL_MS
+ * after its last use, when it had its time. Responses and WebSockets that are under way finish in any case.
  */
-import { evict, ready } from "./control.ts";
-import { toWorkerCode } from "./worker-code.ts";
 import type { Bundle } from "../protocol/bundle.ts";
+import { UnavailableError } from "../protocol/dispatch-errors.ts";
+import type { InvocationLimits } from "../protocol/hop.ts";
+import { STARTUP_CPU_MS, WAIT_UNTIL_MS } from "../protocol/limits.ts";
+import { evict, pending, ready } from "./control.ts";
+import { Deadlines, type Background, type Started } from "./deadlines.ts";
+import { accounted } from "./invocation.ts";
+import { Isolate } from "./isolate.ts";
+import type { KeepAlive } from "./keep-alive.ts";
+import type { Ledger } from "./ledger.ts";
+import type { OutboundProps } from "./outbound.ts";
+import { mayImportWaitUntil, toWorkerCode } from "./worker-code.ts";
 
 /** workerd aborts at 2,000 to 4,000 live trivial isolates. */
-const MAX_ISOLATES = 1_000;
-
-/** `waitUntil` work may go on for 30 s after the response, as on Cloudflare; ending an isolate loses it. */
-const GRACE_MS = 30_000;
+const MOST_ISOLATES = 1_000;
+const DEFAULT_ISOLATES = 500;
+const DEFAULT_BYTES = 1024 * 1024 * 1024;
 
 /** However young, superseded isolates beyond this many are ended, oldest first. */
 const MAX_SUPERSEDED = 100;
 
 /** Of how many versions the number of tries is remembered; far more than can be superseded or failing. */
 const MAX_ATTEMPTS = 10_000;
+
+/** The keep-alive policy hears of a version's calls at most this often. */
+const TELL_INTERVAL_MS = 1_000;
+
+/** So long an isolate with background work is not asked again. */
+const ASK_INTERVAL_MS = 250;
+
+/** An isolate that was loaded or used this lately stays, since another call is likely to be on its way. */
+const MIN_IDLE_MS = 1_000;
+
+/** A load whose caller is gone may never be heard of again; after this long it counts as ended. */
+const LOAD_WALL_MS = 30_000;
+
+/** Whose isolate it is. */
+export interface IsolateOwner {
+  readonly namespace: string;
+  readonly script: string;
+  /** More than 0: stays loaded however idle it is. */
+  readonly minWarm?: number;
+}
+
+export interface IsolatesOptions {
+  readonly loader: WorkerLoader;
+  readonly ledger: Ledger;
+  readonly keepAlive: KeepAlive;
+  /** The way out of a new isolate: `(props) => exports.Outbound({ props })`; null: none. */
+  readonly outbound: (props: OutboundProps) => Fetcher | null;
+  /** `waitUntil` of `cloudflare:workers`; undefined where there is none. */
+  readonly background: Background | undefined;
+  /**
+   * Makes known which version's handlers write marker lines with this secret token; called before the isolate
+   * starts. Left out: isolates write none.
+   */
+  readonly announce?: ((token: string, versionId: string) => void) | undefined;
+  /** @default 500, never more than 1,000 */
+  readonly maxIsolates?: number | undefined;
+  /** Estimated memory of all isolates together. @default 1 GiB */
+  readonly maxBytes?: number | undefined;
+}
+
+export interface InvokeOptions {
+  /** The function finds them as `ctx.props`. */
+  readonly props?: Record<string, unknown> | undefined;
+  readonly limits: InvocationLimits;
+  /** The functions that called each other up to here, as `namespace/script`, first one first. */
+  readonly via: readonly string[];
+}
 
 export interface LoadTimes {
   /** False: another request was loading this version already, and this one waited for it. */
@@ -26,59 +83,103 @@ export interface LoadTimes {
   readonly loadMs: number;
 }
 
-interface Isolate {
-  readonly key: string;
-  lastUsedMs: number;
-}
-
-interface Superseded {
-  readonly key: string;
-  readonly sinceMs: number;
+/** A version on its way to be loaded, maybe for several requests. */
+interface Starting extends Started {
+  readonly token: string | undefined;
+  /** There once the bundle is. */
+  isolate?: Isolate;
 }
 
 export class Isolates {
-  readonly #loader: WorkerLoader;
-  readonly #fetchBundle: (versionId: string) => Promise<Bundle>;
-  readonly #outbound: Fetcher | null;
+  readonly #options: IsolatesOptions;
+  readonly #maxIsolates: number;
+  readonly #maxBytes: number;
   readonly #loaded = new Map<string, Isolate>();
+  readonly #deadlines: Deadlines;
+  /** By key. */
+  readonly #starting = new Map<string, Starting>();
   /** The loader remembers a name for ever, failed loads too; each try has a name of its own. */
   readonly #attempts = new Map<string, number>();
-  #superseded: Superseded[] = [];
+  /** In order of time. */
+  #superseded: { readonly isolate: Isolate; readonly sinceMs: number }[] = [];
+  /** Estimate for all that are loaded. */
+  #bytes = 0;
 
-  constructor(
-    loader: WorkerLoader,
-    fetchBundle: (versionId: string) => Promise<Bundle>,
-    outbound: Fetcher | null,
-  ) {
-    this.#loader = loader;
-    this.#fetchBundle = fetchBundle;
-    this.#outbound = outbound;
+  constructor(options: IsolatesOptions) {
+    this.#options = options;
+    this.#deadlines = new Deadlines(options.background);
+    this.#maxIsolates = Math.min(options.maxIsolates ?? DEFAULT_ISOLATES, MOST_ISOLATES);
+    this.#maxBytes = options.maxBytes ?? DEFAULT_BYTES;
   }
 
   get size(): number {
     return this.#loaded.size;
   }
 
-  /** The default entrypoint of a loaded version; undefined: call `load` first. */
-  entrypoint(versionId: string, options?: WorkerStubEntrypointOptions): Fetcher | undefined {
-    const isolate = this.#loaded.get(versionId);
-    if (isolate === undefined) return undefined;
-    isolate.lastUsedMs = Date.now();
-    return this.#worker(isolate.key).getEntrypoint(undefined, options);
+  /** For how long none of them was of use; 0: one is busy, or must stay; undefined: none is loaded. */
+  idleMs(nowMs: number): number | undefined {
+    let least: number | undefined;
+    for (const { isPinned, underWay, lastUsedMs, lastBusyMs } of this.#loaded.values()) {
+      const idleMs = isPinned || underWay > 0 ? 0 : nowMs - Math.max(lastUsedMs, lastBusyMs);
+      least = Math.min(least ?? idleMs, idleMs);
+    }
+    return least;
   }
 
-  /** Rejects with what `fetchBundle` threw, or with the runtime's `Failed to start Worker…`. */
-  async load(versionId: string): Promise<LoadTimes> {
+  has(versionId: string): boolean {
+    return this.#loaded.has(versionId);
+  }
+
+  /**
+   * Calls the version's `fetch`; undefined: it is not loaded, call `load` first. Rejects with what the function
+   * threw, or with a LimitError `exceededWallTime` if no response head came in time; what goes on in the function
+   * then ends with the context of the caller.
+   */
+  invoke(
+    versionId: string,
+    request: Request,
+    { props, limits, via }: InvokeOptions,
+  ): Promise<Response> | undefined {
+    const isolate = this.#loaded.get(versionId);
+    if (isolate === undefined) return undefined;
+    const nowMs = Date.now();
+    if (nowMs - isolate.lastToldMs >= TELL_INTERVAL_MS) {
+      isolate.lastToldMs = nowMs;
+      this.#options.keepAlive.called(versionId, nowMs);
+    }
+    const answer = this.#worker(isolate.key)
+      .getEntrypoint(undefined, props && { props })
+      .fetch(request);
+    return accounted(answer, isolate, limits, via, this.#deadlines, nowMs, this.#onFailure);
+  }
+
+  /**
+   * Rejects with what `source` threw, with the runtime's `Failed to start Worker…`, or with an UnavailableError
+   * if the process holds as many isolates as it can and none is at rest.
+   */
+  async load(
+    versionId: string,
+    source: () => Promise<Bundle>,
+    of: IsolateOwner,
+  ): Promise<LoadTimes> {
+    if (this.#loaded.has(versionId)) return { loadedHere: false, fetchMs: 0, loadMs: 0 };
     const startedMs = Date.now();
+    if (this.#held() >= MOST_ISOLATES) await this.#makeRoom(startedMs);
     const attempt = this.#attempts.get(versionId) ?? 0;
     const key = `${versionId}.${attempt}`;
+    const starting = this.#starting.get(key) ?? this.#start(versionId, attempt, key);
     let fetchMs: number | undefined;
     let fetchError: unknown;
-    const worker = this.#loader.get(key, async () => {
+    const worker = this.#options.loader.get(key, async () => {
       try {
-        const bundle = await this.#fetchBundle(versionId);
+        const bundle = await source();
         fetchMs = Date.now() - startedMs;
-        return toWorkerCode(bundle, this.#outbound);
+        if (this.#starting.get(key) !== starting)
+          throw new UnavailableError("loading took too long");
+        const { namespace, script } = of;
+        starting.isolate = this.#opened(versionId, key, bundle, of);
+        const outbound = this.#options.outbound({ namespace, script, isolate: key });
+        return toWorkerCode(bundle, outbound, starting.token !== undefined);
       } catch (error) {
         // The loader would hand on the message alone.
         fetchError = error;
@@ -86,13 +187,19 @@ export class Isolates {
       }
     });
     try {
-      await ready(worker);
+      await ready(worker, starting.token);
     } catch (error) {
+      if (this.#finish(key, starting)) starting.isolate?.close();
       this.#retire(versionId, attempt);
       throw fetchError ?? error;
     }
-    if ((this.#attempts.get(versionId) ?? 0) === attempt && !this.#loaded.has(versionId)) {
-      this.#loaded.set(versionId, { key, lastUsedMs: Date.now() });
+    if (this.#finish(key, starting) && starting.isolate !== undefined) {
+      this.#add(starting.isolate);
+      if (this.#isOverBudget()) {
+        const trimmed = this.#trim(Date.now());
+        if (this.#options.background === undefined) await trimmed;
+        else this.#options.background(trimmed);
+      }
     }
     return {
       loadedHere: fetchMs !== undefined,
@@ -101,42 +208,180 @@ export class Isolates {
     };
   }
 
-  /** The version gets no new requests: its isolate ends once its background work had time to finish. */
+  /** The version gets no new requests here: its isolate ends when nothing runs in it any more. */
   supersede(versionId: string): void {
+    this.#options.keepAlive.forget(versionId);
     const isolate = this.#loaded.get(versionId);
     if (isolate === undefined) return;
-    this.#loaded.delete(versionId);
-    // A rollback to this version must not meet the isolate that is about to end.
-    this.#retire(versionId, this.#attempts.get(versionId) ?? 0);
-    this.#superseded.push({ key: isolate.key, sinceMs: Date.now() });
+    this.#remove(isolate);
+    this.#superseded.push({ isolate, sinceMs: Date.now() });
   }
 
   /** Ends what may end. Called at intervals, out of the request path. */
   async sweep(nowMs: number): Promise<void> {
-    const excess = [...this.#loaded]
-      .sort(([, a], [, b]) => a.lastUsedMs - b.lastUsedMs)
-      .slice(0, Math.max(0, this.#loaded.size - MAX_ISOLATES));
-    for (const [versionId] of excess) this.supersede(versionId);
-    const surplus = this.#superseded.length - MAX_SUPERSEDED;
-    const due = this.#superseded.filter(
-      ({ sinceMs }, index) => index < surplus || nowMs - sinceMs >= GRACE_MS,
-    );
-    this.#superseded = this.#superseded.filter((entry) => !due.includes(entry));
-    await Promise.all(due.map(({ key }) => evict(this.#worker(key))));
+    await this.#endSuperseded(nowMs);
+    const { keepAlive } = this.#options;
+    for (const isolate of this.#loaded.values()) {
+      const idleMs = nowMs - isolate.lastUsedMs;
+      if (isolate.isPinned || idleMs < keepAlive.keepAliveMs(isolate.versionId, nowMs)) continue;
+      await this.#endIfAtRest(isolate, nowMs);
+    }
+    await this.#trim(nowMs);
   }
 
+  #start(versionId: string, attempt: number, key: string): Starting {
+    const { announce } = this.#options;
+    const token = announce && crypto.randomUUID().replaceAll("-", "");
+    if (token !== undefined) announce?.(token, versionId);
+    const nowMs = Date.now();
+    const starting: Starting = {
+      token,
+      deadlineMs: nowMs + LOAD_WALL_MS,
+      expire: () => {
+        this.#finish(key, starting);
+        this.#retire(versionId, attempt);
+        const { isolate } = starting;
+        if (isolate !== undefined) this.#superseded.push({ isolate, sinceMs: starting.deadlineMs });
+      },
+    };
+    this.#starting.set(key, starting);
+    this.#deadlines.add(starting, nowMs);
+    return starting;
+  }
+
+  #opened(versionId: string, key: string, bundle: Bundle, { minWarm = 0 }: IsolateOwner): Isolate {
+    const nowMs = Date.now();
+    const facts = {
+      versionId,
+      key,
+      isPinned: minWarm > 0,
+      isUncountable: mayImportWaitUntil(bundle),
+      bundleBytes: bundle.modules.reduce((sum, { content }) => sum + content.byteLength, 0),
+    };
+    const isolate = new Isolate(this.#options.ledger, facts, nowMs);
+    isolate.beginStart(STARTUP_CPU_MS, nowMs);
+    return isolate;
+  }
+
+  /** False: another request has finished it, or it has expired. */
+  #finish(key: string, starting: Starting): boolean {
+    if (this.#starting.get(key) !== starting) return false;
+    this.#starting.delete(key);
+    this.#deadlines.delete(starting);
+    starting.isolate?.endStart();
+    return true;
+  }
+
+  #add(isolate: Isolate): void {
+    isolate.lastUsedMs = Date.now();
+    this.#loaded.set(isolate.versionId, isolate);
+    this.#bytes += isolate.estimatedBytes;
+  }
+
+  #held(): number {
+    return this.#loaded.size + this.#starting.size + this.#superseded.length;
+  }
+
+  async #makeRoom(nowMs: number): Promise<void> {
+    await this.#endSuperseded(nowMs);
+    await this.#trim(nowMs);
+    if (this.#held() < MOST_ISOLATES) return;
+    throw new UnavailableError(
+      `this process holds ${MOST_ISOLATES} functions, none of them at rest`,
+    );
+  }
+
+  async #endSuperseded(nowMs: number): Promise<void> {
+    const surplus = this.#superseded.length - MAX_SUPERSEDED;
+    for (const [index, { isolate, sinceMs }] of this.#superseded.entries()) {
+      if (isolate.underWay > 0) continue;
+      const hadItsTime = index < surplus || nowMs - sinceMs >= WAIT_UNTIL_MS;
+      if (!hadItsTime && !(await this.#isAtRest(isolate, nowMs))) continue;
+      const rest = this.#superseded.filter((entry) => entry.isolate !== isolate);
+      if (rest.length === this.#superseded.length) continue;
+      this.#superseded = rest;
+      await this.#end(isolate);
+    }
+  }
+
+  #isOverBudget(): boolean {
+    return this.#loaded.size > this.#maxIsolates || this.#bytes > this.#maxBytes;
+  }
+
+  /** The least valuable first: idle for long, and large. */
+  async #trim(nowMs: number): Promise<void> {
+    if (!this.#isOverBudget()) return;
+    const cost = (isolate: Isolate) => (nowMs - isolate.lastUsedMs) * isolate.estimatedBytes;
+    const candidates = [...this.#loaded.values()]
+      .filter(
+        ({ isPinned, lastBusyMs, lastUsedMs }) =>
+          !isPinned && nowMs - lastBusyMs >= ASK_INTERVAL_MS && nowMs - lastUsedMs >= MIN_IDLE_MS,
+      )
+      .sort((a, b) => cost(b) - cost(a));
+    for (const isolate of candidates) {
+      if (!this.#isOverBudget()) return;
+      await this.#endIfAtRest(isolate, nowMs);
+    }
+  }
+
+  async #endIfAtRest(isolate: Isolate, nowMs: number): Promise<void> {
+    const { begun } = isolate;
+    if (!(await this.#isAtRest(isolate, nowMs))) return;
+    // While that was asked, it may have been called or ended.
+    if (isolate.begun !== begun || this.#loaded.get(isolate.versionId) !== isolate) return;
+    this.#remove(isolate);
+    await this.#end(isolate);
+  }
+
+  async #isAtRest(isolate: Isolate, nowMs: number): Promise<boolean> {
+    if (isolate.underWay > 0) return false;
+    if (nowMs - isolate.lastUsedMs >= WAIT_UNTIL_MS) return true;
+    if (isolate.isUncountable) return false;
+    // Whose control entrypoint fails does no work either.
+    const tasks = await pending(this.#worker(isolate.key)).catch(() => 0);
+    if (tasks > 0) isolate.lastBusyMs = nowMs;
+    return tasks === 0;
+  }
+
+  #remove(isolate: Isolate): void {
+    this.#loaded.delete(isolate.versionId);
+    this.#bytes -= isolate.estimatedBytes;
+    // Who asks for the version again must not meet the isolate that is about to end.
+    this.#retire(isolate.versionId, this.#attempts.get(isolate.versionId) ?? 0);
+  }
+
+  async #end(isolate: Isolate): Promise<void> {
+    isolate.close();
+    await evict(this.#worker(isolate.key));
+  }
+
+  /** One that ended by itself, by `abortIsolate`, is forgotten: the next request loads the version afresh. */
+  readonly #onFailure = (isolate: Isolate, error: unknown): void => {
+    if (!isGone(error) || this.#loaded.get(isolate.versionId) !== isolate) return;
+    this.#remove(isolate);
+    isolate.close();
+  };
+
   #retire(versionId: string, attempt: number): void {
-    this.#attempts.set(versionId, attempt + 1);
+    this.#attempts.set(versionId, Math.max(attempt + 1, this.#attempts.get(versionId) ?? 0));
     const [oldest] = this.#attempts.keys();
     if (this.#attempts.size > MAX_ATTEMPTS && oldest !== undefined) this.#attempts.delete(oldest);
   }
 
   /** A stub of an isolate that is loaded under this key already. */
   #worker(key: string): WorkerStub {
-    return this.#loader.get(key, notLoaded);
+    return this.#options.loader.get(key, notLoaded);
   }
 }
 
+const GONE = "the isolate is gone; the request may be sent again";
+
 function notLoaded(): never {
-  throw new Error("the isolate is gone; the request may be sent again");
+  throw new Error(GONE);
+}
+
+/** A function that throws the same words does so remotely. */
+function isGone(error: unknown): boolean {
+  const { message, remote } = (error ?? {}) as Partial<Error> & { remote?: boolean };
+  return remote !== true && message === GONE;
 }

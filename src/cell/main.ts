@@ -1,21 +1,128 @@
 /**
- * The Worker of a cell process. Cells run tenants' isolates and nothing else; today the one cell is the
- * trial cell, which loads each new version once before it goes live.
+ * The Worker of a cell process: tenants' isolates and nothing else. Edges bring it bundles and invocations
+ * (protocol/hub.ts, protocol/hop.ts); CellControl is for the supervisor, and for the hub's trials.
  */
+import { env as bindings, exports, waitUntil, WorkerEntrypoint } from "cloudflare:workers";
 import { decodeBundle } from "../protocol/bundle.ts";
+import { answer, answerError, answerMissing, CALL_HEADER, receive } from "../protocol/hop.ts";
+import type { CellCall } from "../protocol/hop.ts";
+import type { CellLoad, EdgeHealth } from "../protocol/hub.ts";
+import { ANNOUNCEMENT } from "../protocol/ledger.ts";
+import { Isolates } from "./isolates.ts";
+import { FixedKeepAlive } from "./keep-alive.ts";
+import { Ledger } from "./ledger.ts";
+import type { OutboundProps } from "./outbound.ts";
 import { tryStart } from "./trial.ts";
+
+export { Outbound } from "./outbound.ts";
 
 interface CellEnv {
   readonly LOADER: WorkerLoader;
+  /** For Outbound. */
+  readonly EGRESS: Fetcher;
+  /** Left out: nobody watches this process. */
+  readonly LEDGER_KEY?: string;
+  readonly CELL?: { readonly life: number; readonly maxIsolates: number };
 }
 
+/** What the runtime offers of this very module. */
+interface OwnExports {
+  Outbound(options: { props: OutboundProps }): Fetcher;
+}
+
+const env = bindings as unknown as CellEnv;
+
+/** Made at once: the supervisor looks for it when the process has started. */
+const ledger = new Ledger(env.LEDGER_KEY);
+
+const isolates = new Isolates({
+  loader: env.LOADER,
+  ledger,
+  keepAlive: new FixedKeepAlive(),
+  background: (task) => waitUntil(task),
+  maxIsolates: env.CELL?.maxIsolates,
+  outbound: (props) => (exports as unknown as OwnExports).Outbound({ props }),
+  announce(token, versionId) {
+    console.log(`${ANNOUNCEMENT}${env.LEDGER_KEY ?? ""} ${token} ${versionId}`);
+  },
+});
+
 export default {
-  async fetch(request, env) {
-    const { pathname } = new URL(request.url);
-    if (request.method !== "POST" || pathname !== "/trial") {
-      return new Response(`no such call: ${request.method} ${pathname}`, { status: 404 });
+  async fetch(request) {
+    if (request.headers.has(CALL_HEADER)) return invoke(request);
+    const { pathname, searchParams } = new URL(request.url);
+    switch (`${request.method} ${pathname}`) {
+      case "GET /has":
+        return new Response(null, {
+          status: isolates.has(searchParams.get("version") ?? "") ? 204 : 404,
+        });
+      case "POST /load":
+        if (!isMeant(searchParams.get("life")))
+          return new Response("this cell was replaced", { status: 409 });
+        return Response.json(await load(request, searchParams));
+      default:
+        return noSuchCall(request.method, pathname);
     }
-    const bundle = decodeBundle(new Uint8Array(await request.arrayBuffer()));
-    return Response.json(await tryStart(bundle, env.LOADER));
   },
 } satisfies ExportedHandler<CellEnv>;
+
+export class CellControl extends WorkerEntrypoint<CellEnv> {
+  override async fetch(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    switch (`${request.method} ${pathname}`) {
+      case "POST /heartbeat": {
+        await isolates.sweep(Date.now());
+        const idleMs = isolates.idleMs(Date.now());
+        const health: EdgeHealth = {
+          loadedIsolates: isolates.size,
+          ...(idleMs !== undefined && { idleMs }),
+        };
+        return Response.json(health);
+      }
+      case "POST /trial": {
+        const bundle = decodeBundle(new Uint8Array(await request.arrayBuffer()));
+        return Response.json(await tryStart(bundle, env.LOADER, ledger));
+      }
+      default:
+        return noSuchCall(request.method, pathname);
+    }
+  }
+}
+
+/** The edge's knowledge may be old: a dedicated cell must never hold a version beside its own. */
+function isMeant(life: string | null): boolean {
+  return life === null || env.CELL === undefined || Number(life) === env.CELL.life;
+}
+
+async function invoke(forwarded: Request): Promise<Response> {
+  const { call, request } = receive<CellCall>(forwarded);
+  const { versionId, args: props, limits, via } = call;
+  const facts = { versionId };
+  try {
+    const response = isolates.invoke(versionId, request, { props, limits, via });
+    return response === undefined ? answerMissing() : answer(await response, facts);
+  } catch (error) {
+    return answerError(error, facts);
+  }
+}
+
+async function load(request: Request, of: URLSearchParams): Promise<CellLoad> {
+  const startedMs = Date.now();
+  const bundle = decodeBundle(new Uint8Array(await request.arrayBuffer()));
+  try {
+    await isolates.load(bundle.versionId, () => Promise.resolve(bundle), {
+      namespace: of.get("namespace") ?? "",
+      script: of.get("script") ?? "",
+      minWarm: Number(of.get("minWarm") ?? 0),
+    });
+    return { ok: true, loadMs: Date.now() - startedMs };
+  } catch (error) {
+    const { message, stack, remote } = error as Error & { remote?: boolean };
+    const isOwn = remote === true;
+    return { ok: false, message, isOwn, ...(stack === undefined ? {} : { stack }) };
+  }
+}
+
+function noSuchCall(method: string, pathname: string): Response {
+  return new Response(`no such call: ${method} ${pathname}`, { status: 404 });
+}

@@ -2,10 +2,17 @@
  * Turns a bundle into what the Worker Loader takes. Pure; the caller owns the loader and the outbound.
  */
 import type { Bundle, BundleModule } from "../protocol/bundle.ts";
-import { serviceWorkerGlobals, wrapModule, wrapServiceWorker } from "./wrapper.ts";
+import { CAPTURED_SOURCE, serviceWorkerGlobals, wrapModule, wrapServiceWorker } from "./wrapper.ts";
 
-/** `outbound` null: the function's `fetch` and `connect` fail. */
-export function toWorkerCode(bundle: Bundle, outbound: Fetcher | null): WorkerLoaderWorkerCode {
+/**
+ * `outbound` null: the function's `fetch` and `connect` fail. `isMarked`: handlers write a marker line, once
+ * `ready` has brought the token.
+ */
+export function toWorkerCode(
+  bundle: Bundle,
+  outbound: Fetcher | null,
+  isMarked = false,
+): WorkerLoaderWorkerCode {
   const modules: Record<string, WorkerLoaderModule> = {};
   for (const module of bundle.modules) {
     const loaded = toLoaderModule(module);
@@ -13,11 +20,14 @@ export function toWorkerCode(bundle: Bundle, outbound: Fetcher | null): WorkerLo
   }
   const mainModule = plainName(bundle.mainModule);
   const start = freeName(modules, "skep-start.js");
+  const captured = freeName(modules, "skep-captured.js");
+  modules[captured] = { js: CAPTURED_SOURCE };
+  const options = { captured, isMarked };
   if (bundle.syntax === "modules") {
-    modules[start] = { js: wrapModule(mainModule) };
+    modules[start] = { js: wrapModule(mainModule, options) };
   } else {
     const globals = freeName(modules, "skep-globals.js");
-    modules[globals] = { js: serviceWorkerGlobals(moduleGlobals(bundle)) };
+    modules[globals] = { js: serviceWorkerGlobals(moduleGlobals(bundle), options) };
     modules[start] = { js: wrapServiceWorker(mainModule, globals) };
   }
   return {
@@ -28,6 +38,15 @@ export function toWorkerCode(bundle: Bundle, outbound: Fetcher | null): WorkerLo
     env: plainEnv(bundle),
     globalOutbound: outbound,
   };
+}
+
+/** Whether a module may import `waitUntil`, whose work nothing can count (wrapper.ts). */
+export function mayImportWaitUntil({ modules }: Bundle): boolean {
+  return modules.some(({ type, content }) => {
+    if (type !== "esm" && type !== "cjs") return false;
+    const source = new TextDecoder().decode(content);
+    return source.includes("cloudflare:workers") && source.includes("waitUntil");
+  });
 }
 
 /** The loader resolves `./x` against the importing module's path, so names are kept without `./`. */

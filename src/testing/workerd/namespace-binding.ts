@@ -3,10 +3,12 @@
  * runs inside the dispatcher's isolate. Behind it is the code of an edge, with ScriptHost for a hub and
  * no other edges.
  */
+import { EdgeCalls } from "../../edge/call-edge.ts";
 import { HubClient } from "../../edge/hub-client.ts";
-import { Invoker } from "../../edge/invoke.ts";
-import { workerNotFound } from "../../protocol/dispatch-errors.ts";
+import { UnavailableError, workerNotFound } from "../../protocol/dispatch-errors.ts";
 import { Isolates } from "../../cell/isolates.ts";
+import { LruKeepAlive } from "../../cell/keep-alive.ts";
+import { Ledger } from "../../cell/ledger.ts";
 import { ScriptTable } from "../../namespace/script-table.ts";
 import { createDispatchNamespace } from "../../namespace/user-worker.ts";
 import { DEPLOY, REMOVE } from "../scripts/deploy.ts";
@@ -27,9 +29,27 @@ interface InnerEnv {
 export default function createBinding(env: InnerEnv): DispatchNamespace {
   const { host, namespace } = env;
   const hub = new HubClient(host, 0);
-  const bundleOf = (isolateId: string) => hub.bundle(splitIsolateId(isolateId).versionId);
-  const isolates = new Isolates(loaderWithOutbound(env), bundleOf, null);
-  const invoker = new Invoker(new ScriptTable(), isolates, hub, 0, [host]);
+  const isolates = new Isolates({
+    loader: loaderWithOutbound(env),
+    ledger: new Ledger(),
+    keepAlive: new LruKeepAlive(),
+    // A binding has no `waitUntil`.
+    background: undefined,
+    outbound: () => null,
+  });
+  const scripts = new ScriptTable();
+  const calls = new EdgeCalls({
+    isolates,
+    edgeIndex: 0,
+    peers: [host],
+    load: ({ state }, id) =>
+      isolates.load(id, () => hub.bundle(splitIsolateId(id).versionId), {
+        namespace,
+        script: state.script,
+      }),
+    // Every call asks the host anyway.
+    refresh: () => Promise.resolve(),
+  });
 
   let sweptMs = 0;
   /** An edge does this in a heartbeat; a binding has none, but it has requests. */
@@ -45,11 +65,23 @@ export default function createBinding(env: InnerEnv): DispatchNamespace {
     return createDispatchNamespace(async (call, request, facts) => {
       const { script, generation, versionId } = await hub.resolve(namespace, call.script);
       const id = versionId === null ? null : isolateId(versionId, set);
-      invoker.accept({ namespace: set, script, generation, versionId: id });
+      const state = { namespace: set, script, generation, versionId: id };
+      const { entry, leaves } = scripts.accept(state);
+      if (leaves !== null) isolates.supersede(leaves);
       await sweep(Date.now());
       if (versionId === null) throw workerNotFound(namespace, script);
+      const here = {
+        entry,
+        dispatch: call,
+        via: [],
+        request: withoutCf(request),
+        signal: undefined,
+        facts,
+      };
       try {
-        return await invoker.invoke(set, call, withoutCf(request), facts);
+        const response = await calls.call(here);
+        if (response === undefined) throw new UnavailableError("there are no cells here");
+        return response;
       } finally {
         facts.versionId = versionId;
       }

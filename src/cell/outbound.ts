@@ -1,0 +1,53 @@
+/**
+ * The gate: the way out of every isolate. It counts subrequests, tells egress whose request it is and through
+ * which functions it came, and lets no header of ours out that the function made up. `connect()` is refused by
+ * the runtime, since there is no handler for it here.
+ *
+ * The main module of a process that holds isolates exports it.
+ */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import { allowanceOf, longestChain } from "./allowances.ts";
+
+/** Not forgeable: isolates.ts makes them, the runtime keeps them from the function. */
+export interface OutboundProps {
+  readonly namespace: string;
+  readonly script: string;
+  /** Key of the isolate. */
+  readonly isolate: string;
+}
+
+interface Env {
+  readonly EGRESS: Fetcher;
+}
+
+const OWN_HEADERS = "x-skep-";
+
+/** Tells egress `{ namespace, script, via }`, as JSON; names are ASCII. */
+const EGRESS_HEADER = "x-skep-egress";
+
+export class Outbound extends WorkerEntrypoint<Env, OutboundProps> {
+  override fetch(request: Request): Promise<Response> {
+    const { namespace, script, isolate } = this.ctx.props;
+    const allowance = allowanceOf(isolate);
+    if (allowance === undefined || allowance.credit <= 0) {
+      throw new Error(tooMany(allowance?.perInvocation));
+    }
+    allowance.credit--;
+    const via = [...longestChain(allowance), `${namespace}/${script}`];
+    const headers = new Headers(request.headers);
+    for (const name of request.headers.keys()) {
+      if (name.startsWith(OWN_HEADERS)) headers.delete(name);
+    }
+    headers.set(EGRESS_HEADER, JSON.stringify({ namespace, script, via }));
+    return this.env.EGRESS.fetch(new Request(request, { headers }));
+  }
+}
+
+/** Begins as Cloudflare's message does. */
+function tooMany(limit: number | undefined): string {
+  const allowed = limit === undefined ? "" : ` It may make ${limit}.`;
+  return (
+    `Too many subrequests by single Worker invocation.${allowed} ` +
+    "Make fewer, or raise the `subrequests` limit of the function."
+  );
+}
