@@ -4,12 +4,17 @@
  * Numbers: https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
  */
 
+import { limitOf, type LimitError, type LimitReason } from "../protocol/dispatch-errors.ts";
+
 interface PlatformError {
   readonly status: number;
   readonly code: number;
   readonly title: string;
   readonly retryAfterSeconds?: number;
 }
+
+const OVER_RESOURCES = { status: 503, code: 1102, title: "Worker exceeded resource limits" };
+const RATE_LIMITED = { status: 429, code: 1015, title: "You are being rate limited" };
 
 export const PLATFORM_ERRORS = {
   notFound: { status: 404, code: 1016, title: "No function answers at this address" },
@@ -20,11 +25,31 @@ export const PLATFORM_ERRORS = {
     title: "The function cannot be reached right now",
     retryAfterSeconds: 1,
   },
-} as const satisfies Record<string, PlatformError>;
+  exceededCpu: OVER_RESOURCES,
+  exceededMemory: OVER_RESOURCES,
+  backOff: OVER_RESOURCES,
+  exceededWallTime: { status: 504, code: 524, title: "The function took too long to answer" },
+  rateLimited: RATE_LIMITED,
+  tooManyConcurrent: RATE_LIMITED,
+  loop: { status: 508, code: 1019, title: "Functions call each other in a ring" },
+  requestTooLarge: { status: 413, code: 413, title: "The request's body is too large" },
+  responseTooLarge: { status: 502, code: 502, title: "The response's body is too large" },
+} as const satisfies Record<LimitReason, PlatformError> & Record<string, PlatformError>;
 
 export type Reason = keyof typeof PLATFORM_ERRORS;
 
-/** Why a user Worker's `fetch` rejected. `remote`, which only the runtime sets, marks the function's own. */
+/** How the errors of Cloudflare's own dispatch namespaces begin. */
+const MESSAGES: readonly (readonly [start: string, reason: Reason])[] = [
+  ["Worker not found", "notFound"],
+  ["Worker exceeded CPU time limit", "exceededCpu"],
+  ["Worker exceeded memory limit", "exceededMemory"],
+  ["Worker exceeded resource limits", "exceededCpu"],
+];
+
+/**
+ * Why a user Worker's `fetch` rejected. `remote`, which only the runtime sets, marks the function's own error,
+ * whatever that pretends to be.
+ */
 export function reasonOf(error: unknown): Reason {
   const {
     message = "",
@@ -35,13 +60,22 @@ export function reasonOf(error: unknown): Reason {
     retryable?: boolean;
   };
   if (remote === true) return "exception";
-  if (message.startsWith("Worker not found")) return "notFound";
+  const limit = limitOf(error);
+  if (limit !== undefined) return limit;
+  const known = MESSAGES.find(([start]) => message.startsWith(start));
+  if (known !== undefined) return known[1];
   return retryable === true ? "unavailable" : "exception";
 }
 
-export function platformError(reason: Reason, request: Pick<Request, "headers">): Response {
+/** `limit`: the error behind `reason`, if it is one of ours; it tells which limit, and what helps. */
+export function platformError(
+  reason: Reason,
+  request: Pick<Request, "headers">,
+  limit?: LimitError,
+): Response {
   const error: PlatformError = PLATFORM_ERRORS[reason];
-  const { status, code, title, retryAfterSeconds } = error;
+  const { status, code, title } = error;
+  const retryAfterSeconds = limit?.retryAfterSeconds ?? error.retryAfterSeconds;
   const ray = request.headers.get("cf-ray") ?? "";
   const headers = new Headers({ "x-skep-error": String(code), "cf-ray": ray });
   if (retryAfterSeconds !== undefined) headers.set("retry-after", String(retryAfterSeconds));
@@ -49,7 +83,8 @@ export function platformError(reason: Reason, request: Pick<Request, "headers">)
     headers.set("content-type", "text/html; charset=utf-8");
     return new Response(html(code, title, ray), { status, headers });
   }
-  return Response.json({ error: { code, message: title, ray } }, { status, headers });
+  const message = limit?.message ?? title;
+  return Response.json({ error: { code, message, ray } }, { status, headers });
 }
 
 /** Nothing in it comes from the request but the ray id, which the platform sets. */

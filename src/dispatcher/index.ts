@@ -9,6 +9,7 @@
 import { factsOf } from "../namespace/user-worker.ts";
 import { bindingName, routesOf, type DispatcherEnv } from "./env.ts";
 import { platformError, reasonOf } from "./errors.ts";
+import { limitOf, type LimitError } from "../protocol/dispatch-errors.ts";
 import { platform } from "./platform.ts";
 import { record } from "./record.ts";
 import { withServerTiming } from "./server-timing.ts";
@@ -32,10 +33,12 @@ export default {
       return withServerTiming(response, facts.cold);
     } catch (error) {
       const reason = reasonOf(error);
-      if (reason === "exception") {
-        record(env, ctx, target, factsOf(worker), startedMs, request, null);
-      }
-      return platformError(reason, request);
+      record(env, ctx, target, factsOf(worker), startedMs, request, reason);
+      return platformError(
+        reason,
+        request,
+        limitOf(error) === reason ? (error as LimitError) : undefined,
+      );
     }
   },
 } satisfies ExportedHandler<DispatcherEnv>;

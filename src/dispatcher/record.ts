@@ -1,14 +1,31 @@
 /** Turns one answered request into a record; the recorder delivers them out of the request path. */
 import type { InvocationFacts } from "../namespace/user-worker.ts";
-import type { Invocation } from "../protocol/telemetry.ts";
+import type { Invocation, Outcome } from "../protocol/telemetry.ts";
 import { requestBytes, responseBytes, sampleWeight } from "./body-size.ts";
 import type { DispatcherEnv } from "./env.ts";
+import type { Reason } from "./errors.ts";
 import { Recorder, type MetricsSink } from "./recorder.ts";
 import type { Target } from "./routes.ts";
 
 let recorder: Recorder | undefined;
 
-/** `response` null: the function threw. */
+/** undefined: there was no invocation, or none that anyone can tell of. */
+const OUTCOMES: Readonly<Record<Reason, Outcome | undefined>> = {
+  notFound: undefined,
+  unavailable: undefined,
+  exception: "exception",
+  exceededCpu: "exceededCpu",
+  exceededMemory: "exceededMemory",
+  exceededWallTime: "exceededWallTime",
+  backOff: "loadShed",
+  rateLimited: "loadShed",
+  tooManyConcurrent: "loadShed",
+  loop: "loadShed",
+  requestTooLarge: "loadShed",
+  responseTooLarge: "loadShed",
+};
+
+/** `answered`: the function's response, or why there is none. */
 export function record(
   env: DispatcherEnv,
   ctx: ExecutionContext,
@@ -16,16 +33,19 @@ export function record(
   facts: InvocationFacts | undefined,
   startedMs: number,
   request: Request,
-  response: Response | null,
+  answered: Response | Reason,
 ): void {
   if (env.METRICS === undefined || env.METRICS_FLUSH_MS === "0") return;
+  const response = typeof answered === "string" ? null : answered;
+  const outcome = typeof answered === "string" ? OUTCOMES[answered] : "ok";
+  if (outcome === undefined) return;
   const records = (recorder ??= createRecorder(env, env.METRICS));
   const nowMs = Date.now();
   const { namespace, script } = target;
   const versionId = facts?.versionId ?? "";
   const invocation: Invocation = {
     versionId,
-    outcome: response === null ? "exception" : "ok",
+    outcome,
     status: response?.status ?? 0,
     wallMs: nowMs - startedMs,
     cold: facts?.cold,

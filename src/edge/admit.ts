@@ -4,22 +4,39 @@
  * `x-forwarded-proto` is set by the listening socket's configuration.
  */
 
+import { chainCaller, removeOwn } from "./hairpin.ts";
+
 const RAY_BYTES = 8;
 
+/** What Cloudflare shows as the client of a request that a Worker made: an address of nobody. */
+const WORKER_ADDRESS = "2a06:98c0:3600::103";
+
+/** From a public socket. */
 export function admit(request: Request): Request {
-  const { method } = request;
-  // Each object of the runtime that is touched here (body, headers) costs more than this function's code.
-  const body = method === "GET" || method === "HEAD" ? null : request.body;
-  const admitted = new Request(request.url, {
-    method,
-    headers: request.headers,
-    body,
-    redirect: "manual",
-  });
+  const admitted = copyOf(request);
   const { headers } = admitted;
+  removeOwn(headers);
   headers.set("cf-connecting-ip", clientAddress(request));
   headers.set("cf-ray", rayId());
   return admitted;
+}
+
+/** From the egress: a function asks for another one. */
+export function admitHairpin(request: Request): Request {
+  const admitted = copyOf(request);
+  const { headers } = admitted;
+  chainCaller(headers);
+  headers.set("cf-connecting-ip", WORKER_ADDRESS);
+  headers.set("cf-ray", rayId());
+  headers.set("x-forwarded-proto", request.url.startsWith("https:") ? "https" : "http");
+  return admitted;
+}
+
+function copyOf(request: Request): Request {
+  const { method } = request;
+  // Each object of the runtime that is touched here (body, headers) costs more than this function's code.
+  const body = method === "GET" || method === "HEAD" ? null : request.body;
+  return new Request(request.url, { method, headers: request.headers, body, redirect: "manual" });
 }
 
 /** workerd gives the peer as `clientIp`, `address:port`; IPv6 addresses are in brackets. */

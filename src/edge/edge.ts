@@ -2,13 +2,26 @@
  * All that one edge process holds: what it knows of scripts and routes, its isolates, its connections to
  * the hub and to the other edges, and the env that the dispatcher sees.
  */
+import { waitUntil } from "cloudflare:workers";
 import { Isolates } from "../cell/isolates.ts";
+import { HybridKeepAlive } from "../cell/keep-alive-hybrid.ts";
+import { Ledger } from "../cell/ledger.ts";
+import type { OutboundProps } from "../cell/outbound.ts";
+import type { ScriptEntry } from "../namespace/script-entry.ts";
 import { ScriptTable } from "../namespace/script-table.ts";
 import { createDispatchNamespace } from "../namespace/user-worker.ts";
 import { DEFAULT_NAMESPACE } from "../dispatcher/env.ts";
+import type { CellAssignment } from "../protocol/incident.ts";
+import type { CellCounts } from "../protocol/placement.ts";
 import type { Route, RoutesState, RoutingUpdate } from "../protocol/routing.ts";
+import { CellCalls } from "./call-cell.ts";
+import { EdgeCalls } from "./call-edge.ts";
+import { Cells } from "./cells.ts";
 import { HubClient, HubMetrics } from "./hub-client.ts";
 import { Invoker } from "./invoke.ts";
+import { CellLoader } from "./load-cell.ts";
+import { Once } from "./once.ts";
+import { Routing } from "./routing.ts";
 
 /** Bindings of the edge's Worker, as the supervisor configures them. */
 export interface EdgeEnv {
@@ -19,13 +32,19 @@ export interface EdgeEnv {
   readonly EDGE: {
     readonly index: number;
     readonly count: number;
+    readonly cells: CellCounts;
+    readonly maxIsolates: number;
   };
+  /** Of this process's ledger, hex. */
+  readonly LEDGER_KEY: string;
   /** Variables of the dispatcher. */
   readonly BASE_DOMAIN: string;
   readonly SERVER_TIMING: string;
   readonly METRICS_FLUSH_MS: string;
   /** The peer edges, PEER_0 to PEER_n. */
   readonly [peer: `PEER_${number}`]: Fetcher;
+  /** CELL_0 to CELL_n, by cell index. */
+  readonly [cell: `CELL_${number}`]: Fetcher;
 }
 
 /** What the dispatcher finds in its env; ROUTES is missing until the hub has told them. */
@@ -42,25 +61,74 @@ export interface DispatcherBindings {
 export class Edge {
   readonly isolates: Isolates;
   readonly invoker: Invoker;
+  readonly cells: Cells;
   readonly dispatcherEnv: DispatcherBindings;
   readonly #hub: HubClient;
+  readonly #routing: Routing;
   #routesGeneration = -1;
 
-  constructor(env: EdgeEnv) {
-    const { index, count } = env.EDGE;
-    const peers = Array.from({ length: count }, (_, peer) => env[`PEER_${peer}`] as Fetcher);
-    this.#hub = new HubClient(env.HUB, index);
-    this.isolates = new Isolates(
-      env.LOADER,
-      (versionId) => this.#hub.bundle(versionId),
-      env.EGRESS,
+  /** `outbound` makes the way out of an isolate. */
+  constructor(env: EdgeEnv, outbound: (props: OutboundProps) => Fetcher) {
+    const { index: edgeIndex, count: edgeCount, cells: cellCounts } = env.EDGE;
+    const peers = Array.from({ length: edgeCount }, (_, peer) => env[`PEER_${peer}`] as Fetcher);
+    const fetchers = Array.from(
+      { length: cellCounts.total },
+      (_, cell) => env[`CELL_${cell}`] as Fetcher,
     );
-    this.invoker = new Invoker(new ScriptTable(), this.isolates, this.#hub, index, peers);
+    const keepAlive = (work: Promise<unknown>) => waitUntil(work);
+    const hub = new HubClient(env.HUB, edgeIndex);
+    const assignments = new Once<CellAssignment>(keepAlive);
+    const cells = new Cells(
+      cellCounts,
+      (versionId) => assignments.share(versionId, () => hub.cell(versionId)).result,
+    );
+    const bundle = (versionId: string) => hub.bundle(versionId);
+    const loader = new CellLoader({ cells, fetchers, bundle, keepAlive });
+    const isolates = new Isolates({
+      loader: env.LOADER,
+      ledger: new Ledger(env.LEDGER_KEY),
+      keepAlive: new HybridKeepAlive(),
+      background: keepAlive,
+      maxIsolates: env.EDGE.maxIsolates,
+      outbound,
+    });
+    const scripts = new ScriptTable();
+    const routing = new Routing({
+      scripts,
+      isolates,
+      cells,
+      loader,
+      hub,
+      edgeIndex,
+      edgeCount,
+      keepAlive,
+    });
+    const refresh = async ({ state }: ScriptEntry) => {
+      await routing.resolve(state.namespace, state.script);
+    };
+    this.invoker = new Invoker({
+      scripts,
+      isolates,
+      edges: new EdgeCalls({
+        isolates,
+        edgeIndex,
+        peers,
+        load: (entry, versionId) => routing.load(entry, versionId),
+        refresh,
+      }),
+      cells: new CellCalls({ cells, loader, fetchers, refresh }),
+      edgeCount,
+      resolve: (namespace, script) => routing.resolve(namespace, script),
+    });
+    this.#hub = hub;
+    this.#routing = routing;
+    this.isolates = isolates;
+    this.cells = cells;
     const namespaces = this.#namespaces();
     this.dispatcherEnv = {
       DISPATCHER: namespaces.get(DEFAULT_NAMESPACE),
       NAMESPACES: namespaces,
-      METRICS: new HubMetrics(this.#hub),
+      METRICS: new HubMetrics(hub),
       BASE_DOMAIN: env.BASE_DOMAIN,
       SERVER_TIMING: env.SERVER_TIMING,
       METRICS_FLUSH_MS: env.METRICS_FLUSH_MS,
@@ -68,9 +136,20 @@ export class Edge {
     };
   }
 
-  accept({ scripts, routes }: RoutingUpdate): void {
-    for (const state of scripts ?? []) this.invoker.accept(state);
+  /** Resolves once this edge acts by it. */
+  async accept({ scripts, routes }: RoutingUpdate): Promise<void> {
+    await this.#routing.take(scripts ?? []);
     if (routes !== undefined) this.#acceptRoutes(routes);
+  }
+
+  /** Called at intervals, out of the way of requests; by its answer this process is known to be well. */
+  async keepHouse(): Promise<void> {
+    waitUntil(this.#routing.keepWarm());
+    await Promise.all([
+      this.ensureRoutes(),
+      this.isolates.sweep(Date.now()),
+      this.dispatcherEnv.METRICS.flush(),
+    ]);
   }
 
   async loadRoutes(): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
 import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
+import type { CellAssignment } from "../protocol/incident.ts";
 import type { RoutesState, ScriptState } from "../protocol/routing.ts";
 import type { MetricsBatch, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";
 
@@ -33,6 +34,13 @@ export class HubClient {
       throw new VersionGoneError(`the hub has no bundle of version ${versionId}`);
     }
     return decodeBundle(new Uint8Array(await response.arrayBuffer()));
+  }
+
+  /** The dedicated cell of a version. Rejects with a VersionGoneError if it has none by right. */
+  async cell(versionId: string): Promise<CellAssignment> {
+    const response = await this.#call(`/cell?version=${versionId}`, undefined, [404, 409]);
+    if (!response.ok) throw new VersionGoneError(await response.text());
+    return response.json();
   }
 
   async telemetry(flush: TelemetryFlush): Promise<TelemetryResult> {

@@ -1,64 +1,79 @@
 /**
  * The Worker of an edge process. Requests come in on the public sockets and go to the dispatcher, which is
  * another module of this very Worker, with an env in which dispatch namespaces and metrics are ours.
- * Two more entrypoints listen on unix sockets: EdgeControl for the supervisor, PeerGate for other edges.
+ * Three more entrypoints listen on unix sockets: EdgeControl for the supervisor, PeerGate for other edges,
+ * HairpinGate for what functions fetch from our own base domain. Outbound is the way out of the isolates.
  */
-import { WorkerEntrypoint } from "cloudflare:workers";
+import { env, exports, WorkerEntrypoint } from "cloudflare:workers";
 import dispatcher from "dispatcher";
-import type { EdgeHealth } from "../protocol/hub.ts";
-import type { RoutingUpdate } from "../protocol/routing.ts";
-import type { InvocationFacts } from "../namespace/user-worker.ts";
-import { Edge, type EdgeEnv } from "./edge.ts";
+import type { OutboundProps } from "../cell/outbound.ts";
 import { platformError } from "../dispatcher/errors.ts";
-import { admit } from "./admit.ts";
-import { answer, answerError, receive } from "../protocol/hop.ts";
+import type { InvocationFacts } from "../namespace/user-worker.ts";
+import type { EdgeHealth } from "../protocol/hub.ts";
+import { answer, answerError, receive, type PeerCall } from "../protocol/hop.ts";
+import type { CellNews } from "../protocol/incident.ts";
+import type { RoutingUpdate } from "../protocol/routing.ts";
+import { admit, admitHairpin } from "./admit.ts";
+import { Edge, type EdgeEnv } from "./edge.ts";
 
-let edge: Edge | undefined;
+export { Outbound } from "../cell/outbound.ts";
 
-/** One per process: bindings live as long as the isolate does. */
-function edgeOf(env: EdgeEnv): Edge {
-  return (edge ??= new Edge(env));
+/** What the runtime offers of this very module. */
+interface OwnExports {
+  Outbound(options: { readonly props: OutboundProps }): Fetcher;
+}
+
+/** Made at once: the supervisor looks for its ledger when the process has started. */
+const edge = new Edge(env as unknown as EdgeEnv, (props) =>
+  (exports as unknown as OwnExports).Outbound({ props }),
+);
+
+function dispatch(request: Request, ctx: ExecutionContext): Response | Promise<Response> {
+  const { dispatcherEnv } = edge;
+  if (dispatcherEnv.ROUTES !== undefined) return dispatcher.fetch(request, dispatcherEnv, ctx);
+  return edge.loadRoutes().then(
+    () => dispatcher.fetch(request, dispatcherEnv, ctx),
+    () => platformError("unavailable", request),
+  );
 }
 
 export default {
-  fetch(request, env, ctx) {
-    const here = edgeOf(env);
-    const { dispatcherEnv } = here;
-    const admitted = admit(request);
-    if (dispatcherEnv.ROUTES !== undefined) return dispatcher.fetch(admitted, dispatcherEnv, ctx);
-    return here.loadRoutes().then(
-      () => dispatcher.fetch(admitted, dispatcherEnv, ctx),
-      () => platformError("unavailable", admitted),
-    );
-  },
-} satisfies ExportedHandler<EdgeEnv>;
+  fetch: (request, _env, ctx) => dispatch(admit(request), ctx),
+} satisfies ExportedHandler;
 
-export class EdgeControl extends WorkerEntrypoint<EdgeEnv> {
+export class HairpinGate extends WorkerEntrypoint {
+  override fetch(request: Request): Response | Promise<Response> {
+    return dispatch(admitHairpin(request), this.ctx);
+  }
+}
+
+export class EdgeControl extends WorkerEntrypoint {
   override async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
-    const here = edgeOf(this.env);
     if (request.method === "POST" && pathname === "/routing") {
-      here.accept(await request.json<RoutingUpdate>());
-      await here.ensureRoutes();
+      await edge.accept(await request.json<RoutingUpdate>());
+      await edge.ensureRoutes();
+      return new Response(null, { status: 204 });
+    }
+    if (request.method === "POST" && pathname === "/cells") {
+      edge.cells.accept(await request.json<CellNews>());
       return new Response(null, { status: 204 });
     }
     if (request.method === "POST" && pathname === "/heartbeat") {
-      await here.ensureRoutes();
-      await Promise.all([here.isolates.sweep(Date.now()), here.dispatcherEnv.METRICS.flush()]);
-      const health: EdgeHealth = { loadedIsolates: here.isolates.size };
+      await edge.keepHouse();
+      const health: EdgeHealth = { loadedIsolates: edge.isolates.size };
       return Response.json(health);
     }
     return new Response(`no such call: ${request.method} ${pathname}`, { status: 404 });
   }
 }
 
-export class PeerGate extends WorkerEntrypoint<EdgeEnv> {
+export class PeerGate extends WorkerEntrypoint {
   override async fetch(forwarded: Request): Promise<Response> {
-    const { call, request } = receive(forwarded);
+    const { call, request } = receive<PeerCall>(forwarded);
     const facts: InvocationFacts = { versionId: "" };
     try {
-      const { invoker } = edgeOf(this.env);
-      return answer(await invoker.invokeHere(call.namespace, call, request, facts), facts);
+      return answer(await edge.invoker.invokeForwarded(call, request, facts), facts);
     } catch (error) {
       return answerError(error, facts);
     }

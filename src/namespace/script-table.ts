@@ -3,6 +3,7 @@
  * answers and pushes alike (protocol/routing.ts).
  */
 import type { ScriptState } from "../protocol/routing.ts";
+import { ScriptEntry, type NamespaceUsage } from "./script-entry.ts";
 
 /**
  * Names that lead nowhere come from the outside without limit; beyond this many scripts the ones known
@@ -10,43 +11,54 @@ import type { ScriptState } from "../protocol/routing.ts";
  */
 const MAX_SCRIPTS = 100_000;
 
+interface Namespace {
+  readonly scripts: Map<string, ScriptEntry>;
+  readonly usage: NamespaceUsage;
+}
+
 export class ScriptTable {
-  readonly #namespaces = new Map<string, Map<string, ScriptState>>();
+  readonly #namespaces = new Map<string, Namespace>();
   #size = 0;
 
-  get(namespace: string, script: string): ScriptState | undefined {
-    return this.#namespaces.get(namespace)?.get(script);
+  /** The entry stays the same when its state changes. */
+  get(namespace: string, script: string): ScriptEntry | undefined {
+    return this.#namespaces.get(namespace)?.scripts.get(script);
   }
 
-  /** Returns the state that holds now, and the version that it took the place of, if any. */
-  accept(state: ScriptState): {
-    readonly current: ScriptState;
-    readonly superseded: string | null;
-  } {
-    const scripts = this.#namespaces.get(state.namespace) ?? this.#addNamespace(state.namespace);
+  /**
+   * `entry` has the state that holds now. `leaves`: a version that has no business in the edges any more, because
+   * another one took its place or because it moved to a cell.
+   */
+  accept(state: ScriptState): { readonly entry: ScriptEntry; readonly leaves: string | null } {
+    const { scripts, usage } =
+      this.#namespaces.get(state.namespace) ?? this.#addNamespace(state.namespace);
     const known = scripts.get(state.script);
-    if (known !== undefined && known.generation >= state.generation) {
-      return { current: known, superseded: null };
+    if (known === undefined) {
+      this.#makeRoom();
+      const entry = new ScriptEntry(state, usage);
+      scripts.set(state.script, entry);
+      return { entry, leaves: null };
     }
-    if (known === undefined) this.#makeRoom();
-    scripts.set(state.script, state);
-    const superseded = known?.versionId ?? null;
-    return { current: state, superseded: superseded === state.versionId ? null : superseded };
+    if (known.state.generation >= state.generation) return { entry: known, leaves: null };
+    const { place, state: before } = known;
+    known.take(state);
+    const stays = state.versionId === before.versionId && known.place === place;
+    return { entry: known, leaves: stays || place !== "edge" ? null : before.versionId };
   }
 
-  #addNamespace(namespace: string): Map<string, ScriptState> {
-    const scripts = new Map<string, ScriptState>();
-    this.#namespaces.set(namespace, scripts);
-    return scripts;
+  #addNamespace(name: string): Namespace {
+    const namespace: Namespace = { scripts: new Map(), usage: { underWay: 0 } };
+    this.#namespaces.set(name, namespace);
+    return namespace;
   }
 
   #makeRoom(): void {
     this.#size++;
     if (this.#size <= MAX_SCRIPTS) return;
-    for (const [namespace, scripts] of this.#namespaces) {
+    for (const [name, { scripts, usage }] of this.#namespaces) {
       const [oldest] = scripts.keys();
       if (oldest === undefined) {
-        this.#namespaces.delete(namespace);
+        if (usage.underWay === 0) this.#namespaces.delete(name);
         continue;
       }
       scripts.delete(oldest);

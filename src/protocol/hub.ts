@@ -28,8 +28,9 @@
  *   POST /heartbeat                    -> EdgeHealth; also ends isolates that may end and delivers metrics
  *
  * cell, as seen by an edge (`cells/cell-N.sock`, which leads to `cells/<life>/cell.sock`):
- *   POST /load?life=                   encoded Bundle -> CellLoad
- *   any request with x-skep-call       an invocation (hop.ts)
+ *   any request with x-skep-call       an invocation (hop.ts); answered `missing` if the version is not loaded
+ *   GET  /has?version=                 -> 204 if it is loaded, else 404; counts as a use of it
+ *   POST /load?namespace=&script=&minWarm=   encoded Bundle -> CellLoad; at once if it is loaded
  * and by the supervisor (`cells/<life>/control.sock`):
  *   POST /heartbeat                    -> EdgeHealth
  *   POST /trial                        encoded Bundle -> TrialResult (the trial cell; asked by the hub)
@@ -58,6 +59,8 @@ export interface CpuClock {
 
 export interface EdgeHealth {
   readonly loadedIsolates: number;
+  /** Of a cell: for how long no isolate in it was of use; 0: one is busy or must stay; absent: none is loaded. */
+  readonly idleMs?: number;
 }
 
 /** Whether a version starts. `startupTimeMs` covers compiling and top-level code. */
@@ -81,7 +84,13 @@ export interface TrialLoss {
 export type CellLoad =
   | { readonly ok: true; readonly loadMs: number }
   /** The runtime's own words: `Failed to start Worker…`. */
-  | { readonly ok: false; readonly message: string; readonly stack?: string };
+  | {
+      readonly ok: false;
+      readonly message: string;
+      readonly stack?: string;
+      /** The function's code threw it. */
+      readonly isOwn?: boolean;
+    };
 
 /** Counters since the supervisor started, for `/metrics` and `skep status`. */
 export interface ProcessCounters {

@@ -2,6 +2,7 @@
  * Metrics as they are read: what a FunctionMetrics object answers, the API returns and `skep stats`
  * renders. Times are Unix milliseconds, durations milliseconds; a quantile is within 1% of the true one.
  */
+import type { Place } from "./placement.ts";
 import type { ColdPhase, HistogramData, Outcome, StatusClass } from "./telemetry.ts";
 
 export interface Distribution {
@@ -75,5 +76,9 @@ export interface NamespaceMetrics {
   readonly namespace: string;
   readonly sinceMs: number;
   readonly untilMs: number;
-  readonly functions: readonly { readonly script: string; readonly summary: MetricsSummary }[];
+  readonly functions: readonly {
+    readonly script: string;
+    readonly place: Pick<Place, "kind" | "why">;
+    readonly summary: MetricsSummary;
+  }[];
 }

@@ -4,6 +4,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { metricsReader, readNamespace, readPrometheus, readScript } from "../../api/metrics.ts";
 import { CpuShare } from "../../hub/cpu-share.ts";
+import { SettledVersions } from "../../hub/settled-versions.ts";
 import { ingestTelemetry, type TelemetryDeps } from "../../hub/telemetry.ts";
 import type { MetricsBatch, TelemetryFlush } from "../../protocol/telemetry.ts";
 import type { FunctionMetrics } from "../function-metrics.ts";
@@ -33,6 +34,8 @@ function createDeps(id: string, cpuMs: { value: number | null }): TelemetryDeps 
     functionMetrics,
     resolveNamespaceId: async (name) => (name === "production" ? id : null),
     cpu: new CpuShare(),
+    settled: new SettledVersions(),
+    observe: async () => [],
   };
 }
 
@@ -126,9 +129,14 @@ describe("reading", () => {
     const recorder = new Recorder();
     addRequests(recorder, "busy", 300);
     await ingestTelemetry(await flushOf(recorder), 3, createDeps("id-5", { value: 1 }));
-    const scripts = ["busy", "idle"];
+    const place = { kind: "edge", why: "" } as const;
+    const functions = ["busy", "idle"].map((script) => ({ script, place }));
     const query = lastHour();
-    const metrics = await readNamespace(reader, { id: "id-5", name: "production", scripts }, query);
+    const metrics = await readNamespace(
+      reader,
+      { id: "id-5", name: "production", functions },
+      query,
+    );
     expect(metrics).toMatchObject({ namespace: "production", sinceMs: query.sinceMs });
     expect(metrics.functions.map(({ script, summary }) => [script, summary.requests])).toEqual([
       ["busy", 300],

@@ -1,0 +1,49 @@
+/** One invocation on its way through this edge, and what the function gets with it. */
+import type { InvokeOptions } from "../cell/isolates.ts";
+import type { ScriptEntry } from "../namespace/script-entry.ts";
+import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
+import type { InvocationLimits } from "../protocol/hop.ts";
+
+export interface EdgeCall {
+  readonly entry: ScriptEntry;
+  readonly dispatch: DispatchCall;
+  /** The functions through which it came, oldest first, as `<namespace>/<script>`. */
+  readonly via: readonly string[];
+  readonly request: Request;
+  /** Ends the invocation. */
+  readonly signal: AbortSignal | undefined;
+  readonly facts: InvocationFacts;
+}
+
+/** What the dispatcher asks for lowers the function's limits; it never raises them. */
+export function optionsOf(
+  entry: ScriptEntry,
+  { args, options }: DispatchCall,
+  via: readonly string[],
+): InvokeOptions {
+  const asked = options?.limits;
+  if (args === undefined && asked === undefined && via.length === 0) return entry.options;
+  const { limits } = entry.options;
+  return { props: args, limits: asked === undefined ? limits : lowered(limits, asked), via };
+}
+
+function lowered(
+  { cpuMs, wallMs, subrequests }: InvocationLimits,
+  asked: NonNullable<DynamicDispatchOptions["limits"]>,
+): InvocationLimits {
+  return {
+    cpuMs: Math.min(cpuMs, asked.cpuMs ?? Infinity),
+    wallMs,
+    subrequests: Math.min(subrequests, asked.subRequests ?? Infinity),
+  };
+}
+
+/**
+ * `request.cf` of functions in trusted namespaces: what is true of every request. Functions of other namespaces
+ * have none, as untrusted user Workers on Cloudflare.
+ */
+export const TRUSTED_CF: Readonly<Record<string, unknown>> = Object.freeze({
+  colo: "SKEP",
+  country: null,
+  httpProtocol: "HTTP/1.1",
+});

@@ -1,0 +1,118 @@
+/**
+ * Takes what the hub says of scripts, by answer or by push, and does what follows: versions that leave the edges
+ * are ended here, new ones are loaded ahead of their first request where that was asked for.
+ */
+import type { Isolates, LoadTimes } from "../cell/isolates.ts";
+import { homeOf } from "../namespace/home.ts";
+import { ScriptEntry } from "../namespace/script-entry.ts";
+import type { ScriptTable } from "../namespace/script-table.ts";
+import type { ScriptState } from "../protocol/routing.ts";
+import type { Cells } from "./cells.ts";
+import type { HubClient } from "./hub-client.ts";
+import type { CellLoader } from "./load-cell.ts";
+
+/** A deploy waits for the edges, so it does not wait long for what is a convenience. */
+const PREWARM_TIMEOUT_MS = 1_000;
+
+export interface RoutingOptions {
+  readonly scripts: ScriptTable;
+  readonly isolates: Isolates;
+  readonly cells: Cells;
+  readonly loader: CellLoader;
+  readonly hub: HubClient;
+  readonly edgeIndex: number;
+  readonly edgeCount: number;
+  readonly keepAlive: (work: Promise<unknown>) => void;
+}
+
+export class Routing {
+  readonly #options: RoutingOptions;
+  /** Those of which this edge keeps an isolate. */
+  readonly #minWarm = new Set<ScriptEntry>();
+
+  constructor(options: RoutingOptions) {
+    this.#options = options;
+  }
+
+  /** Asks the hub. */
+  async resolve(namespace: string, script: string): Promise<ScriptEntry> {
+    return this.#accept(await this.#options.hub.resolve(namespace, script));
+  }
+
+  /** A push. Resolves when the edge acts by it. */
+  async take(states: readonly ScriptState[]): Promise<void> {
+    const ahead = states.filter(({ prewarm }) => prewarm === true);
+    for (const state of states) if (state.prewarm !== true) this.#accept(state);
+    await this.#prewarm(ahead);
+    for (const state of ahead) this.#accept(state);
+  }
+
+  /** Loads what has to be loaded at all times and is not. Never rejects. */
+  async keepWarm(): Promise<void> {
+    await Promise.all(Array.from(this.#minWarm, (entry) => this.#warm(entry)));
+  }
+
+  /** Into an isolate of this edge. */
+  load(entry: ScriptEntry, versionId: string): Promise<LoadTimes> {
+    const { namespace, script } = entry.state;
+    const minWarm = this.#minWarm.has(entry) ? entry.limits.min_warm : 0;
+    const { isolates, hub } = this.#options;
+    return isolates.load(versionId, () => hub.bundle(versionId), { namespace, script, minWarm });
+  }
+
+  #accept(state: ScriptState): ScriptEntry {
+    const { scripts, isolates, keepAlive } = this.#options;
+    const { entry, leaves } = scripts.accept(state);
+    if (leaves !== null) isolates.supersede(leaves);
+    if (this.#keepsWarm(entry)) {
+      this.#minWarm.add(entry);
+      keepAlive(this.#warm(entry));
+    } else {
+      this.#minWarm.delete(entry);
+    }
+    return entry;
+  }
+
+  /** Edges keep isolates warm in order of their index, beginning with the home edge; of cells there is one. */
+  #keepsWarm({ state, limits, place }: ScriptEntry): boolean {
+    const { edgeIndex, edgeCount } = this.#options;
+    if (state.versionId === null) return false;
+    const distance = (edgeIndex - homeOf(state.versionId, edgeCount) + edgeCount) % edgeCount;
+    return distance < Math.min(limits.min_warm, place === "edge" ? Infinity : 1);
+  }
+
+  async #prewarm(states: readonly ScriptState[]): Promise<void> {
+    const { scripts, edgeIndex, edgeCount, keepAlive } = this.#options;
+    const loads = states.flatMap((state) => {
+      const { namespace, script, versionId, generation } = state;
+      const known = scripts.get(namespace, script);
+      if (versionId === null || homeOf(versionId, edgeCount) !== edgeIndex) return [];
+      if (known !== undefined && known.state.generation >= generation) return [];
+      return [this.#warm(new ScriptEntry(state, { underWay: 0 }))];
+    });
+    if (loads.length === 0) return;
+    const loaded = Promise.all(loads);
+    keepAlive(loaded);
+    await Promise.race([loaded, scheduler.wait(PREWARM_TIMEOUT_MS)]);
+  }
+
+  /** Never rejects. */
+  async #warm(entry: ScriptEntry): Promise<void> {
+    const { isolates, cells, loader } = this.#options;
+    const { versionId } = entry.state;
+    if (versionId === null) return;
+    try {
+      if (entry.place !== "edge") {
+        const cell =
+          entry.place === "dedicated"
+            ? await cells.dedicated(versionId)
+            : cells.probation(versionId);
+        await loader.load(entry, versionId, cell, { isMissing: false });
+      } else if (!isolates.has(versionId)) {
+        await this.load(entry, versionId);
+      }
+    } catch {
+      // The first request tries again, and gets to know why it fails.
+    }
+  }
+}
