@@ -8,9 +8,11 @@ import { authenticate, authorize } from "./auth.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
 import { onError, onNoRoute } from "./errors.ts";
+import * as limits from "./limits.ts";
 import * as metrics from "./metrics.ts";
 import * as namespaces from "./namespaces.ts";
 import { normalizePath } from "./path.ts";
+import * as placement from "./placement.ts";
 import * as routes from "./routes.ts";
 import * as scripts from "./scripts.ts";
 import * as secrets from "./secrets.ts";
@@ -71,6 +73,14 @@ app.put(`${SCRIPT}/tags`, tags.putTags);
 app.get(`${SCRIPT}/tags`, tags.listTags);
 app.put(`${SCRIPT}/tags/:tag`, tags.putTag);
 app.delete(`${SCRIPT}/tags/:tag`, tags.deleteTag);
+
+// Ours: limits, where functions run, what happened
+app.get(`${NAMESPACE}/limits`, limits.getNamespaceLimits);
+app.put(`${NAMESPACE}/limits`, limits.putNamespaceLimits);
+app.get(`${SCRIPT}/limits`, limits.getScriptLimits);
+app.put(`${SCRIPT}/limits`, limits.putScriptLimits);
+app.get(`${SCRIPT}/placement`, placement.getPlacement);
+app.get(`${NAMESPACE}/events`, placement.listEvents);
 
 // Ours: metrics
 app.get("/metrics", metrics.getPrometheus);

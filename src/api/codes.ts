@@ -51,6 +51,7 @@ export const CODES = {
   badTags: { code: 930003, status: 400, source: "Skep" },
   badRoute: { code: 930004, status: 400, source: "Skep" },
   routeNotFound: { code: 930005, status: 404, source: "Skep" },
+  badLimit: { code: 930007, status: 400, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

@@ -1,6 +1,7 @@
 /** What every handler finds in Hono's context, and the few reads that all of them start with. */
 import type { Context } from "hono";
 import type { HubEnv } from "../hub/env.ts";
+import type { Isolation } from "../protocol/placement.ts";
 import { registryOf, type RegistryClient } from "../registry/client.ts";
 import type { NamespaceRecord, ScriptRecord, TokenRecord } from "../registry/records.ts";
 import { createSealer, type Sealer } from "../registry/seal.ts";
@@ -35,6 +36,11 @@ export function accountId(c: ApiContext): string {
 /** The `:namespace` of the path. */
 export async function namespaceOf(c: ApiContext): Promise<NamespaceRecord> {
   return unwrap(await registry(c).namespace(accountId(c), param(c, "namespace")));
+}
+
+/** The isolation that holds in a namespace. */
+export function isolationOf(c: ApiContext, { isolation }: NamespaceRecord): Isolation {
+  return isolation ?? c.env.PLATFORM.isolation;
 }
 
 /** The `:script` of the path, in its namespace. */

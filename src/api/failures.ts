@@ -34,6 +34,11 @@ function toApiError(failure: RegistryFailure): ApiError {
       );
     case "unknown-version":
       return new ApiError("scriptNotFound", `There is no version ${failure.versionId}.`);
+    case "not-dedicated":
+      return new ApiError(
+        "invalid",
+        `The version ${failure.versionId} has no cell of its own: its place is ${failure.place}.`,
+      );
     case "unknown-route":
       return new ApiError("routeNotFound", `There is no route with the id '${failure.id}'.`);
     case "route-exists":

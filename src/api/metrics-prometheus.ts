@@ -19,7 +19,7 @@ const BOUNDS_MS = [
   1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000,
 ] as const;
 
-type Labels = Readonly<Record<string, string>>;
+export type Labels = Readonly<Record<string, string>>;
 type Samples = (totals: MetricsTotals, labels: Labels) => Iterable<string>;
 
 interface Family {
@@ -131,7 +131,7 @@ function* histogram(name: string, labels: Labels, data: HistogramData): Iterable
   yield sample(`${name}_count`, labels, data.count);
 }
 
-function sample(name: string, labels: Labels, value: number): string {
+export function sample(name: string, labels: Labels, value: number): string {
   const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`);
   return `${name}{${pairs.join(",")}} ${value}`;
 }

@@ -13,7 +13,7 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, 
 /** Steps that divide hours and days without a rest. */
 const ROUND_STEPS_SECONDS = [60, 120, 300, 600, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400];
 
-const TIME_FORMS =
+export const TIME_FORMS =
   "an ISO 8601 time such as 2026-11-23T12:00:00Z, Unix seconds, or a time ago such as 30m, 1h or 7d";
 
 /** What a query string may hold. Parsed against the clock by `parseRange`. */
@@ -72,7 +72,8 @@ export function parseRange(
   return { ok: false, message: parsed.error.issues.map(({ message }) => message).join("; ") };
 }
 
-function parseTime(value: string, nowMs: number): number | null {
+/** null: `value` has none of TIME_FORMS. */
+export function parseTime(value: string, nowMs: number): number | null {
   if (/^\d{9,11}(\.\d+)?$/.test(value)) return Math.floor(Number(value) * 1000);
   if (/^\d+[smhd]$/.test(value)) {
     const agoSeconds = parseDurationSeconds(value) ?? 0;

@@ -10,9 +10,19 @@ import type {
   NamespaceMetrics,
   SeriesQuery,
 } from "../protocol/metrics-report.ts";
-import { accountId, namespaceOf, registry, scriptOf, type ApiContext } from "./context.ts";
+import { derivePlace } from "../registry/trust.ts";
+import { readProcesses } from "../registry/supervisor.ts";
+import {
+  accountId,
+  isolationOf,
+  namespaceOf,
+  registry,
+  scriptOf,
+  type ApiContext,
+} from "./context.ts";
 import { ok } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
+import { renderPlatform } from "./metrics-platform.ts";
 import {
   PROMETHEUS_CONTENT_TYPE,
   renderPrometheus,
@@ -34,11 +44,16 @@ export async function getScriptMetrics(c: ApiContext): Promise<Response> {
 /** `GET …/namespaces/{namespace}/metrics?since=&until=` -> NamespaceMetrics */
 export async function getNamespaceMetrics(c: ApiContext): Promise<Response> {
   const query = range(c, false);
-  const { id, name } = await namespaceOf(c);
-  const scripts = (await registry(c).scripts(id)).map((script) => script.name);
+  const namespace = await namespaceOf(c);
+  const { id, name } = namespace;
+  const isolation = isolationOf(c, namespace);
+  const functions = (await registry(c).scripts(id)).map((script) => {
+    const { kind, why } = derivePlace(script.trust, isolation);
+    return { script: script.name, place: { kind, why } };
+  });
   return ok(
     c,
-    await readNamespace(metricsReader(c.env.FUNCTION_METRICS), { id, name, scripts }, query),
+    await readNamespace(metricsReader(c.env.FUNCTION_METRICS), { id, name, functions }, query),
   );
 }
 
@@ -52,12 +67,20 @@ export async function getPrometheus(c: ApiContext): Promise<Response> {
   for (const { id, name } of await registry(c).namespaces(accountId(c))) {
     if (allowed === null || allowed.includes(name)) visible.add(id);
   }
-  const functions = await registry(c).functions();
-  const text = await readPrometheus(
-    metricsReader(c.env.FUNCTION_METRICS),
-    functions.filter(({ namespaceId }) => visible.has(namespaceId)),
-  );
-  return c.body(text, 200, { "content-type": PROMETHEUS_CONTENT_TYPE });
+  const [processes, trustChanges, functions] = await Promise.all([
+    readProcesses(c.env.SUPERVISOR),
+    registry(c).trustChanges(),
+    registry(c).functions(),
+  ]);
+  if (!processes.ok) console.error(`metrics without those of processes: ${processes.failure}`);
+  const shown = functions.filter(({ namespaceId }) => visible.has(namespaceId));
+  const text = await readPrometheus(metricsReader(c.env.FUNCTION_METRICS), shown);
+  const ofPlatform = renderPlatform({
+    processes: processes.ok ? processes.value : null,
+    trustChanges,
+    functions: shown,
+  });
+  return c.body(text + ofPlatform, 200, { "content-type": PROMETHEUS_CONTENT_TYPE });
 }
 
 /** What is read of the FunctionMetrics objects. */
@@ -83,11 +106,15 @@ export async function readScript(
 
 export async function readNamespace(
   objects: MetricsReader,
-  namespace: { readonly id: string; readonly name: string; readonly scripts: readonly string[] },
+  namespace: {
+    readonly id: string;
+    readonly name: string;
+    readonly functions: readonly Omit<NamespaceMetrics["functions"][number], "summary">[];
+  },
   query: SeriesQuery,
 ): Promise<NamespaceMetrics> {
   const summaries = new Map<string, MetricsSeries["summary"]>();
-  await forEachBounded(namespace.scripts, MAX_CONCURRENT, async (script) => {
+  await forEachBounded(namespace.functions, MAX_CONCURRENT, async ({ script }) => {
     const { summary } = await readScript(objects, `${namespace.id}/${script}`, query);
     summaries.set(script, summary);
   });
@@ -95,9 +122,9 @@ export async function readNamespace(
     namespace: namespace.name,
     sinceMs: query.sinceMs,
     untilMs: query.untilMs,
-    functions: namespace.scripts.flatMap((script) => {
-      const summary = summaries.get(script);
-      return summary === undefined ? [] : [{ script, summary }];
+    functions: namespace.functions.flatMap((each) => {
+      const summary = summaries.get(each.script);
+      return summary === undefined ? [] : [{ ...each, summary }];
     }),
   };
 }

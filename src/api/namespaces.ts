@@ -1,5 +1,6 @@
 /** `/accounts/{account}/workers/dispatch/namespaces` */
 import * as z from "zod";
+import { ISOLATIONS } from "../protocol/placement.ts";
 import type { NamespaceRecord } from "../registry/records.ts";
 import { renewCertificate } from "../registry/supervisor.ts";
 import { accountId, namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";
@@ -14,7 +15,12 @@ import { iso } from "./user.ts";
 const NAME = /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/;
 
 const creation = z.object({ name: z.string() });
-const change = z.object({ name: z.string().optional(), trusted_workers: z.boolean().optional() });
+const change = z.object({
+  name: z.string().optional(),
+  trusted_workers: z.boolean().optional(),
+  /** Ours. null: the platform's. */
+  isolation: z.enum(ISOLATIONS).nullable().optional(),
+});
 
 export async function listNamespaces(c: ApiContext): Promise<Response> {
   const found = await registry(c).namespaces(accountId(c));
@@ -35,14 +41,14 @@ export async function getNamespace(c: ApiContext): Promise<Response> {
 
 /** PUT and PATCH alike: what is absent stays. wrangler renames with PUT `{name}`. */
 export async function updateNamespace(c: ApiContext): Promise<Response> {
-  const { name, trusted_workers: trustedWorkers } = await jsonBody(c, change);
+  const { name, trusted_workers: trustedWorkers, isolation } = await jsonBody(c, change);
   if (name !== undefined) refuseBadName(name);
   const current = param(c, "namespace");
   const updated = unwrap(
     await registry(c).updateNamespace(
       accountId(c),
       current,
-      { name, trustedWorkers },
+      { name, trustedWorkers, isolation },
       c.var.token.id,
     ),
   );
@@ -85,5 +91,6 @@ function toJson(namespace: NamespaceRecord) {
     modified_by: namespace.modifiedBy,
     script_count: namespace.scriptCount,
     trusted_workers: namespace.trustedWorkers,
+    isolation: namespace.isolation,
   };
 }

@@ -1,5 +1,7 @@
 /** A script as Cloudflare's API shows it. */
+import type { Isolation } from "../protocol/placement.ts";
 import type { ScriptSummary } from "../registry/records.ts";
+import { derivePlace } from "../registry/trust.ts";
 import { iso } from "./user.ts";
 
 export function scriptToJson({ id, name, settings, version, ...script }: ScriptSummary) {
@@ -27,13 +29,15 @@ export function scriptToJson({ id, name, settings, version, ...script }: ScriptS
   };
 }
 
-/** The form in which a dispatch namespace shows its scripts. */
-export function namespacedScriptToJson(script: ScriptSummary) {
+/** The form in which a dispatch namespace shows its scripts. `place` is ours. */
+export function namespacedScriptToJson(script: ScriptSummary, isolation: Isolation) {
+  const { kind, why } = derivePlace(script.trust, isolation);
   return {
     id: script.name,
     dispatch_namespace: script.namespace,
     script: scriptToJson(script),
     tags: script.settings.tags,
+    place: { kind, why },
     created_on: iso(script.createdOn),
     modified_on: iso(script.modifiedOn),
   };

@@ -1,10 +1,11 @@
 /** `…/dispatch/namespaces/{namespace}/scripts` */
-import { namespaceOf, param, registry, scriptOf, settle, type ApiContext } from "./context.ts";
+import { isolationOf, namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";
 import { deployCode, sealBindings } from "./deploy.ts";
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
 import { forgetMetrics } from "./forget-metrics.ts";
+import { refuseBadLimits } from "./limit-rules.ts";
 import { namespacedScriptToJson, scriptToJson } from "./script-json.ts";
 import { parseTagFilter } from "./tag-rules.ts";
 import { readUpload } from "./upload/upload.ts";
@@ -13,18 +14,23 @@ import { readUpload } from "./upload/upload.ts";
 const NAME = /^[a-z0-9_][a-z0-9_-]{0,254}$/;
 
 export async function listScripts(c: ApiContext): Promise<Response> {
-  const { id } = await namespaceOf(c);
-  const scripts = await registry(c).scripts(id);
+  const namespace = await namespaceOf(c);
+  const isolation = isolationOf(c, namespace);
+  const scripts = await registry(c).scripts(namespace.id);
   const filter = c.req.query("tags");
   const matches = filter ? parseTagFilter(filter) : () => true;
   return page(
     c,
-    scripts.filter(({ settings }) => matches(settings.tags)).map(namespacedScriptToJson),
+    scripts
+      .filter(({ settings }) => matches(settings.tags))
+      .map((script) => namespacedScriptToJson(script, isolation)),
   );
 }
 
 export async function getScript(c: ApiContext): Promise<Response> {
-  return ok(c, namespacedScriptToJson(await scriptOf(c)));
+  const namespace = await namespaceOf(c);
+  const script = unwrap(await registry(c).script(namespace.id, param(c, "script")));
+  return ok(c, namespacedScriptToJson(script, isolationOf(c, namespace)));
 }
 
 export async function putScript(c: ApiContext): Promise<Response> {
@@ -37,6 +43,8 @@ export async function putScript(c: ApiContext): Promise<Response> {
   }
   const namespace = await namespaceOf(c);
   const upload = await readUpload(c.req.raw, new Date());
+  const { limits } = upload.settings;
+  if (limits) refuseBadLimits(limits, c.env.PLATFORM.limits, "metadata.limits", "invalid");
   const deployed = await deployCode(
     c,
     {

@@ -8,6 +8,7 @@ import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
 import { MAX_JSON_BYTES, parseJson } from "./json-body.ts";
 import { bindingToJson, parseBindings } from "./upload/binding.ts";
+import { refuseBadLimits } from "./limit-rules.ts";
 import { objectInForm } from "./upload/form-object.ts";
 import { parseForm, readBody } from "./upload/form.ts";
 import { parseMetadata, scriptSettings, versionSettings } from "./upload/metadata.ts";
@@ -33,6 +34,8 @@ export async function patchSettings(c: ApiContext): Promise<Response> {
   const patch = parseMetadata(await readSettings(c.req.raw), "settings");
   const ofVersion = versionSettings(patch, new Date());
   const ofScript = scriptSettings(patch);
+  const { limits } = ofVersion;
+  if (limits) refuseBadLimits(limits, c.env.PLATFORM.limits, "settings.limits", "invalid");
   if (!patch.bindings && Object.keys(ofVersion).length === 0) {
     const updated = unwrap(await registry(c).updateScript(namespace.id, name, ofScript));
     return ok(c, settingsToJson(updated));

@@ -1,9 +1,10 @@
 /** The commands of `skep`, in the order of its help. */
-import { availableParallelism } from "node:os";
+import { ISOLATIONS } from "../protocol/placement.ts";
 import { DATA_OPTION, defaultText, START_OPTIONS } from "../supervisor/config.ts";
+import { readSurroundings } from "../supervisor/surroundings.ts";
 import type { Command, CommandOption } from "./command.ts";
 
-const around = { workingDirectory: process.cwd(), cores: availableParallelism() };
+const around = readSurroundings();
 
 const help: CommandOption = { help: "print this help" };
 const data: CommandOption = {
@@ -47,6 +48,12 @@ export const COMMANDS: readonly Command[] = [
     run: async (args) => (await import("./status.ts")).status(args, around),
   },
   {
+    name: "doctor",
+    summary: "Tell what protects a platform on this machine, and how to get what is missing",
+    options: { help },
+    run: async () => (await import("./doctor.ts")).doctor(),
+  },
+  {
     name: "ca",
     summary: "Print where the local CA is and how to trust it",
     options: { data, help },
@@ -60,8 +67,22 @@ export const COMMANDS: readonly Command[] = [
     run: async (args) => (await import("./route.ts")).route(args, around),
   },
   {
+    name: "namespace",
+    summary: "List dispatch namespaces, create one, or say how apart its functions are kept",
+    forms: ["list", "create NAME", `isolate NAME ${[...ISOLATIONS, "default"].join("|")}`],
+    options: { data, help },
+    run: async (args) => (await import("./namespace.ts")).namespace(args, around),
+  },
+  {
+    name: "limits",
+    summary: "Show or set the limits of a namespace or a function; name= removes one",
+    forms: ["NAMESPACE[/SCRIPT] [name=value ...]"],
+    options: { data, help },
+    run: async (args) => (await import("./limits.ts")).limits(args, around),
+  },
+  {
     name: "stats",
-    summary: "Show requests, errors, latency and cold starts of each function",
+    summary: "Show place, requests, errors, latency and cold starts of each function",
     options: {
       data,
       namespace: { placeholder: "NAME", help: "dispatch namespace", default: "production" },
@@ -70,5 +91,18 @@ export const COMMANDS: readonly Command[] = [
       help,
     },
     run: async (args) => (await import("./metrics-command.ts")).stats(args, around),
+  },
+  {
+    name: "events",
+    summary: "Show which processes were lost over which functions, and what followed",
+    options: {
+      data,
+      namespace: { placeholder: "NAME", help: "dispatch namespace", default: "production" },
+      script: { placeholder: "NAME", help: "of this function alone" },
+      since: { placeholder: "TIME", help: "from when on, such as 15m, 1h or 7d" },
+      limit: { placeholder: "N", help: "at most so many, the newest", default: "100" },
+      help,
+    },
+    run: async (args) => (await import("./events.ts")).events(args, around),
   },
 ];

@@ -1,9 +1,9 @@
 /** `skep route`: custom routes, kept by the API. */
 import type { Surroundings } from "../supervisor/config.ts";
+import { expectWords, findAction, type Action } from "./actions.ts";
 import { callApi } from "./api-client.ts";
 import { UsageError, type CommandArguments } from "./command.ts";
-import { nearest } from "./nearest.ts";
-import { findPlatform, type RunningPlatform } from "./running-platform.ts";
+import { findPlatform } from "./running-platform.ts";
 
 interface RouteResult {
   readonly id: string;
@@ -15,34 +15,24 @@ interface RouteResult {
 const ROUTES = "/workers/dispatch/routes";
 
 export async function route(args: CommandArguments, around: Surroundings): Promise<number> {
-  const [action = "list", ...rest] = args.positionals;
-  const run = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
-  if (run === undefined) {
-    const suggestion = nearest(action, Object.keys(ACTIONS));
-    const hint = suggestion === undefined ? "" : `; did you mean ${suggestion}?`;
-    throw new UsageError(
-      `skep route: expected list, add or remove, got ${JSON.stringify(action)}${hint}`,
-    );
-  }
-  process.stdout.write(await run(rest, () => findPlatform(args.values, around)));
+  const { run, words } = findAction("route", ACTIONS, args);
+  process.stdout.write(await run(words, () => findPlatform(args.values, around)));
   return 0;
 }
 
-type Action = (words: readonly string[], platform: () => RunningPlatform) => Promise<string>;
-
 const ACTIONS: Readonly<Record<string, Action>> = {
   async list(words, platform) {
-    expectWords("list", words, []);
+    expectWords("route list", words, []);
     const routes = (await callApi(platform(), "GET", ROUTES)) as readonly RouteResult[];
     return routes.map(line).join("");
   },
   async add(words, platform) {
-    const [pattern, target] = expectWords("add", words, ["PATTERN", "NAMESPACE/SCRIPT"]);
+    const [pattern, target] = expectWords("route add", words, ["PATTERN", "NAMESPACE/SCRIPT"]);
     const added = await callApi(platform(), "POST", ROUTES, { pattern, ...readTarget(target) });
     return line(added as RouteResult);
   },
   async remove(words, platform) {
-    const [id = ""] = expectWords("remove", words, ["ID"]);
+    const [id = ""] = expectWords("route remove", words, ["ID"]);
     await callApi(platform(), "DELETE", `${ROUTES}/${encodeURIComponent(id)}`);
     return "";
   },
@@ -61,13 +51,4 @@ function readTarget(target = ""): { namespace: string; script: string | null } {
   }
   // No script's name is a hyphen.
   return { namespace, script: script === "-" ? null : script };
-}
-
-function expectWords(
-  action: string,
-  words: readonly string[],
-  expected: readonly string[],
-): readonly string[] {
-  if (words.length === expected.length) return words;
-  throw new UsageError(`skep route ${action}: expected ${expected.join(" ") || "no arguments"}`);
 }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readConfig, type Surroundings } from "../supervisor/config.ts";
 import { FIRST_NAMESPACE, Platform } from "../supervisor/platform.ts";
+import { describeLayers } from "../supervisor/sandbox/layers.ts";
 import { StartError } from "../supervisor/start-error.ts";
 import { exportLines } from "./env.ts";
 import { deployExample, listExamples } from "./examples.ts";
@@ -22,7 +23,7 @@ export async function start(values: Values, around: Surroundings): Promise<numbe
     ? await deployExamples(running, join(dist, "examples"))
     : [];
   platform.markReady();
-  process.stdout.write(banner(running, examples));
+  process.stdout.write(banner(running, examples, describeLayers(platform.layers)));
 
   await once(stopping.first);
   process.stdout.write("\nStopping; requests that run may finish. Once more to stop at once.\n");
@@ -78,7 +79,7 @@ async function deployExamples(platform: RunningPlatform, folder: string): Promis
   return deployed.flat();
 }
 
-function banner(platform: RunningPlatform, examples: readonly string[]): string {
+function banner(platform: RunningPlatform, examples: readonly string[], sandbox: string): string {
   const { apiUrl, httpUrl, httpsUrl } = platform.state;
   const width = Math.max(...examples.map((name) => functionUrl(httpUrl, name).length));
   return [
@@ -92,6 +93,7 @@ function banner(platform: RunningPlatform, examples: readonly string[]): string 
     ...(examples.length > 0 ? [""] : []),
     `  Functions  ${functionUrl(httpUrl, "<script>", "<namespace>")}`,
     `  API        ${apiUrl}/client/v4`,
+    `  Sandbox    ${sandbox}`,
     "",
     "  To deploy with wrangler (skep env prints these lines again):",
     ...exportLines(platform).map((line) => `    ${line}`),

@@ -27,12 +27,14 @@ const METRICS: NamespaceMetrics = {
   sinceMs: Date.parse("2026-11-23T11:00:00Z"),
   untilMs: Date.parse("2026-11-23T12:00:00Z"),
   functions: [
-    { script: "idle", summary: summary({}) },
+    { script: "idle", place: { kind: "probation", why: "new version" }, summary: summary({}) },
     {
       script: "busy-function",
+      place: { kind: "dedicated", why: "stalled cell 1 at 12:03:01Z" },
       summary: summary({
         requests: 1_200,
         errors: 3,
+        outcomes: { ok: 1_197, exceededCpu: 2, loadShed: 1 },
         wallMs: distribution(12.4),
         cpuMs: distribution(1, 1.234),
         coldStarts: 2,
@@ -52,9 +54,9 @@ describe("renderStats", () => {
     expect(renderStats(METRICS)).toEqual([
       "production, 60 min until 2026-11-23T12:00:00Z",
       "",
-      "function       requests  err %  cpu ms  p50 ms  p99 ms  cold  place  fetch  load  first",
-      "busy-function      1200    0.3    1.23      12      37     2     <1      2     8      1",
-      "idle                  0      -       -       -       -     0      -      -     -      -",
+      "function       place      requests  err %  lim  cpu ms  p50 ms  p99 ms  cold  place  fetch  load  first  why",
+      "busy-function  dedicated      1200    0.3    3    1.23      12      37     2     <1      2     8      1  stalled cell 1 at 12:03:01Z",
+      "idle           probation         0      -    0       -       -       -     0      -      -     -      -  new version",
     ]);
   });
 

@@ -2,35 +2,50 @@
 import type { MetricsSummary, NamespaceMetrics } from "../protocol/metrics-report.ts";
 import { COLD_PHASES } from "../protocol/telemetry.ts";
 
+type FunctionMetrics = NamespaceMetrics["functions"][number];
+
 interface Column {
   readonly title: string;
-  readonly cell: (summary: MetricsSummary, script: string) => string;
+  readonly cell: (of: FunctionMetrics) => string;
+  /** Text is aligned to the left, numbers to the right. */
+  readonly text?: true;
 }
 
+/** Ended by a limit, or refused because of one. */
+const LIMITED = ["exceededCpu", "exceededMemory", "exceededWallTime", "loadShed"] as const;
+
 const COLUMNS: readonly Column[] = [
-  { title: "function", cell: (_summary, script) => script },
-  { title: "requests", cell: ({ requests }) => String(requests) },
-  { title: "err %", cell: ({ requests, errors }) => percent(errors, requests) },
-  { title: "cpu ms", cell: ({ cpuMs }) => milliseconds(cpuMs?.mean, 2) },
-  { title: "p50 ms", cell: ({ wallMs }) => milliseconds(wallMs?.p50, 0) },
-  { title: "p99 ms", cell: ({ wallMs }) => milliseconds(wallMs?.p99, 0) },
-  { title: "cold", cell: ({ coldStarts }) => String(coldStarts) },
+  { title: "function", cell: ({ script }) => script, text: true },
+  { title: "place", cell: ({ place }) => place.kind, text: true },
+  { title: "requests", cell: ({ summary }) => String(summary.requests) },
+  { title: "err %", cell: ({ summary }) => percent(summary.errors, summary.requests) },
+  { title: "lim", cell: ({ summary }) => String(limited(summary)) },
+  { title: "cpu ms", cell: ({ summary }) => milliseconds(summary.cpuMs?.mean, 2) },
+  { title: "p50 ms", cell: ({ summary }) => milliseconds(summary.wallMs?.p50, 0) },
+  { title: "p99 ms", cell: ({ summary }) => milliseconds(summary.wallMs?.p99, 0) },
+  { title: "cold", cell: ({ summary }) => String(summary.coldStarts) },
   ...COLD_PHASES.map((phase) => ({
     title: phase,
-    cell: ({ phasesMs }: MetricsSummary) => milliseconds(phasesMs[phase]?.p50, 0),
+    cell: ({ summary }: FunctionMetrics) => milliseconds(summary.phasesMs[phase]?.p50, 0),
   })),
+  // Last, so that a narrow terminal cuts it off first.
+  { title: "why", cell: ({ place }) => place.why, text: true },
 ];
+
+function limited({ outcomes }: MetricsSummary): number {
+  return LIMITED.reduce((sum, outcome) => sum + (outcomes[outcome] ?? 0), 0);
+}
 
 const GAP = "  ";
 
-/** Lines without line ends. `cpu ms` is a mean, the phases are medians of the cold starts. */
+/** Lines without line ends. `cpu ms` is a mean, the phases are medians of the cold starts, `lim` is what limits cost. */
 export function renderStats(metrics: NamespaceMetrics): string[] {
   const sorted = metrics.functions.toSorted(
     (a, b) => b.summary.requests - a.summary.requests || a.script.localeCompare(b.script),
   );
   const rows = [
     COLUMNS.map(({ title }) => title),
-    ...sorted.map(({ script, summary }) => COLUMNS.map(({ cell }) => cell(summary, script))),
+    ...sorted.map((of) => COLUMNS.map(({ cell }) => cell(of))),
   ];
   const widths = COLUMNS.map((_column, index) =>
     Math.max(...rows.map((row) => row[index]?.length ?? 0)),
@@ -39,7 +54,7 @@ export function renderStats(metrics: NamespaceMetrics): string[] {
     row
       .map((cell, index) => {
         const width = widths[index] ?? 0;
-        return index === 0 ? cell.padEnd(width) : cell.padStart(width);
+        return COLUMNS[index]?.text ? cell.padEnd(width) : cell.padStart(width);
       })
       .join(GAP)
       .trimEnd(),

@@ -37,13 +37,16 @@ export async function status(args: CommandArguments, around: Surroundings): Prom
   return state.state === "ready" ? 0 : 1;
 }
 
-function describe({ supervisor, hub, egress, trial, edges }: ProcessList): string {
+function describe({ supervisor, hub, egress, trial, edges, cells }: ProcessList): string {
   const named: [string, number | null][] = [
     ["supervisor", supervisor],
     ["hub", hub],
     ["egress", egress],
     ["trial", trial],
     ...edges.map((pid, index): [string, number | null] => [`edge ${index}`, pid]),
+    ...cells.probation.map((pid, index): [string, number | null] => [`cell ${index}`, pid]),
+    ...cells.dedicated.map(({ index, pid }): [string, number] => [`cell ${index}`, pid]),
+    ...cells.spares.map((pid): [string, number] => ["spare", pid]),
   ];
   return named.map(([name, pid]) => `${name} ${pid ?? "(restarting)"}`).join(", ");
 }

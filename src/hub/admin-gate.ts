@@ -1,9 +1,11 @@
 /** What the supervisor asks of the hub, over `admin.sock` (src/protocol/hub.ts). */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Bootstrap } from "../protocol/hub.ts";
+import type { Incident } from "../protocol/incident.ts";
 import { registryOf } from "../registry/client.ts";
 import type { HubEnv } from "./env.ts";
 import { hostnames } from "./hostnames.ts";
+import { settledVersions } from "./settled-versions.ts";
 
 export class AdminGate extends WorkerEntrypoint<HubEnv> {
   override async fetch(request: Request): Promise<Response> {
@@ -20,6 +22,18 @@ export class AdminGate extends WorkerEntrypoint<HubEnv> {
       const patterns = routes.map(({ pattern }) => pattern);
       return Response.json(hostnames(this.env.PLATFORM.baseDomain, names, patterns));
     }
+    if (call === "POST /incident") return this.#incident(await request.json<Incident>());
     return new Response(`no such call: ${call}`, { status: 404 });
+  }
+
+  /** What cannot be pushed now is stored, and delivered by the Registry's alarm. */
+  async #incident(incident: Incident): Promise<Response> {
+    const registry = registryOf(this.env);
+    const stored = await registry.incident(incident);
+    if (!stored.ok) throw new Error(`incident refused: ${stored.failure.reason}`);
+    settledVersions.forget(stored.value.value);
+    const settled = await registry.settle(stored.value.generation);
+    if (settled.ok) return new Response(null, { status: 204 });
+    return new Response("stored, but not confirmed by the edges", { status: 503 });
   }
 }

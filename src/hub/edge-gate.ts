@@ -5,8 +5,10 @@ import type { TelemetryFlush } from "../protocol/telemetry.ts";
 import { makeBundle } from "../registry/bundle.ts";
 import { registryOf } from "../registry/client.ts";
 import { createSealer } from "../registry/seal.ts";
+import { assignCell } from "../registry/supervisor.ts";
 import { CpuShare } from "./cpu-share.ts";
 import type { HubEnv } from "./env.ts";
+import { settledVersions } from "./settled-versions.ts";
 import { ingestTelemetry } from "./telemetry.ts";
 
 /** What it learns of the functions' CPU use is lost with this process, and learned again. */
@@ -24,6 +26,7 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
     }
     if (call === "GET /routes") return Response.json(await registry.allRoutes());
     if (call.startsWith("GET /bundles/")) return this.#bundle(pathname.slice("/bundles/".length));
+    if (call === "GET /cell") return this.#cell(searchParams.get("version") ?? "");
     if (call === "POST /telemetry") {
       const flush = await request.json<TelemetryFlush>();
       return this.#telemetry(flush, Number(searchParams.get("edge")));
@@ -39,12 +42,27 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
     return new Response(encodeBundle(bundle));
   }
 
+  /** 404 and 409: what the edge knows of the version is out of date. */
+  async #cell(versionId: string): Promise<Response> {
+    const wanted = await registryOf(this.env).cellRequest(versionId);
+    if (!wanted.ok) {
+      const gone = wanted.failure.reason === "unknown-version";
+      return new Response(`${wanted.failure.reason}: ${versionId}`, { status: gone ? 404 : 409 });
+    }
+    const assigned = await assignCell(this.env.SUPERVISOR, wanted.value);
+    return assigned.ok
+      ? Response.json(assigned.value)
+      : new Response(assigned.failure, { status: 503 });
+  }
+
   async #telemetry(flush: TelemetryFlush, edgeIndex: number): Promise<Response> {
     const result = await ingestTelemetry(flush, edgeIndex, {
       supervisor: this.env.SUPERVISOR,
       functionMetrics: this.env.FUNCTION_METRICS,
       resolveNamespaceId: (name) => registryOf(this.env).namespaceId(name),
       cpu,
+      settled: settledVersions,
+      observe: (observations) => registryOf(this.env).observe(observations),
     });
     return Response.json(result);
   }

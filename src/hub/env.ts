@@ -1,9 +1,9 @@
 /** Everything the hub process is given. The supervisor's workerd configuration supplies each of these. */
 import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
-import type { RegistryEnv } from "../registry/env.ts";
+import type { Policy, RegistryEnv } from "../registry/env.ts";
 import type { Registry } from "../registry/registry.ts";
 
-export interface Platform {
+export interface Platform extends Policy {
   /** Functions answer at `<script>.<namespace>.<baseDomain>`. */
   readonly baseDomain: string;
   /** Where this API is reached, such as `http://127.0.0.1:8788/client/v4`. */

@@ -6,7 +6,10 @@
 import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
 import type { CpuClock } from "../protocol/hub.ts";
 import type { MetricsDelta, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";
+import type { Observation } from "../registry/clean-runs.ts";
 import type { CpuShare, CpuUse } from "./cpu-share.ts";
+import { observationsOf } from "./observations.ts";
+import type { SettledVersions } from "./settled-versions.ts";
 
 export interface TelemetryDeps {
   /** The supervisor's interface, for `GET /cpu`. */
@@ -16,6 +19,10 @@ export interface TelemetryDeps {
   readonly resolveNamespaceId: (name: string) => Promise<string | null>;
   /** One per hub process; it learns over all flushes. */
   readonly cpu: CpuShare;
+  /** One per hub process: versions that need no watching. */
+  readonly settled: SettledVersions;
+  /** Returns the versions that need no watching from now on. */
+  readonly observe: (observations: readonly Observation[]) => Promise<readonly string[]>;
 }
 
 /** Reading a process's clock takes well under a millisecond; records do not wait longer for it. */
@@ -39,6 +46,7 @@ export async function ingestTelemetry(
   deps: TelemetryDeps,
 ): Promise<TelemetryResult> {
   const clock = await readClock(edgeIndex, deps.supervisor);
+  await watchConduct(flush, deps);
   const { functions } = clock === null ? flush : withCpu(flush, edgeIndex, clock, deps.cpu);
   const namespaceIds = await resolveAll(new Set(functions.map(({ namespace }) => namespace)), deps);
 
@@ -57,6 +65,22 @@ export async function ingestTelemetry(
     if (tookMs > QUICK_STORE_MS) await scheduler.wait(REST_FACTOR * tookMs);
   }
   return { failed };
+}
+
+/** Tells the Registry what became of invocations of versions that have yet to earn trust. */
+async function watchConduct(
+  flush: TelemetryFlush,
+  { settled, observe }: TelemetryDeps,
+): Promise<void> {
+  const observations = observationsOf(flush, settled);
+  if (observations.length === 0) return;
+  const learn = settled.learn();
+  try {
+    learn(await observe(observations));
+  } catch (error) {
+    // Metrics are worth more than a run of clean invocations that starts later.
+    console.error("conduct not recorded:", error);
+  }
 }
 
 /** null if the supervisor cannot tell: metrics then go without CPU rather than wait. */

@@ -7,6 +7,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
 
 const SRC = join(import.meta.dirname, "..");
 const compatibilityDate = "2026-11-01";
@@ -47,7 +48,7 @@ async function hub() {
       serviceBindings: {
         BLOBS: { disk: { path: mkdtempSync(join(tmpdir(), "skep-blobs-")), writable: true } },
         SUPERVISOR: "supervisor",
-        TRIAL: "cell",
+        TRIAL: { name: "cell", entrypoint: "CellControl" },
       },
       bindings: {
         SECRET_KEY: Buffer.alloc(32, 7).toString("base64"),
@@ -56,6 +57,9 @@ async function hub() {
           apiUrl: "http://127.0.0.1:8788",
           httpPort: 8787,
           httpsPort: 8443,
+          limits: { ...DEFAULT_PLATFORM_LIMITS },
+          isolation: "shared",
+          cells: { probation: 2, total: 34 },
         },
       },
       workers: [

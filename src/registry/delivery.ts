@@ -8,18 +8,21 @@ import type { Outcome } from "./failures.ts";
 import { confirm, currentGeneration, pendingChanges } from "./generation.ts";
 import { failure, success } from "./result.ts";
 import { allRoutes } from "./routes.ts";
-import { activeVersion } from "./scripts.ts";
+import type { Policy } from "./env.ts";
+import { scriptState } from "./script-state.ts";
 import { pushRouting } from "./supervisor.ts";
 
 export class Delivery {
   readonly #sql: SqlStorage;
   readonly #supervisor: Fetcher;
+  readonly #policy: Policy;
   #underWay: Promise<Outcome<number>> | null = null;
   #delivered = 0;
 
-  constructor(sql: SqlStorage, supervisor: Fetcher) {
+  constructor(sql: SqlStorage, supervisor: Fetcher, policy: Policy) {
     this.#sql = sql;
     this.#supervisor = supervisor;
+    this.#policy = policy;
   }
 
   /** Resolves once every live edge knows all changes up to `generation`. */
@@ -51,12 +54,10 @@ export class Delivery {
   #update(generation: number): RoutingUpdate {
     const pending = pendingChanges(this.#sql);
     return {
-      scripts: pending.scripts.map(({ namespace, script }) => ({
-        generation,
-        namespace,
-        script,
-        versionId: activeVersion(this.#sql, namespace, script),
-      })),
+      scripts: pending.scripts.map(({ namespace, script, prewarm }) => {
+        const state = scriptState(this.#sql, this.#policy, generation, namespace, script);
+        return prewarm && state.versionId !== null ? { ...state, prewarm } : state;
+      }),
       ...(pending.routes && { routes: { generation, routes: allRoutes(this.#sql) } }),
     };
   }

@@ -1,4 +1,15 @@
-/** The services that the Registry object uses, part of the hub's `Env`. */
+/** What the Registry object is given, part of the hub's `Env`. */
+import type { PlatformLimits } from "../protocol/limits.ts";
+import type { CellCounts, Isolation } from "../protocol/placement.ts";
+
+/** What the operator decided for all functions. */
+export interface Policy {
+  readonly limits: PlatformLimits;
+  /** Of namespaces that have none of their own. */
+  readonly isolation: Isolation;
+  readonly cells: CellCounts;
+}
+
 export interface RegistryEnv {
   /** Writable disk service with one file per blob: `PUT|GET|DELETE http://blobs/<name>`. */
   readonly BLOBS: Fetcher;
@@ -6,4 +17,5 @@ export interface RegistryEnv {
   readonly SUPERVISOR: Fetcher;
   /** `trial.sock`, see src/protocol/hub.ts. */
   readonly TRIAL: Fetcher;
+  readonly PLATFORM: Policy;
 }

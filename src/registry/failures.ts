@@ -2,6 +2,7 @@
  * Everything that can go wrong in the registry without being a bug. The API maps each reason to an HTTP
  * answer in one exhaustive switch (src/api/failures.ts).
  */
+import type { PlaceKind } from "../protocol/placement.ts";
 import { failure, type Result } from "./result.ts";
 
 export type RegistryFailure =
@@ -11,6 +12,7 @@ export type RegistryFailure =
   | { readonly reason: "namespace-exists"; readonly namespace: string }
   | { readonly reason: "unknown-script"; readonly namespace: string; readonly script: string }
   | { readonly reason: "unknown-version"; readonly versionId: string }
+  | { readonly reason: "not-dedicated"; readonly versionId: string; readonly place: PlaceKind }
   | { readonly reason: "unknown-route"; readonly id: string }
   | { readonly reason: "route-exists"; readonly pattern: string }
   | { readonly reason: "unknown-binding"; readonly name: string }

@@ -13,7 +13,8 @@ export function currentGeneration(sql: SqlStorage): number {
 
 export interface Change {
   readonly generation: number;
-  script(namespace: string, script: string): void;
+  /** `prewarm`: edges should load its version before they take it into use. */
+  script(namespace: string, script: string, prewarm?: boolean): void;
   routes(): void;
 }
 
@@ -21,28 +22,38 @@ export interface Change {
 export function beginChange(sql: SqlStorage): Change {
   sql.exec(`UPDATE meta SET value = value + 1 WHERE key = 'generation'`);
   const generation = currentGeneration(sql);
-  const touch = (namespace: string, script: string) => {
+  const touch = (namespace: string, script: string, prewarm = false) => {
     sql.exec(
-      `INSERT OR REPLACE INTO outbox (namespace, script, generation) VALUES (?, ?, ?)`,
+      `INSERT INTO outbox (namespace, script, generation, prewarm) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET generation = excluded.generation, prewarm = MAX(prewarm, excluded.prewarm)`,
       namespace,
       script,
       generation,
+      Number(prewarm),
     );
   };
   return { generation, script: touch, routes: () => touch(...ROUTES_ROW) };
 }
 
 export interface Pending {
-  readonly scripts: readonly { readonly namespace: string; readonly script: string }[];
+  readonly scripts: readonly {
+    readonly namespace: string;
+    readonly script: string;
+    readonly prewarm: boolean;
+  }[];
   readonly routes: boolean;
 }
 
 export function pendingChanges(sql: SqlStorage): Pending {
   const rows = sql
-    .exec<{ namespace: string; script: string }>(`SELECT namespace, script FROM outbox`)
+    .exec<{ namespace: string; script: string; prewarm: number }>(
+      `SELECT namespace, script, prewarm FROM outbox ORDER BY namespace, script`,
+    )
     .toArray();
   return {
-    scripts: rows.filter((row) => row.script !== ""),
+    scripts: rows
+      .filter((row) => row.script !== "")
+      .map((row) => ({ ...row, prewarm: row.prewarm !== 0 })),
     routes: rows.some((row) => row.script === ""),
   };
 }

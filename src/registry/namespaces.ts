@@ -2,6 +2,8 @@
  * Dispatch namespaces. Their ids never change; their names may, and edges know scripts by namespace name,
  * so a rename or deletion touches every script within. Functions that write are called in a transaction.
  */
+import type { LimitSettings } from "../protocol/limits.ts";
+import type { Isolation } from "../protocol/placement.ts";
 import { Rejection, type Outcome } from "./failures.ts";
 import { beginChange, type Change } from "./generation.ts";
 import type { NamespaceRecord } from "./records.ts";
@@ -78,6 +80,8 @@ export function insertNamespace(
 export interface NamespacePatch {
   readonly name?: string | undefined;
   readonly trustedWorkers?: boolean | undefined;
+  /** null: the platform's. */
+  readonly isolation?: Isolation | null | undefined;
 }
 
 /** Returns the generation of the change; null if no edge has to know. */
@@ -89,19 +93,35 @@ export function updateNamespace(
   now: number,
 ): number | null {
   const name = patch.name ?? namespace.name;
+  const { trustedWorkers = namespace.trustedWorkers, isolation = namespace.isolation } = patch;
   refuseTakenName(sql, name, namespace.id);
   sql.exec(
-    `UPDATE namespaces SET name = ?, trusted_workers = ?, modified_on = ?, modified_by = ? WHERE id = ?`,
+    `UPDATE namespaces SET name = ?, trusted_workers = ?, isolation = ?, modified_on = ?, modified_by = ? WHERE id = ?`,
     name,
-    Number(patch.trustedWorkers ?? namespace.trustedWorkers),
+    Number(trustedWorkers),
+    isolation,
     now,
     author,
     namespace.id,
   );
-  if (name === namespace.name) return null;
+  const renamed = name !== namespace.name;
+  const same = trustedWorkers === namespace.trustedWorkers && isolation === namespace.isolation;
+  if (!renamed && same) return null;
   const change = beginChange(sql);
-  change.routes();
-  touchScripts(sql, namespace.id, change, [namespace.name, name]);
+  if (renamed) change.routes();
+  touchScripts(sql, namespace.id, change, [...new Set([namespace.name, name])]);
+  return change.generation;
+}
+
+/** Returns the generation of the change. */
+export function setNamespaceLimits(
+  sql: SqlStorage,
+  namespace: NamespaceRecord,
+  limits: LimitSettings,
+): number {
+  sql.exec(`UPDATE namespaces SET limits = ? WHERE id = ?`, JSON.stringify(limits), namespace.id);
+  const change = beginChange(sql);
+  touchScripts(sql, namespace.id, change, [namespace.name]);
   return change.generation;
 }
 
@@ -139,6 +159,8 @@ interface NamespaceRow extends Record<string, SqlStorageValue> {
   id: string;
   name: string;
   trusted_workers: number;
+  isolation: string | null;
+  limits: string;
   script_count: number;
   created_on: number;
   created_by: string;
@@ -151,6 +173,8 @@ function toNamespace(row: NamespaceRow): NamespaceRecord {
     id: row.id,
     name: row.name,
     trustedWorkers: row.trusted_workers !== 0,
+    isolation: row.isolation as Isolation | null,
+    limits: JSON.parse(row.limits) as LimitSettings,
     scriptCount: row.script_count,
     createdOn: row.created_on,
     createdBy: row.created_by,

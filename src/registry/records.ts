@@ -2,6 +2,9 @@
  * The registry's records as the rest of the hub sees them: plain data that crosses RPC. Times are Unix
  * milliseconds. Secrets are sealed (seal.ts) wherever they appear here.
  */
+import type { Limits, LimitSettings } from "../protocol/limits.ts";
+import type { Isolation, Place } from "../protocol/placement.ts";
+import type { TrustRecord } from "./trust.ts";
 
 export interface TokenRecord {
   readonly id: string;
@@ -22,6 +25,9 @@ export interface NamespaceRecord {
   readonly id: string;
   readonly name: string;
   readonly trustedWorkers: boolean;
+  /** null: the platform's. */
+  readonly isolation: Isolation | null;
+  readonly limits: LimitSettings;
   readonly scriptCount: number;
   readonly createdOn: number;
   readonly createdBy: string;
@@ -63,8 +69,8 @@ export interface CodeRecord {
 export interface VersionSettings {
   readonly compatibilityDate: string;
   readonly compatibilityFlags: readonly string[];
-  /** Stored, not enforced yet. */
-  readonly limits: Readonly<Record<string, number>> | null;
+  /** Within the operator's maxima when it was uploaded. */
+  readonly limits: LimitSettings | null;
   readonly placement: Readonly<Record<string, string>> | null;
 }
 
@@ -98,6 +104,9 @@ export interface ScriptRecord {
   readonly createdOn: number;
   readonly modifiedOn: number;
   readonly settings: ScriptSettings;
+  readonly limits: LimitSettings;
+  /** Of its version. */
+  readonly trust: TrustRecord;
   /** The newest version, which gets all traffic. */
   readonly version: VersionRecord;
 }
@@ -112,6 +121,21 @@ export interface VersionInPlace {
   readonly namespaceId: string;
   readonly script: string;
   readonly version: VersionRecord;
+}
+
+/** Where a function runs, and what it did for it. */
+export interface PlacementRecord {
+  readonly versionId: string;
+  readonly place: Place;
+  readonly trust: TrustRecord;
+  /** The run of clean invocations under way; 0 once nothing depends on it any more. */
+  readonly cleanInvocations: number;
+}
+
+/** Limits as somebody set them, and as they hold. */
+export interface LimitRecord {
+  readonly limits: LimitSettings;
+  readonly effective: Limits;
 }
 
 /** How a new version gets its bindings. */

@@ -7,17 +7,23 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Bundle } from "../protocol/bundle.ts";
 import type { Bootstrap, BootstrapResult } from "../protocol/hub.ts";
+import type { CellRequest, Incident } from "../protocol/incident.ts";
+import type { LimitSettings } from "../protocol/limits.ts";
+import type { PlaceKind } from "../protocol/placement.ts";
 import type { Route, RoutesState, ScriptState } from "../protocol/routing.ts";
 import * as accounts from "./accounts.ts";
 import { loadCode } from "./blobs.ts";
+import { CleanRuns, type Observation } from "./clean-runs.ts";
 import { Delivery } from "./delivery.ts";
 import type { RegistryEnv } from "./env.ts";
+import { listEvents, type EventQuery, type EventRecord } from "./events.ts";
 import { expected, type Outcome } from "./failures.ts";
 import { currentGeneration, pendingChanges } from "./generation.ts";
 import * as namespaces from "./namespaces.ts";
 import type {
   BindingChange,
   NamespaceRecord,
+  PlacementRecord,
   Release,
   ScriptRecord,
   ScriptSettings,
@@ -31,9 +37,13 @@ import { applyRelease, previewBindings } from "./release.ts";
 import { failure, success } from "./result.ts";
 import * as routes from "./routes.ts";
 import { migrate } from "./schema.ts";
+import { cellRequest, scriptState } from "./script-state.ts";
 import * as scripts from "./scripts.ts";
+import { applyConduct, applyIncident } from "./standing.ts";
 import { BlobKeeper } from "./sweep.ts";
 import { TrialQueue, type Trial } from "./trials.ts";
+import { derivePlace } from "./trust.ts";
+import { trustChanges } from "./trust-store.ts";
 
 /** How soon after a change the alarm looks whether the edges were told. */
 const BACKSTOP_MS = 2_000;
@@ -44,6 +54,7 @@ export class Registry extends DurableObject<RegistryEnv> {
   readonly #blobs: BlobKeeper;
   readonly #trials: TrialQueue;
   readonly #delivery: Delivery;
+  readonly #runs = new CleanRuns();
   /** null: none, or one of an earlier life that may be pushed back once. */
   #alarmAt: number | null = null;
 
@@ -53,7 +64,7 @@ export class Registry extends DurableObject<RegistryEnv> {
     migrate(ctx.storage);
     this.#blobs = new BlobKeeper(this.#sql, env.BLOBS);
     this.#trials = new TrialQueue(env.TRIAL, env.SUPERVISOR);
-    this.#delivery = new Delivery(this.#sql, env.SUPERVISOR);
+    this.#delivery = new Delivery(this.#sql, env.SUPERVISOR, env.PLATFORM);
     const pending = pendingChanges(this.#sql);
     if (pending.routes || pending.scripts.length > 0) this.#wakeWithin(0);
   }
@@ -133,8 +144,11 @@ export class Registry extends DurableObject<RegistryEnv> {
   }
 
   /** Every function of the platform, for metrics. */
-  functions(): { namespaceId: string; namespace: string; script: string }[] {
-    return scripts.listFunctions(this.#sql);
+  functions(): { namespaceId: string; namespace: string; script: string; place: PlaceKind }[] {
+    const { isolation: platform } = this.env.PLATFORM;
+    return scripts.listFunctions(this.#sql).map(({ trust, isolation, ...name }) => {
+      return { ...name, place: derivePlace(trust, isolation ?? platform).kind };
+    });
   }
 
   version(versionId: string): Outcome<VersionInPlace> {
@@ -224,6 +238,80 @@ export class Registry extends DurableObject<RegistryEnv> {
     });
   }
 
+  // Limits
+
+  setNamespaceLimits(
+    accountId: string,
+    name: string,
+    limits: LimitSettings,
+  ): Outcome<Stored<NamespaceRecord>> {
+    return this.#write(() => {
+      const found = namespaces.findNamespace(this.#sql, accountId, name);
+      if (!found.ok) return found;
+      const generation = namespaces.setNamespaceLimits(this.#sql, found.value, limits);
+      return success({ value: { ...found.value, limits }, generation });
+    });
+  }
+
+  setScriptLimits(
+    namespaceId: string,
+    script: string,
+    limits: LimitSettings,
+  ): Outcome<Stored<ScriptRecord>> {
+    return this.#write(() => {
+      const found = scripts.requireScript(this.#sql, namespaceId, script);
+      const generation = scripts.setScriptLimits(this.#sql, found, limits);
+      return success({ value: { ...found, limits }, generation });
+    });
+  }
+
+  // Trust: where functions run, and why
+
+  /** Idempotent. `changed`: versions whose trust is another now. */
+  incident(incident: Incident): Outcome<Stored<readonly string[]>> {
+    return this.#write(() => {
+      const { generation, changed } = applyIncident(this.#sql, this.env.PLATFORM, incident);
+      for (const versionId of [...changed, ...incident.involved]) this.#runs.forget(versionId);
+      return success({ value: changed, generation });
+    });
+  }
+
+  /** Takes what edges saw of versions that may not be proven; returns those that need no watching now. */
+  observe(observations: readonly Observation[]): string[] {
+    const now = Date.now();
+    const { earned, settled } = this.#runs.take(this.#sql, observations, now);
+    if (earned.length === 0) return settled;
+    const stored = this.#write(() =>
+      success(applyConduct(this.#sql, this.env.PLATFORM, earned, now)),
+    );
+    // Nobody waits for it: until the edges know, invocations go on where they went.
+    if (stored.ok) this.ctx.waitUntil(this.settle(stored.value.generation));
+    return settled;
+  }
+
+  placement(namespaceId: string, script: string): Outcome<PlacementRecord> {
+    return expected(() => {
+      const { version, trust, namespace } = scripts.requireScript(this.#sql, namespaceId, script);
+      const { place } = this.resolve(namespace, script);
+      if (!place) throw new Error(`${namespace}/${script} has a version, but no place`);
+      const cleanInvocations = this.#runs.get(version.id);
+      return success({ versionId: version.id, place, trust, cleanInvocations });
+    });
+  }
+
+  /** For a version that has a cell of its own: what the cell has to be like. */
+  cellRequest(versionId: string): Outcome<CellRequest> {
+    return cellRequest(this.#sql, this.env.PLATFORM, versionId);
+  }
+
+  events(namespaceId: string, query: EventQuery): EventRecord[] {
+    return listEvents(this.#sql, namespaceId, query);
+  }
+
+  trustChanges(): Record<string, number> {
+    return trustChanges(this.#sql);
+  }
+
   // Custom routes
 
   routes(accountId: string): Route[] {
@@ -253,12 +341,8 @@ export class Registry extends DurableObject<RegistryEnv> {
   // What edges ask, and how they learn of changes
 
   resolve(namespace: string, script: string): ScriptState {
-    return {
-      generation: currentGeneration(this.#sql),
-      namespace,
-      script,
-      versionId: scripts.activeVersion(this.#sql, namespace, script),
-    };
+    const generation = currentGeneration(this.#sql);
+    return scriptState(this.#sql, this.env.PLATFORM, generation, namespace, script);
   }
 
   allRoutes(): RoutesState {

@@ -15,6 +15,7 @@ import {
 } from "../hub/test/api.ts";
 import { decodeBundle } from "../protocol/bundle.ts";
 import { registryOf } from "./client.ts";
+import { migrate } from "./schema.ts";
 
 const registry = hub.REGISTRY.getByName("registry");
 
@@ -224,6 +225,33 @@ describe("a change that the edges did not get", () => {
     onTestFinished(async () => {
       await client.deleteNamespace("account-1", "alarmed-2");
     });
+  });
+});
+
+describe("a database of the first schema", () => {
+  it("is brought up to date with every version on probation", async () => {
+    const old = hub.REGISTRY.getByName("old");
+    const rows = await runInDurableObject(old, (_instance, { storage }) => {
+      const { sql } = storage;
+      sql.exec(`
+        DROP TABLE events; DROP TABLE trust;
+        ALTER TABLE namespaces DROP COLUMN isolation; ALTER TABLE namespaces DROP COLUMN limits;
+        ALTER TABLE scripts DROP COLUMN limits; ALTER TABLE outbox DROP COLUMN prewarm;
+        UPDATE meta SET value = 1 WHERE key = 'schema';
+        INSERT INTO accounts VALUES ('a', 'A', 0);
+        INSERT INTO namespaces VALUES ('n', 'a', 'ns', 0, 0, 'x', 0, 'x');
+        INSERT INTO scripts VALUES ('s', 'n', 'f', 'v', '[]', 0, NULL, 0, 0);
+        INSERT INTO versions VALUES ('v', 's', 1, 0, NULL, 'x', 'api', 'b', '{}', '{}', '[]', '{}');
+      `);
+      migrate(storage);
+      return sql
+        .exec<{ state: string; limits: string }>(
+          `SELECT state, scripts.limits FROM trust JOIN scripts ON scripts.version_id = trust.version_id`,
+        )
+        .toArray();
+    });
+    expect(rows).toEqual([{ state: "probation", limits: "{}" }]);
+    expect((await old.resolve("ns", "f")).place).toMatchObject({ kind: "probation" });
   });
 });
 

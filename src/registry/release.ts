@@ -9,6 +9,8 @@ import { beginChange } from "./generation.ts";
 import { namespaceName } from "./namespaces.ts";
 import type { Release, ScriptRecord, ScriptSettings, VersionSettings } from "./records.ts";
 import { findScript } from "./scripts.ts";
+import { newcomer } from "./trust.ts";
+import { storeTrust } from "./trust-store.ts";
 
 /** What Cloudflare runs a Worker with that names no compatibility date: the day dates came. */
 const DEFAULT_SETTINGS: VersionSettings = {
@@ -55,9 +57,12 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
     JSON.stringify(bindings.value),
     JSON.stringify(release.annotations),
   );
+  // Trust is in the code: new settings do not make it another, and do not clear it of anything.
+  const sameCode = before?.version.code.blob === code.blob;
+  storeTrust(sql, release.versionId, before && sameCode ? before.trust : newcomer(now));
   sql.exec(`DELETE FROM uploads WHERE version_id = ?`, release.versionId);
   const change = beginChange(sql);
-  change.script(namespace, release.script);
+  change.script(namespace, release.script, true);
   return change.generation;
 }
 

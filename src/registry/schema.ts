@@ -2,7 +2,8 @@
  * The Registry's tables, and how a database of an older Skep is brought up to date. Migrations run in
  * order, each in a transaction with its version number; one that has been released is never edited.
  *
- *   meta        schema version; `generation`, which grows by one with every change that edges care about
+ *   meta        schema version; `generation`, which grows by one with every change that edges care about;
+ *               `trust:<state>`, which counts the versions that came into it
  *   accounts    owners
  *   tokens      API tokens: only SHA-256 of the token. `namespaces` null: all of the account
  *   namespaces  dispatch namespaces; their names are unique on the whole platform, since they are in host names
@@ -12,6 +13,8 @@
  *   uploads     blobs held by an upload that is not committed yet; forgotten after an hour
  *   routes      custom routes; `script` null opts the host out
  *   outbox      what the edges have not confirmed yet; the row ('', '') stands for the route table
+ *   trust       one row per version: what it has earned or lost (trust.ts)
+ *   events      what befell processes and changed trust; the newest 10,000 are kept
  */
 
 const MIGRATIONS: readonly string[] = [
@@ -102,6 +105,38 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT;
 
   INSERT INTO meta (key, value) VALUES ('generation', 0);
+  `,
+  `
+  ALTER TABLE namespaces ADD COLUMN isolation TEXT;
+  ALTER TABLE namespaces ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE scripts ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE outbox ADD COLUMN prewarm INTEGER NOT NULL DEFAULT 0;
+
+  CREATE TABLE trust (
+    version_id TEXT PRIMARY KEY REFERENCES versions (id) ON DELETE CASCADE,
+    state TEXT NOT NULL,
+    why TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    strikes TEXT NOT NULL,
+    convictions INTEGER NOT NULL,
+    refused_until INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO trust (version_id, state, why, since, strikes, convictions, refused_until)
+  SELECT id, 'probation', 'new version', unixepoch() * 1000, '[]', 0, 0 FROM versions;
+
+  CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    namespace_id TEXT REFERENCES namespaces (id) ON DELETE CASCADE,
+    script TEXT,
+    version_id TEXT,
+    process TEXT,
+    detail TEXT NOT NULL,
+    incident TEXT
+  ) STRICT;
+  CREATE INDEX events_by_namespace ON events (namespace_id, id);
+  CREATE INDEX events_by_incident ON events (incident) WHERE incident IS NOT NULL;
   `,
 ];
 

@@ -1,4 +1,6 @@
 /** Scripts and versions as they are read, and the changes of a script that make no version. */
+import type { LimitSettings } from "../protocol/limits.ts";
+import type { Isolation } from "../protocol/placement.ts";
 import { Rejection } from "./failures.ts";
 import { beginChange } from "./generation.ts";
 import { namespaceName } from "./namespaces.ts";
@@ -11,15 +13,18 @@ import type {
   VersionInPlace,
   VersionSettings,
 } from "./records.ts";
+import type { TrustRecord } from "./trust.ts";
+import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
 
 const SELECT = `
   SELECT scripts.id AS script_id, scripts.name, scripts.namespace_id, namespaces.name AS namespace,
-    scripts.tags, scripts.logpush, scripts.observability,
-    scripts.created_on AS script_created_on, scripts.modified_on, versions.*
+    scripts.tags, scripts.logpush, scripts.observability, scripts.limits,
+    scripts.created_on AS script_created_on, scripts.modified_on, versions.*, ${TRUST_COLUMNS}
   FROM scripts
   JOIN namespaces ON namespaces.id = scripts.namespace_id`;
 
-const NEWEST = `${SELECT} JOIN versions ON versions.id = scripts.version_id`;
+const WITH_TRUST = `JOIN trust ON trust.version_id = versions.id`;
+const NEWEST = `${SELECT} JOIN versions ON versions.id = scripts.version_id ${WITH_TRUST}`;
 
 export function listScripts(sql: SqlStorage, namespaceId: string): ScriptSummary[] {
   return sql
@@ -54,7 +59,7 @@ export function requireScript(sql: SqlStorage, namespaceId: string, script: stri
 export function findVersion(sql: SqlStorage, versionId: string): VersionInPlace | null {
   const [row] = sql
     .exec<ScriptRow>(
-      `${SELECT} JOIN versions ON versions.script_id = scripts.id WHERE versions.id = ?`,
+      `${SELECT} JOIN versions ON versions.script_id = scripts.id ${WITH_TRUST} WHERE versions.id = ?`,
       versionId,
     )
     .toArray();
@@ -63,30 +68,41 @@ export function findVersion(sql: SqlStorage, versionId: string): VersionInPlace 
   return { namespaceId, script: name, version };
 }
 
-/** The version that gets the traffic of a script, by the names that edges use. */
-export function activeVersion(sql: SqlStorage, namespace: string, script: string): string | null {
-  const [row] = sql
-    .exec<{ version_id: string }>(
-      `SELECT scripts.version_id FROM scripts JOIN namespaces ON namespaces.id = scripts.namespace_id
-       WHERE namespaces.name = ? AND scripts.name = ?`,
-      namespace,
-      script,
-    )
-    .toArray();
-  return row?.version_id ?? null;
-}
-
 /** Every function of the platform, by the names that metrics use. */
-export function listFunctions(
-  sql: SqlStorage,
-): { namespaceId: string; namespace: string; script: string }[] {
+export function listFunctions(sql: SqlStorage): FunctionName[] {
   return sql
-    .exec<{ namespaceId: string; namespace: string; script: string }>(
-      `SELECT namespaces.id AS namespaceId, namespaces.name AS namespace, scripts.name AS script
-       FROM scripts JOIN namespaces ON namespaces.id = scripts.namespace_id
+    .exec<FunctionRow>(
+      `SELECT namespaces.id AS namespace_id, namespaces.name AS namespace, scripts.name AS script,
+         namespaces.isolation, ${TRUST_COLUMNS}
+       FROM scripts
+       JOIN namespaces ON namespaces.id = scripts.namespace_id
+       JOIN trust ON trust.version_id = scripts.version_id
        ORDER BY namespaces.name, scripts.name`,
     )
-    .toArray();
+    .toArray()
+    .map((row) => ({
+      namespaceId: row.namespace_id,
+      namespace: row.namespace,
+      script: row.script,
+      isolation: row.isolation as Isolation | null,
+      trust: toTrust(row),
+    }));
+}
+
+export interface FunctionName {
+  readonly namespaceId: string;
+  readonly namespace: string;
+  readonly script: string;
+  /** Of the namespace; null: the platform's. */
+  readonly isolation: Isolation | null;
+  readonly trust: TrustRecord;
+}
+
+interface FunctionRow extends TrustRow {
+  namespace_id: string;
+  namespace: string;
+  script: string;
+  isolation: string | null;
 }
 
 /** Changes what is not versioned. No edge has to know. */
@@ -107,6 +123,18 @@ export function updateScript(
   );
 }
 
+/** Returns the generation of the change. */
+export function setScriptLimits(
+  sql: SqlStorage,
+  script: ScriptRecord,
+  limits: LimitSettings,
+): number {
+  sql.exec(`UPDATE scripts SET limits = ? WHERE id = ?`, JSON.stringify(limits), script.id);
+  const change = beginChange(sql);
+  change.script(script.namespace, script.name);
+  return change.generation;
+}
+
 /** Deletes scripts of one namespace with their versions. Returns the generation of the change. */
 export function deleteScripts(sql: SqlStorage, scripts: readonly ScriptRecord[]): number {
   const change = beginChange(sql);
@@ -117,7 +145,7 @@ export function deleteScripts(sql: SqlStorage, scripts: readonly ScriptRecord[])
   return change.generation;
 }
 
-interface ScriptRow extends Record<string, SqlStorageValue> {
+interface ScriptRow extends TrustRow {
   script_id: string;
   name: string;
   namespace_id: string;
@@ -125,6 +153,7 @@ interface ScriptRow extends Record<string, SqlStorageValue> {
   tags: string;
   logpush: number;
   observability: string | null;
+  limits: string;
   script_created_on: number;
   modified_on: number;
   id: string;
@@ -160,6 +189,8 @@ function toScript(row: ScriptRow): ScriptRecord {
           ? null
           : (JSON.parse(row.observability) as Record<string, unknown>),
     },
+    limits: JSON.parse(row.limits) as LimitSettings,
+    trust: toTrust(row),
     version: {
       id: row.id,
       number: row.number,

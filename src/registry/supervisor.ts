@@ -2,42 +2,65 @@
  * The hub's calls to the supervisor (src/protocol/hub.ts). A failure is a sentence: the supervisor may be
  * restarting at any time, and what was stored by then stays stored.
  */
+import type { ProcessCounters, TrialLoss } from "../protocol/hub.ts";
+import type { CellAssignment, CellRequest } from "../protocol/incident.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
 import { failure, success, type Result } from "./result.ts";
 
 /** Longer than the supervisor takes to replace an edge that does not answer. */
 const CALL_WALL_MS = 15_000;
 
-export function pushRouting(
+export async function pushRouting(
   supervisor: Fetcher,
   update: RoutingUpdate,
 ): Promise<Result<null, string>> {
-  return call(supervisor, "/routing", JSON.stringify(update));
+  return discard(await call(supervisor, "/routing", JSON.stringify(update)));
 }
 
-export function renewCertificate(supervisor: Fetcher): Promise<Result<null, string>> {
-  return call(supervisor, "/certificate");
+export async function renewCertificate(supervisor: Fetcher): Promise<Result<null, string>> {
+  return discard(await call(supervisor, "/certificate"));
 }
 
-export function replaceTrialCell(supervisor: Fetcher): Promise<Result<null, string>> {
-  return call(supervisor, "/trial/replace");
+/** Kills the trial cell; resolves when there is a new one. */
+export function replaceTrialCell(supervisor: Fetcher): Promise<Result<TrialLoss, string>> {
+  return json(call(supervisor, "/trial/replace"));
+}
+
+export function assignCell(
+  supervisor: Fetcher,
+  request: CellRequest,
+): Promise<Result<CellAssignment, string>> {
+  return json(call(supervisor, "/cells/assign", JSON.stringify(request)));
+}
+
+export function readProcesses(supervisor: Fetcher): Promise<Result<ProcessCounters, string>> {
+  return json(call(supervisor, "/processes", undefined, "GET"));
+}
+
+async function json<T>(answer: Promise<Result<Response, string>>): Promise<Result<T, string>> {
+  const answered = await answer;
+  return answered.ok ? success(await answered.value.json<T>()) : answered;
+}
+
+async function discard(answered: Result<Response, string>): Promise<Result<null, string>> {
+  if (!answered.ok) return answered;
+  await answered.value.body?.cancel();
+  return success();
 }
 
 async function call(
   supervisor: Fetcher,
   path: string,
   body?: string,
-): Promise<Result<null, string>> {
+  method = "POST",
+): Promise<Result<Response, string>> {
   try {
     const response = await supervisor.fetch(`http://supervisor${path}`, {
-      method: "POST",
+      method,
       ...(body !== undefined && { body }),
       signal: AbortSignal.timeout(CALL_WALL_MS),
     });
-    if (response.ok) {
-      await response.body?.cancel();
-      return success();
-    }
+    if (response.ok) return success(response);
     return failure(`supervisor answered ${response.status} to ${path}: ${await response.text()}`);
   } catch (error) {
     return failure(`supervisor did not answer ${path}: ${String(error)}`);

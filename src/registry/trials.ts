@@ -9,11 +9,15 @@ import type { Outcome } from "./failures.ts";
 import { failure, success } from "./result.ts";
 import { replaceTrialCell } from "./supervisor.ts";
 
-/** Cloudflare grants one second of CPU; the rest is for a busy machine. There are two attempts. */
+/**
+ * For a cell that waits instead of computing: one that exceeds its CPU time or memory is killed by the
+ * supervisor long before. There are two attempts.
+ */
 const TRIAL_WALL_MS = 2_500;
 
 /** What wrangler recognizes (/startup/i) and Cloudflare says. */
 const TOO_SLOW = "Script startup exceeded CPU time limit.";
+const TOO_LARGE = "Script startup exceeded memory limit.";
 
 export type Trial = Extract<TrialResult, { ok: true }>;
 
@@ -35,8 +39,8 @@ export class TrialQueue {
   }
 
   /**
-   * Twice at most: the first cell may have died of something else, such as a trial before this one that
-   * tampered with its isolate so that it spins only after its own answer.
+   * Once if the supervisor killed the cell over a limit. Else twice: the first cell may have died of something
+   * else, such as a trial before this one that tampered with its isolate so that it spins only after its answer.
    */
   async #runNow(encoded: Uint8Array): Promise<Outcome<Trial>> {
     for (let attempt = 0; attempt < 2; attempt++) {
@@ -45,6 +49,9 @@ export class TrialQueue {
       if (result) return failure({ reason: "startup-failed", message: result.message });
       const replaced = await replaceTrialCell(this.#supervisor);
       if (!replaced.ok) return failure({ reason: "trial-unavailable", detail: replaced.failure });
+      const { kind } = replaced.value;
+      if (kind === "cpu") return failure({ reason: "startup-failed", message: TOO_SLOW });
+      if (kind === "memory") return failure({ reason: "startup-failed", message: TOO_LARGE });
     }
     return failure({ reason: "startup-failed", message: TOO_SLOW });
   }

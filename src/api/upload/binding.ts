@@ -9,6 +9,9 @@ export type ClearBinding =
   | Exclude<UploadedBinding, { type: "secret_text" }>
   | { readonly type: "secret_text"; readonly name: string; readonly text: string };
 
+/** What is nested deeper cannot be handed from process to process. */
+const MAX_DEPTH = 100;
+
 /** Cloudflare's limit for one variable or secret: 5 KB. */
 const MAX_VALUE_BYTES = 5 * 1024;
 
@@ -66,12 +69,20 @@ function isSupported(type: string): type is keyof typeof SUPPORTED {
 }
 
 export function refuseLargeValue(binding: ClearBinding): void {
+  if (binding.type === "json" && isDeeper(binding.json, MAX_DEPTH)) {
+    throw new ApiError("invalid", `binding ${binding.name} is nested more than ${MAX_DEPTH} deep.`);
+  }
   const bytes = new TextEncoder().encode(valueText(binding)).byteLength;
   if (bytes <= MAX_VALUE_BYTES) return;
   throw new ApiError(
     "bindingTooLarge",
     `binding ${binding.name} of type ${binding.type} has ${bytes} bytes; a variable or secret may have ${MAX_VALUE_BYTES}.`,
   );
+}
+
+function isDeeper(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((inner) => isDeeper(inner, depth - 1));
 }
 
 function valueText(binding: ClearBinding): string {

@@ -2,6 +2,9 @@
  * Stands in for the supervisor, which is a Node process: takes the hub's calls and remembers them. A test
  * reads them at `GET /calls`, and lets calls of a path fail with `POST /fail?path=&times=`.
  */
+import type { ProcessCounters, TrialLoss } from "../../protocol/hub.ts";
+import type { CellAssignment } from "../../protocol/incident.ts";
+
 export interface Call {
   readonly path: string;
   readonly body: unknown;
@@ -9,6 +12,14 @@ export interface Call {
 
 const calls: Call[] = [];
 const failures = new Map<string, number>();
+
+const PROCESSES: ProcessCounters = {
+  edges: 2,
+  cells: { probation: 2, dedicated: 1, spare: 2 },
+  incidents: { "cell:cpu": 3, "edge:memory": 1 },
+};
+const TRIAL_LOSS: TrialLoss = { kind: null };
+const ASSIGNMENT: CellAssignment = { index: 2, life: 7 };
 
 export default {
   async fetch(request) {
@@ -18,6 +29,7 @@ export default {
       failures.set(searchParams.get("path") ?? "", Number(searchParams.get("times")));
       return new Response();
     }
+    if (pathname === "/processes") return Response.json(PROCESSES);
     if (pathname === "/cpu") return new Response("no clock", { status: 404 });
     const left = failures.get(pathname) ?? 0;
     if (left > 0) {
@@ -26,6 +38,8 @@ export default {
     }
     const text = await request.text();
     calls.push({ path: pathname, body: text === "" ? null : (JSON.parse(text) as unknown) });
+    if (pathname === "/cells/assign") return Response.json(ASSIGNMENT);
+    if (pathname === "/trial/replace") return Response.json(TRIAL_LOSS);
     return new Response(null, { status: 204 });
   },
 } satisfies ExportedHandler;

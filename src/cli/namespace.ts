@@ -1,0 +1,60 @@
+/** `skep namespace`: dispatch namespaces and how their functions are kept apart. */
+import { ISOLATIONS } from "../protocol/placement.ts";
+import type { Surroundings } from "../supervisor/config.ts";
+import { expectWords, findAction, type Action } from "./actions.ts";
+import { callApi } from "./api-client.ts";
+import { UsageError, type CommandArguments } from "./command.ts";
+import { findPlatform } from "./running-platform.ts";
+import { alignColumns } from "./table.ts";
+
+interface NamespaceResult {
+  readonly namespace_name: string;
+  readonly script_count: number;
+  readonly isolation: string | null;
+  readonly trusted_workers: boolean;
+}
+
+const NAMESPACES = "/workers/dispatch/namespaces";
+/** Back to what `skep start --isolation` says. */
+const PLATFORMS_OWN = "default";
+
+export async function namespace(args: CommandArguments, around: Surroundings): Promise<number> {
+  const { run, words } = findAction("namespace", ACTIONS, args);
+  process.stdout.write(await run(words, () => findPlatform(args.values, around)));
+  return 0;
+}
+
+const ACTIONS: Readonly<Record<string, Action>> = {
+  async list(words, platform) {
+    expectWords("namespace list", words, []);
+    return table((await callApi(platform(), "GET", NAMESPACES)) as readonly NamespaceResult[]);
+  },
+  async create(words, platform) {
+    const [name] = expectWords("namespace create", words, ["NAME"]);
+    return table([(await callApi(platform(), "POST", NAMESPACES, { name })) as NamespaceResult]);
+  },
+  async isolate(words, platform) {
+    const choices = [...ISOLATIONS, PLATFORMS_OWN];
+    const expected = ["NAME", choices.join("|")];
+    const [name = "", isolation = ""] = expectWords("namespace isolate", words, expected);
+    if (!choices.includes(isolation)) {
+      throw new UsageError(
+        `skep namespace isolate: expected ${choices.join(", ")}, got ${JSON.stringify(isolation)}`,
+      );
+    }
+    const path = `${NAMESPACES}/${encodeURIComponent(name)}`;
+    const body = { isolation: isolation === PLATFORMS_OWN ? null : isolation };
+    return table([(await callApi(platform(), "PUT", path, body)) as NamespaceResult]);
+  },
+};
+
+function table(namespaces: readonly NamespaceResult[]): string {
+  const rows = namespaces.map((each) => [
+    each.namespace_name,
+    each.isolation ?? PLATFORMS_OWN,
+    String(each.script_count),
+    each.trusted_workers ? "yes" : "no",
+  ]);
+  const lines = alignColumns([["namespace", "isolation", "functions", "sees request.cf"], ...rows]);
+  return `${lines.join("\n")}\n`;
+}
