@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import { ANNOUNCEMENT, MARKER } from "../protocol/ledger.ts";
 import { createOutputLines } from "./output-lines.ts";
+import { Markers } from "./watch/markers.ts";
 
 function capture() {
   const out: string[] = [];
@@ -49,4 +51,21 @@ test("leaves out what workerd says of an isolate that was ended on purpose, and 
   );
   lines.write(Buffer.from(`${error}something else\nstack: /bin/workerd@2\n`));
   expect(out).toEqual([`edge 0 | ${error}something else`, "edge 0 | stack: /bin/workerd@2"]);
+});
+
+test("hands marker lines over, however many and however split, and passes imitations on", () => {
+  const [key, token] = ["ab".repeat(32), "cd".repeat(16)];
+  const out: string[] = [];
+  const markers = new Markers(key);
+  const lines = createOutputLines(
+    "cell 0 | ",
+    (line) => out.push(line),
+    () => 0,
+    markers,
+  );
+  lines.write(Buffer.from(`${ANNOUNCEMENT}${key} ${token} version\n${MARKER}${token.slice(0, 9)}`));
+  lines.write(Buffer.from(`${token.slice(9)}\nhello\n${`${MARKER}${token}\n`.repeat(5000)}`));
+  lines.write(Buffer.from(`${MARKER}${"ef".repeat(16)}\nbye\n`));
+  expect(markers.count).toBe(5001);
+  expect(out).toEqual(["hello", `\\x01skep ${"ef".repeat(16)}`, "bye"].map((l) => `cell 0 | ${l}`));
 });

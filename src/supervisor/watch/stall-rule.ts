@@ -1,0 +1,96 @@
+/**
+ * When a process counts as stuck: it has used more CPU time than all that is under way in it may use together,
+ * and shows no sign of progress. Only its own CPU time counts, never time that passes: on a busy machine, or
+ * while it is suspended, nothing happens to it. Pure.
+ *
+ * The sum is needed: invocations whose answers wait for one another to finish run back to back without any
+ * input or output.
+ */
+import { STARTUP_CPU_MS } from "../../protocol/limits.ts";
+import type { LedgerEntry } from "./ledger-reader.ts";
+
+/** What the platform's own code, collecting garbage or somebody's `waitUntil` work may take meanwhile. */
+const SLACK_MS = 50;
+/** With nothing under way: collecting garbage, ending isolates. */
+const IDLE_BUDGET_MS = STARTUP_CPU_MS;
+/** Where the ledger cannot be read, nobody knows what may be under way. */
+const BLIND_BUDGET_MS = 2000;
+/** Of a process that several versions share, unless one of them may take longer by itself. */
+const MAX_SHARED_MS = 5000;
+/** A tenant that writes output all the time shows progress; but then nobody else's turn comes. */
+const SILENT_MS = 1000;
+
+export interface CpuSample {
+  /** Read before `progress` was, so that what it says has certainly been used without progress. */
+  readonly beforeMs: number;
+  /** Read after `progress` was. */
+  readonly afterMs: number;
+  /** Differs from the last sample's if there was a sign of progress between the two. */
+  readonly progress: number;
+  readonly budgetMs: number;
+}
+
+export interface Stall {
+  /** `stuck`: no sign of progress. `silent`: no answer to a heartbeat. */
+  readonly how: "stuck" | "silent";
+  readonly usedMs: number;
+  readonly budgetMs: number;
+}
+
+export class StallRule {
+  #progress: number | undefined;
+  #progressAtMs = 0;
+  #heartbeatAtMs: number | undefined;
+
+  /** `cpuMs` now. A heartbeat that is sent while another is not answered does not count. */
+  heartbeatSent(cpuMs: number): void {
+    this.#heartbeatAtMs ??= cpuMs;
+  }
+
+  heartbeatAnswered(): void {
+    this.#heartbeatAtMs = undefined;
+  }
+
+  take({ beforeMs, afterMs, progress, budgetMs }: CpuSample): Stall | undefined {
+    if (progress !== this.#progress) {
+      this.#progress = progress;
+      this.#progressAtMs = afterMs;
+    }
+    const usedMs = beforeMs - this.#progressAtMs;
+    if (usedMs > budgetMs) return { how: "stuck", usedMs, budgetMs };
+    const silentMs = beforeMs - (this.#heartbeatAtMs ?? beforeMs);
+    const silentBudgetMs = SILENT_MS + budgetMs;
+    if (silentMs > silentBudgetMs) {
+      return { how: "silent", usedMs: silentMs, budgetMs: silentBudgetMs };
+    }
+    return undefined;
+  }
+}
+
+export interface CpuBudget {
+  readonly ms: number;
+  /** False: all that is under way may together use more. Who exceeds it need not have done wrong. */
+  readonly isFull: boolean;
+}
+
+/**
+ * What may be used without progress. `entries` undefined: there is no ledger. `isShared`: there is a most that
+ * versions let each other wait, however many invocations they keep under way.
+ */
+export function cpuBudget(
+  entries: readonly LedgerEntry[] | undefined,
+  isShared: boolean,
+): CpuBudget {
+  if (entries === undefined) return { ms: BLIND_BUDGET_MS, isFull: true };
+  let sum = 0;
+  let largest = 0;
+  for (const { underWay, cpuMs } of entries) {
+    if (underWay <= 0) continue;
+    sum += underWay * cpuMs;
+    largest = Math.max(largest, cpuMs);
+  }
+  if (sum === 0) return { ms: IDLE_BUDGET_MS, isFull: true };
+  const most = Math.max(largest, MAX_SHARED_MS);
+  if (isShared && sum > most) return { ms: most + SLACK_MS, isFull: false };
+  return { ms: sum + SLACK_MS, isFull: true };
+}
