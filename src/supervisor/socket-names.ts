@@ -1,0 +1,50 @@
+/**
+ * What lies where in `run/`, the working directory of all processes: the sockets, and the directories that a
+ * sandboxed process gets to see. Each directory holds what one kind of caller may reach.
+ *
+ * Two lives of an edge or a cell can overlap, so each has a directory of its own. Callers know a link, such as
+ * `peers/peer-0.sock`, which leads to the life that counts (launcher.ts). Hub and egress are replaced one after
+ * the other: their sockets are where they are.
+ */
+export const RUN_DIRECTORIES = {
+  /** For the supervisor and the hub alone. */
+  hub: "hub",
+  edgeHub: "edge-hub",
+  egress: "egress",
+  trial: "trial",
+  /** Links to edges, for edges and the egress. */
+  peers: "peers",
+  edges: "edges",
+  cells: "cells",
+} as const;
+
+/** The directory in which this life makes its sockets. */
+export const lifeDirectory = {
+  edge: (life: number) => `${RUN_DIRECTORIES.edges}/${life}`,
+  cell: (life: number) => `${RUN_DIRECTORIES.cells}/${life}`,
+} as const;
+
+export const socketNames = {
+  // Inherited TCP sockets, which have no path.
+  api: "api",
+  http: "http",
+  https: "https",
+
+  admin: `${RUN_DIRECTORIES.hub}/admin.sock`,
+  supervisor: `${RUN_DIRECTORIES.hub}/supervisor.sock`,
+  edgeHub: `${RUN_DIRECTORIES.edgeHub}/edge-hub.sock`,
+  egress: `${RUN_DIRECTORIES.egress}/egress.sock`,
+
+  edgeControl: (life: number) => `${lifeDirectory.edge(life)}/control.sock`,
+  edgePeer: (life: number) => `${lifeDirectory.edge(life)}/peer.sock`,
+  edgeHairpin: (life: number) => `${lifeDirectory.edge(life)}/hairpin.sock`,
+  cellLife: (life: number) => `${lifeDirectory.cell(life)}/cell.sock`,
+  cellControl: (life: number) => `${lifeDirectory.cell(life)}/control.sock`,
+
+  // Links.
+  peer: (index: number) => `${RUN_DIRECTORIES.peers}/peer-${index}.sock`,
+  hairpin: (index: number) => `${RUN_DIRECTORIES.peers}/hairpin-${index}.sock`,
+  cell: (index: number) => `${RUN_DIRECTORIES.cells}/cell-${index}.sock`,
+  /** Leads to the control socket of the trial cell. */
+  trial: `${RUN_DIRECTORIES.trial}/trial.sock`,
+} as const;
