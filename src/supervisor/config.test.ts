@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
 import { readConfig, type StartOptionTexts } from "./config.ts";
 
 let workingDirectory: string;
@@ -10,7 +11,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(workingDirectory, { recursive: true }));
 
-const read = (texts: StartOptionTexts) => readConfig(texts, { workingDirectory, cores: 6 });
+const read = (texts: StartOptionTexts) =>
+  readConfig(texts, { workingDirectory, cores: 6, memoryMb: 16_384 });
 
 describe("readConfig", () => {
   test("fills in every default", () => {
@@ -28,6 +30,15 @@ describe("readConfig", () => {
       tls: undefined,
       serverTiming: true,
       flushIntervalMs: 250,
+      isolation: "shared",
+      isolates: 500,
+      probation: 2,
+      spares: 2,
+      cells: 128,
+      edgeMemoryMb: 1024,
+      limits: DEFAULT_PLATFORM_LIMITS,
+      requireSandbox: false,
+      egressPolicy: {},
     });
   });
 
@@ -59,8 +70,49 @@ describe("readConfig", () => {
     [{ dispatcher: "missing.js" }, '--dispatcher: expected a file that exists, got "missing.js"'],
     [{ "server-timing": "yes" }, "--server-timing: expected on or off"],
     [{ "flush-interval-ms": "5" }, "--flush-interval-ms: expected 0, or a whole number"],
+    [{ isolation: "none" }, '--isolation: expected shared, trusted or dedicated, got "none"'],
+    [{ probation: "0" }, "--probation: expected a whole number from 1 to 16"],
+    [{ cells: "0" }, "--cells: expected a whole number from 1 to 1024"],
+    [
+      { "edge-memory": "4096" },
+      "--edge-memory: expected a whole number of megabytes from 256 to 3072",
+    ],
+    [
+      { limits: "cpu_ms" },
+      "--limits: expected NAME=VALUE pairs with commas between; names are cpu_ms,",
+    ],
+    [{ limits: "cpu=50" }, '--limits: there is no limit "cpu"; there are cpu_ms, memory_mb,'],
+    [
+      { limits: "memory_mb=64,cpu_ms=4" },
+      '--limits: cpu_ms: expected a whole number from 5 to 30000 ms, got "4"; --max-limits sets the highest',
+    ],
+    [
+      { limits: "cpu_ms=100", "max-limits": "cpu_ms=80" },
+      '--limits: cpu_ms: expected a whole number from 5 to 80 ms, got "100"',
+    ],
+    [{ "max-limits": "min_warm=-1" }, "--max-limits: min_warm: expected a whole number from 0 to"],
+    [{ "max-limits": "constructor=1" }, '--max-limits: there is no limit "constructor"'],
   ])("refuses %j by the name of the option", (texts, message) => {
     expect(() => read(texts)).toThrow(message);
+  });
+
+  test("keeps every default limit below its maximum", () => {
+    const { limits } = read({ limits: "cpu_ms=60000", "max-limits": "cpu_ms=90000,memory_mb=64" });
+    expect(limits.defaults).toEqual({
+      ...DEFAULT_PLATFORM_LIMITS.defaults,
+      cpu_ms: 60_000,
+      memory_mb: 64,
+    });
+    expect(limits.maxima).toEqual({
+      ...DEFAULT_PLATFORM_LIMITS.maxima,
+      cpu_ms: 90_000,
+      memory_mb: 64,
+    });
+  });
+
+  test("shares out memory within what a process can use", () => {
+    expect(read({ edges: "64" }).edgeMemoryMb).toBe(256);
+    expect(read({ edges: "1", probation: "1" }).edgeMemoryMb).toBe(3072);
   });
 
   test("wants both files of a certificate or none", () => {

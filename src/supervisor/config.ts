@@ -4,6 +4,11 @@
  */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
+import type { EgressPolicy } from "../protocol/egress-policy.ts";
+import { LIMIT_NAMES, type PlatformLimits } from "../protocol/limits.ts";
+import { ISOLATIONS, type CellCounts, type Isolation } from "../protocol/placement.ts";
+import { readEgressPolicy } from "./egress-policy.ts";
+import { readLimitTexts, readPlatformLimits } from "./limit-options.ts";
 import { StartError } from "./start-error.ts";
 
 export interface PlatformConfig {
@@ -27,12 +32,29 @@ export interface PlatformConfig {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly serverTiming: boolean;
   readonly flushIntervalMs: number;
+  /** Where functions run for which nobody said more. */
+  readonly isolation: Isolation;
+  /** Cells for functions on probation. */
+  readonly probation: number;
+  /** Blank cells that wait to take another's place. */
+  readonly spares: number;
+  /** Dedicated cells, at most. */
+  readonly cells: number;
+  /** Isolates that an edge or cell keeps. */
+  readonly isolates: number;
+  /** What an edge or a probation cell may take before it is replaced. */
+  readonly edgeMemoryMb: number;
+  readonly limits: PlatformLimits;
+  /** Whether to start only with a whole sandbox. */
+  readonly requireSandbox: boolean;
+  readonly egressPolicy: EgressPolicy;
 }
 
 export interface Surroundings {
   /** Relative paths start here. */
   readonly workingDirectory: string;
   readonly cores: number;
+  readonly memoryMb: number;
 }
 
 interface Option<T> {
@@ -76,6 +98,28 @@ const file = (help: string) =>
     },
     expected: "a file that exists",
   });
+
+const count = (min: number, max: number, defaultCount: string, help: string) =>
+  option({
+    placeholder: "N",
+    help,
+    default: defaultCount,
+    read: (text) => readInteger(text, min, max),
+    expected: `a whole number from ${min} to ${max}`,
+  });
+
+const limits = (help: string) =>
+  option({
+    placeholder: "NAME=VALUE,...",
+    help,
+    read: readLimitTexts,
+    expected: `NAME=VALUE pairs with commas between; names are ${LIMIT_NAMES.join(", ")}`,
+  });
+
+/** A process dies when the V8 heaps in it come to 4 GB; a quarter is left for what comes between two looks. */
+const HIGHEST_EDGE_MEMORY_MB = 3072;
+/** An edge without any function takes some 60. */
+const LOWEST_EDGE_MEMORY_MB = 256;
 
 export const DATA_OPTION = option({
   placeholder: "DIR",
@@ -130,6 +174,42 @@ export const START_OPTIONS = {
     read: (text) => (text === "0" ? 0 : readInteger(text, 10, 60_000)),
     expected: "0, or a whole number of milliseconds from 10 to 60000",
   }),
+  isolation: option({
+    placeholder: ISOLATIONS.join("|"),
+    help:
+      "where functions of namespaces without a setting of their own run: in the edges once they have proven " +
+      "themselves, at once, or never",
+    default: "shared",
+    read: (text) => ISOLATIONS.find((isolation) => isolation === text),
+    expected: "shared, trusted or dedicated",
+  }),
+  probation: count(1, 16, "2", "processes for functions that have not proven themselves yet"),
+  spares: count(0, 16, "2", "blank processes kept ready to take the place of one that was killed"),
+  cells: count(1, 1024, "128", "functions that may have a process of their own at the same time"),
+  isolates: count(
+    10,
+    1000,
+    "500",
+    "functions that an edge or cell keeps loaded; the least valuable end beyond that",
+  ),
+  "edge-memory": option({
+    placeholder: "MB",
+    help:
+      "memory at which an edge or probation process is replaced; by default half of the machine's, shared " +
+      `out among them, at most ${HIGHEST_EDGE_MEMORY_MB}`,
+    read: (text) => readInteger(text, LOWEST_EDGE_MEMORY_MB, HIGHEST_EDGE_MEMORY_MB),
+    expected: `a whole number of megabytes from ${LOWEST_EDGE_MEMORY_MB} to ${HIGHEST_EDGE_MEMORY_MB}`,
+  }),
+  limits: limits("limits of functions that set none, such as cpu_ms=50,memory_mb=128"),
+  "max-limits": limits("the highest limits that functions may set"),
+  "require-sandbox": option({
+    placeholder: "on|off",
+    help: "whether to refuse to start where processes cannot be sandboxed as skep doctor wants it",
+    default: "off",
+    read: (text) => (text === "on" ? true : text === "off" ? false : undefined),
+    expected: "on or off",
+  }),
+  "egress-policy": file("JSON file that says which hosts functions may fetch (docs/egress.md)"),
 } as const;
 
 export type StartOptionName = keyof typeof START_OPTIONS;
@@ -146,6 +226,9 @@ export function readConfig(texts: StartOptionTexts, around: Surroundings): Platf
   if (keyFile !== undefined && certFile === undefined) {
     throw new StartError("--tls-key: needs --tls-cert, the certificate of that key");
   }
+  const policyFile = get("egress-policy");
+  const edges = required(get("edges"));
+  const probation = required(get("probation"));
   const config: PlatformConfig = {
     data: required(get("data")),
     port: required(get("port")),
@@ -154,15 +237,28 @@ export function readConfig(texts: StartOptionTexts, around: Surroundings): Platf
     host: required(get("host")),
     apiHost: required(get("api-host")),
     baseDomain: required(get("base-domain")),
-    edges: required(get("edges")),
+    edges,
     accept: required(get("accept")),
     dispatcher: get("dispatcher"),
     tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
     serverTiming: required(get("server-timing")),
     flushIntervalMs: required(get("flush-interval-ms")),
+    isolation: required(get("isolation")),
+    probation,
+    isolates: required(get("isolates")),
+    spares: required(get("spares")),
+    cells: required(get("cells")),
+    edgeMemoryMb: get("edge-memory") ?? fairEdgeMemoryMb(around.memoryMb, edges + probation),
+    limits: readPlatformLimits(get("limits"), get("max-limits")),
+    requireSandbox: required(get("require-sandbox")),
+    egressPolicy: policyFile === undefined ? {} : readEgressPolicy(policyFile),
   };
   refuseSamePorts(config);
   return config;
+}
+
+export function cellCounts({ probation, cells }: PlatformConfig): CellCounts {
+  return { probation, total: probation + cells };
 }
 
 type ValueOf<N extends StartOptionName> =
@@ -194,6 +290,11 @@ export function defaultText(
 function required<T>(value: T | undefined): T {
   if (value === undefined) throw new TypeError("an option without a default was taken as required");
   return value;
+}
+
+function fairEdgeMemoryMb(memoryMb: number, processes: number): number {
+  const share = Math.floor(memoryMb / 2 / processes);
+  return Math.min(HIGHEST_EDGE_MEMORY_MB, Math.max(LOWEST_EDGE_MEMORY_MB, share));
 }
 
 function refuseSamePorts({ port, httpsPort, apiPort }: PlatformConfig): void {

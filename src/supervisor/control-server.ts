@@ -3,7 +3,8 @@
  * user's processes reach.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { CpuClock } from "../protocol/hub.ts";
+import type { CpuClock, ProcessCounters, TrialLoss } from "../protocol/hub.ts";
+import type { CellAssignment, CellRequest } from "../protocol/incident.ts";
 import { createServer } from "./node-http.ts";
 
 export interface SupervisorCalls {
@@ -12,9 +13,12 @@ export interface SupervisorCalls {
   /** Resolves when the edges present a certificate for the names that the hub knows now. */
   certificate(): Promise<void>;
   /** Resolves when a fresh trial cell is ready. */
-  replaceTrial(): Promise<void>;
+  replaceTrial(): Promise<TrialLoss>;
   /** undefined: there is no such edge now, or the system does not tell. */
   cpuClock(edge: number): CpuClock | undefined;
+  /** Rejects if there is no cell for it now. */
+  assignCell(request: CellRequest): Promise<CellAssignment>;
+  counters(): ProcessCounters;
 }
 
 /** Routing tables are the largest bodies; this is some 100,000 routes. */
@@ -55,19 +59,31 @@ async function answer(
       response.writeHead(204).end();
       return;
     case "POST /trial/replace":
-      await calls.replaceTrial();
-      response.writeHead(204).end();
+      sendJson(response, await calls.replaceTrial());
+      return;
+    case "POST /cells/assign":
+      try {
+        sendJson(response, await calls.assignCell(JSON.parse(body.toString()) as CellRequest));
+      } catch (error) {
+        response.writeHead(503).end(error instanceof Error ? error.message : String(error));
+      }
+      return;
+    case "GET /processes":
+      sendJson(response, calls.counters());
       return;
     case "GET /cpu": {
       const clock = calls.cpuClock(Number(searchParams.get("edge")));
       if (clock === undefined) response.writeHead(404).end("no CPU clock for this edge");
-      else
-        response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(clock));
+      else sendJson(response, clock);
       return;
     }
     default:
       response.writeHead(404).end(`no such call: ${request.method} ${pathname}`);
   }
+}
+
+function sendJson(response: ServerResponse, value: unknown): void {
+  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {

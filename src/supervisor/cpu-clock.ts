@@ -16,3 +16,13 @@ export function cpuMsOf(pid: number): number | undefined {
     return undefined;
   }
 }
+
+/** CPU time of the thread that runs JavaScript; undefined if the process is gone or this system does not tell. */
+export function mainThreadNanoseconds(pid: number | undefined): string | undefined {
+  if (pid === undefined) return undefined;
+  try {
+    return readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ", 1)[0];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,24 +1,27 @@
 /**
- * Starts the processes of a platform: writes the configuration of one life, clears its socket files away,
- * spawns workerd. Knows which sockets each kind of process has; does not watch it (slot.ts does).
+ * Starts the processes of a platform: writes the configuration of one life, makes the directory of its sockets,
+ * spawns workerd, in a sandbox if it runs tenants' code. Does not watch it (slot.ts and cells.ts do).
  */
-import { renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { LEDGER_KEY_BYTES } from "../protocol/ledger.ts";
 import type { CertificateFiles } from "./certificate-authority.ts";
-import type { PlatformConfig } from "./config.ts";
+import { cellCounts, type PlatformConfig } from "./config.ts";
 import type { DataPaths } from "./data-directory.ts";
 import type { ListeningSocket } from "./listening-sockets.ts";
+import { detectLayers, type Layers } from "./sandbox/layers.ts";
+import { lifeDirectory, RUN_DIRECTORIES, socketNames } from "./socket-names.ts";
 import {
+  cellConfig,
   edgeConfig,
   egressConfig,
   hubConfig,
   SECRET_KEY_VARIABLE,
-  socketNames,
-  trialConfig,
   type ConfigPaths,
   type ConfigText,
 } from "./workerd-config.ts";
-import { WorkerdProcess } from "./workerd-process.ts";
+import { WorkerdProcess, type ProcessKind } from "./workerd-process.ts";
 
 export interface LauncherOptions {
   readonly config: PlatformConfig;
@@ -37,14 +40,41 @@ export interface PublicSockets {
   readonly api: ListeningSocket;
 }
 
+/** What sets one process apart from others of its kind. */
+interface Launch {
+  readonly name: string;
+  readonly kind: ProcessKind;
+  readonly life: number;
+  readonly config: ConfigText;
+  readonly ledgerKey?: string;
+  readonly inherited?: Readonly<Record<string, number>>;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Given: it belongs into the sandbox, and sees these and its own configuration and sockets. */
+  readonly sees?: readonly string[];
+}
+
 export class Launcher {
   readonly #options: LauncherOptions;
   readonly #paths: ConfigPaths;
+  /** The socket that each link leads to, relative to `run/` as the links are. */
+  readonly #links = new Map<string, string>();
+  #layers: Layers | undefined;
   #lives = 0;
 
   constructor(options: LauncherOptions) {
     this.#options = options;
     this.#paths = { ...options.paths, workers: options.workers };
+  }
+
+  /**
+   * Lays `run/` out, which must be empty, and finds out what there is to build sandboxes from. The directories
+   * are there when this returns; edges and cells can be started when it has resolved.
+   */
+  async prepare(): Promise<Layers> {
+    const { run, workers } = this.#paths;
+    for (const directory of Object.values(RUN_DIRECTORIES)) mkdirSync(join(run, directory));
+    this.#layers = await detectLayers(this.#options.binary, [run, workers]);
+    return this.#layers;
   }
 
   hub({ api, http, https }: PublicSockets, apiUrl: string): WorkerdProcess {
@@ -54,17 +84,29 @@ export class Launcher {
       apiUrl: `${apiUrl}/client/v4`,
       httpPort: http.port,
       httpsPort: https.port,
+      limits: config.limits,
+      isolation: config.isolation,
+      cells: cellCounts(config),
     });
-    return this.#spawn("hub", ++this.#lives, text, {
+    return this.#launch({
+      name: "hub",
+      kind: "hub",
+      life: ++this.#lives,
+      config: text,
       inherited: { [socketNames.api]: queueOf(api, 0) },
       environment: { [SECRET_KEY_VARIABLE]: secretKey },
     });
   }
 
   egress(): WorkerdProcess {
+    const { baseDomain, edges, egressPolicy: policy } = this.#options.config;
     // The places where the system keeps the CAs it trusts, if they were moved.
     const { SSL_CERT_FILE, SSL_CERT_DIR } = process.env;
-    return this.#spawn("egress", ++this.#lives, egressConfig(this.#paths), {
+    return this.#launch({
+      name: "egress",
+      kind: "egress",
+      life: ++this.#lives,
+      config: egressConfig(this.#paths, { baseDomain, edges, policy }),
       environment: {
         ...(SSL_CERT_FILE === undefined ? {} : { SSL_CERT_FILE }),
         ...(SSL_CERT_DIR === undefined ? {} : { SSL_CERT_DIR }),
@@ -72,9 +114,15 @@ export class Launcher {
     });
   }
 
-  trial(): WorkerdProcess {
+  /** A blank cell. Edges reach it once a link such as `socketNames.cell(index)` leads to it. */
+  cell(): WorkerdProcess {
     const life = ++this.#lives;
-    return this.#spawn("trial", life, trialConfig(this.#paths, life));
+    return this.#cell(`cell ${life}`, "cell", life, [RUN_DIRECTORIES.egress]);
+  }
+
+  /** The hub reaches it once the link `socketNames.trial` leads to its control socket. */
+  trial(): WorkerdProcess {
+    return this.#cell("trial", "trial", ++this.#lives, []);
   }
 
   edge(
@@ -84,65 +132,130 @@ export class Launcher {
   ): WorkerdProcess {
     const { config, workers } = this.#options;
     const life = ++this.#lives;
+    const ledgerKey = makeLedgerKey();
+    const dispatcher = config.dispatcher ?? join(workers, "dispatcher.js");
     const text = edgeConfig(this.#paths, {
       index,
       count: config.edges,
       life,
+      cells: cellCounts(config),
+      maxIsolates: config.isolates,
+      ledgerKey,
       baseDomain: config.baseDomain,
       serverTiming: config.serverTiming,
       flushIntervalMs: config.flushIntervalMs,
-      dispatcher: config.dispatcher ?? join(workers, "dispatcher.js"),
+      dispatcher,
       certificate,
     });
-    return this.#spawn(`edge ${index}`, life, text, {
+    const { edgeHub, egress, peers, cells } = RUN_DIRECTORIES;
+    return this.#launch({
+      name: `edge ${index}`,
+      kind: "edge",
+      life,
+      config: text,
+      ledgerKey,
       inherited: {
         [socketNames.http]: queueOf(http, index),
         [socketNames.https]: queueOf(https, index),
       },
+      sees: [
+        join(workers, "edge.js"),
+        dispatcher,
+        certificate.certFile,
+        certificate.keyFile,
+        ...[edgeHub, egress, peers, cells].map((directory) => join(this.#paths.run, directory)),
+      ],
     });
   }
 
-  /** Leads those who know only the link to this life's socket, from their next connection on. */
+  /**
+   * Leads those who know only the link to this life's socket, from their next connection on. It is a hard link:
+   * a sandbox shows the link's directory, not what a symbolic link in it would lead to.
+   */
   pointLink(link: string, socket: string): void {
-    const temporary = join(this.#paths.run, `${link}.tmp`);
+    const { run } = this.#paths;
+    const temporary = join(run, `${link}.tmp`);
     rmSync(temporary, { force: true });
-    symlinkSync(socket, temporary);
-    renameSync(temporary, join(this.#paths.run, link));
+    try {
+      linkSync(join(run, socket), temporary);
+    } catch (error) {
+      // Not every system and file system has hard links to sockets; those have no sandbox of ours either.
+      if (this.#layers?.bubblewrap !== undefined) throw error;
+      symlinkSync(relative(dirname(link), socket), temporary);
+    }
+    renameSync(temporary, join(run, link));
+    this.#links.set(link, socket);
+  }
+
+  /** Nobody is behind it any more. */
+  dropLink(link: string): void {
+    rmSync(join(this.#paths.run, link), { force: true });
+    this.#links.delete(link);
   }
 
   /**
-   * Removes the files that only this life used. With its socket gone, a peer learns that its request was never
-   * received and may run it elsewhere; a socket file that nobody listens on looks like a lost connection.
+   * Removes the files that only this life used, and links that still lead to it. With its socket gone, a peer
+   * learns that its request was never received and may run it elsewhere; a socket file that nobody listens on
+   * looks like a lost connection.
    */
-  forget({ name, life }: WorkerdProcess): void {
-    for (const file of [configName(name, life), ...socketsOfLife(name, life)]) {
-      rmSync(join(this.#paths.run, file), { force: true });
+  forget({ kind, life }: WorkerdProcess): void {
+    const { run } = this.#paths;
+    const directory = directoryOf(kind, life);
+    for (const [link, socket] of this.#links) {
+      if (directory !== undefined && socket.startsWith(`${directory}/`)) this.dropLink(link);
     }
+    rmSync(join(run, configName(kind, life)), { force: true });
+    if (directory !== undefined) rmSync(join(run, directory), { recursive: true, force: true });
   }
 
-  #spawn(
+  #cell(
     name: string,
+    kind: "cell" | "trial",
     life: number,
-    { text, sockets }: ConfigText,
-    extra: {
-      readonly inherited?: Readonly<Record<string, number>>;
-      readonly environment?: Readonly<Record<string, string>>;
-    } = {},
+    directories: readonly string[],
   ): WorkerdProcess {
-    const { run } = this.#paths;
-    const configFile = configName(name, life);
-    writeFileSync(join(run, configFile), text, { mode: 0o600 });
-    // workerd does not start on a socket file that an earlier process left behind.
-    for (const socket of sockets) {
-      if (socket.endsWith(".sock")) rmSync(join(run, socket), { force: true });
+    const { run, workers } = this.#paths;
+    const maxIsolates = this.#options.config.isolates;
+    const ledgerKey = makeLedgerKey();
+    return this.#launch({
+      name,
+      kind,
+      life,
+      config: cellConfig(this.#paths, { life, maxIsolates, ledgerKey }),
+      ledgerKey,
+      sees: [join(workers, "cell.js"), ...directories.map((directory) => join(run, directory))],
+    });
+  }
+
+  #launch({ name, kind, life, config, sees, ...extra }: Launch): WorkerdProcess {
+    if (sees !== undefined && this.#layers === undefined) {
+      throw new Error(`${name} was started before it was known whether there is a sandbox`);
     }
+    const { run } = this.#paths;
+    const configFile = configName(kind, life);
+    writeFileSync(join(run, configFile), config.text, { mode: 0o600 });
+    const own = directoryOf(kind, life);
+    if (own === undefined) {
+      // workerd does not start on a socket file that an earlier process left behind.
+      for (const socket of config.sockets) rmSync(join(run, socket), { force: true });
+    } else {
+      mkdirSync(join(run, own));
+    }
+    const bubblewrap = sees && this.#layers?.bubblewrap;
     const command = {
+      kind,
       binary: this.#options.binary,
       directory: run,
       configFile,
-      sockets,
-      inherited: extra.inherited ?? {},
-      environment: extra.environment ?? {},
+      sockets: config.sockets,
+      inherited: {},
+      environment: {},
+      ...extra,
+      sandbox: bubblewrap && {
+        bubblewrap,
+        readOnly: [join(run, configFile), ...sees],
+        writable: own === undefined ? [] : [join(run, own)],
+      },
     };
     return new WorkerdProcess(name, life, command, this.#options.output);
   }
@@ -155,13 +268,16 @@ function queueOf({ fds }: ListeningSocket, index: number): number {
   return fd;
 }
 
-function configName(name: string, life: number): string {
-  return `${name.replace(" ", "-")}.${life}.capnp`;
+function makeLedgerKey(): string {
+  return randomBytes(LEDGER_KEY_BYTES).toString("hex");
 }
 
-function socketsOfLife(name: string, life: number): string[] {
-  if (name === "trial") return [socketNames.trialLife(life)];
-  const index = /^edge (\d+)$/.exec(name)?.[1];
-  if (index === undefined) return [];
-  return [socketNames.edgeControl(Number(index), life), socketNames.peerLife(Number(index), life)];
+function configName(kind: ProcessKind, life: number): string {
+  return `${kind}.${life}.capnp`;
+}
+
+/** undefined: its sockets are where every life of it has them. */
+function directoryOf(kind: ProcessKind, life: number): string | undefined {
+  if (kind === "edge") return lifeDirectory.edge(life);
+  return kind === "cell" || kind === "trial" ? lifeDirectory.cell(life) : undefined;
 }

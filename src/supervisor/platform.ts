@@ -9,13 +9,8 @@ import type { Server } from "node:http";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import type { Bootstrap } from "../protocol/hub.ts";
-import {
-  checkOwnCertificate,
-  edgeCertificateFiles,
-  ensureCertificate,
-  heldNames,
-  isCertificateName,
-} from "./certificate-authority.ts";
+import type { CellRequest } from "../protocol/incident.ts";
+import { checkOwnCertificate } from "./certificate-authority.ts";
 import type { PlatformConfig } from "./config.ts";
 import { callControl } from "./control-client.ts";
 import { serveControl } from "./control-server.ts";
@@ -26,9 +21,11 @@ import {
   openDataDirectory,
   type DataDirectory,
 } from "./data-directory.ts";
+import { DRAIN_TIMEOUT_MS } from "./drain.ts";
+import { EdgeCertificates } from "./edge-certificates.ts";
 import { Edges } from "./edges.ts";
+import { Guard } from "./guard.ts";
 import { Launcher, type PublicSockets } from "./launcher.ts";
-import { openListeningSockets } from "./listening-sockets.ts";
 import { identify } from "./process-identity.ts";
 import {
   endLeftovers,
@@ -37,10 +34,12 @@ import {
   writeProcessList,
   type PlatformState,
 } from "./process-list.ts";
-import { Slot } from "./slot.ts";
+import { demandSandbox, type Layers } from "./sandbox/layers.ts";
+import { openPublicSockets } from "./public-sockets.ts";
+import { Slot, type SlotOptions } from "./slot.ts";
+import { socketNames } from "./socket-names.ts";
 import { StartError } from "./start-error.ts";
 import { findWorkerd } from "./workerd-binary.ts";
-import { socketNames } from "./workerd-config.ts";
 import type { WorkerdProcess } from "./workerd-process.ts";
 
 export interface PlatformOptions {
@@ -52,21 +51,21 @@ export interface PlatformOptions {
 }
 
 export const FIRST_NAMESPACE = "production";
-const DRAIN_TIMEOUT_MS = 30_000;
 /** The hub answers these calls from memory. */
 const HUB_TIMEOUT_MS = 10_000;
-const CERTIFICATE_CHECK_INTERVAL_MS = 12 * 60 * 60 * 1000;
 
 export class Platform {
   readonly #config: PlatformConfig;
   readonly #options: PlatformOptions;
   readonly #data: DataDirectory;
   readonly #slots: { hub: Slot; egress: Slot; trial: Slot; edges: readonly Slot[] };
+  readonly #launcher: Launcher;
   readonly #edges: Edges;
+  readonly #guard: Guard;
+  readonly #certificates: EdgeCertificates;
   #sockets: PublicSockets | undefined;
+  #layers: Layers | undefined;
   #control: Server | undefined;
-  #certificateWork: Promise<void> = Promise.resolve();
-  #certificateChecks: NodeJS.Timeout | undefined;
   #stopping = false;
   #released = false;
   #isNoted = false;
@@ -110,41 +109,68 @@ export class Platform {
     this.#options = options;
     this.#data = data;
     this.isFirstStart = isFirstStart(data.paths);
+    const log = (line: string) => this.#log(line);
     const launcher = new Launcher({ config, paths, binary, workers, secretKey, output });
-    const slot = (
-      name: string,
-      launch: () => WorkerdProcess,
-      onReady?: (process: WorkerdProcess) => void,
-    ) =>
+    this.#launcher = launcher;
+    const slot = (name: string, launch: () => WorkerdProcess, more: Partial<SlotOptions> = {}) =>
       new Slot({
         name,
         launch,
-        ...(onReady && { onReady }),
         onChange: () => this.#noteProcesses(),
-        onExit: (process) => launcher.forget(process),
-        log: (line) => this.#log(line),
+        log,
+        ...more,
+        onExit: (process) => {
+          this.#guard.forget(process);
+          launcher.forget(process);
+        },
       });
     this.#slots = {
       hub: slot("hub", () => launcher.hub(this.#publicSockets(), this.#apiUrl())),
       egress: slot("egress", () => launcher.egress()),
-      trial: slot(
-        "trial",
-        () => launcher.trial(),
-        ({ life }) => launcher.pointLink(socketNames.trial, socketNames.trialLife(life)),
-      ),
+      trial: slot("trial", () => launcher.trial(), {
+        onReady: (process) => {
+          this.#guard.trialReady(process);
+          launcher.pointLink(socketNames.trial, socketNames.cellControl(process.life));
+        },
+        onCrash: (process) => this.#guard.trialCrashed(process),
+      }),
       edges: Array.from({ length: config.edges }, (_, index) =>
         slot(
           `edge ${index}`,
-          () => launcher.edge(index, this.#publicSockets(), this.#certificateFiles()),
-          ({ life }) =>
-            launcher.pointLink(socketNames.peer(index), socketNames.peerLife(index, life)),
+          () => launcher.edge(index, this.#publicSockets(), this.#certificates.files),
+          {
+            onReady: (process) => {
+              const { life } = process;
+              this.#guard.edgeReady(process);
+              launcher.pointLink(socketNames.peer(index), socketNames.edgePeer(life));
+              launcher.pointLink(socketNames.hairpin(index), socketNames.edgeHairpin(life));
+            },
+            onCrash: (process) => this.#guard.edgeCrashed(index, process),
+          },
         ),
       ),
     };
+    const { edges, trial } = this.#slots;
     this.#edges = new Edges({
-      slots: this.#slots.edges,
-      controlSocket: (index, { life }) => socketNames.edgeControl(index, life),
-      log: (line) => this.#log(line),
+      slots: edges,
+      controlSocket: ({ life }) => socketNames.edgeControl(life),
+      log,
+    });
+    this.#guard = new Guard({
+      config,
+      launcher,
+      edges: this.#edges,
+      trial,
+      onChange: () => this.#noteProcesses(),
+      log,
+    });
+    this.#certificates = new EdgeCertificates({
+      config,
+      ca: paths.ca,
+      firstNamespace: FIRST_NAMESPACE,
+      hostnames: () => this.#hostnames(),
+      onIssued: () => this.#edges.roll(),
+      log,
     });
   }
 
@@ -169,6 +195,12 @@ export class Platform {
     };
   }
 
+  /** What the sandbox is made of. */
+  get layers(): Layers {
+    if (this.#layers === undefined) throw new Error("the platform has not started yet");
+    return this.#layers;
+  }
+
   /** Tells `skep status --wait` and `skep env`. */
   markReady(): void {
     this.#writeProcesses();
@@ -180,11 +212,12 @@ export class Platform {
   async stop(): Promise<void> {
     this.#stopping = true;
     const { hub, egress, trial, edges } = this.#slots;
-    this.#edges.stopHeartbeats();
+    this.#guard.stopHeartbeats();
     await this.#edges.flush();
     // From here on the queues exist only as long as edges that drain; new clients are refused.
     this.#closeSockets();
     await Promise.all(edges.map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
+    await this.#guard.pool.stop(DRAIN_TIMEOUT_MS);
     await Promise.all([hub, egress, trial].map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
     this.#release();
   }
@@ -192,8 +225,8 @@ export class Platform {
   /** Ends everything at once. */
   kill(): void {
     this.#stopping = true;
-    this.#edges.stopHeartbeats();
     for (const slot of this.#allSlots()) slot.kill();
+    this.#guard.pool.kill();
     this.#closeSockets();
     this.#release();
   }
@@ -201,58 +234,59 @@ export class Platform {
   async #start(): Promise<void> {
     const { paths } = this.#data;
     await endLeftovers(paths.run);
+    this.#refuseIfStopped();
     for (const name of readdirSync(paths.run)) rmSync(join(paths.run, name), { recursive: true });
     process.chdir(paths.run);
+    const prepared = this.#launcher.prepare();
+    // It is dealt with where it is awaited, below.
+    prepared.catch(() => {});
 
     const { hub, egress, trial, edges } = this.#slots;
-    // The hub takes longest and needs its listening socket: that comes first. Egress and the trial cell
-    // come last: the first requests can be answered without them.
-    const listening = this.#listen();
-    const [sockets] = await Promise.all([listening, this.#ensureCertificate(this.#firstNames())]);
+    // The hub takes longest and needs its listening socket: that comes first. Egress and cells come last: the
+    // first requests can be answered without them.
+    const listening = openPublicSockets(this.#config);
+    const [sockets] = await Promise.all([listening, this.#certificates.prepare()]);
     this.#sockets = sockets;
+    this.#refuseIfStopped();
     writePlatformState(paths.run, this.state("starting"));
 
     const hubStarted = hub.start();
+    hubStarted.catch(() => {});
+    this.#layers = await prepared;
+    this.#refuseIfStopped();
+    if (this.#config.requireSandbox) demandSandbox(this.#layers);
     const edgesStarted = edges.map((slot) => slot.start());
     // Rejections are dealt with where all are awaited, below.
-    for (const started of [hubStarted, ...edgesStarted]) started.catch(() => {});
+    for (const started of edgesStarted) started.catch(() => {});
     // While those come up: loading an HTTP server takes its time. Not beside a port that may be refused, since
     // it would keep this process alive.
     this.#control = await this.#serveControl();
+    this.#refuseIfStopped();
     await Promise.all([hubStarted.then(() => this.#bootstrap()), ...edgesStarted]);
-    await Promise.all([egress.start(), trial.start()]);
-    await this.#renewCertificate();
-    this.#edges.startHeartbeats();
-    this.#certificateChecks = setInterval(() => {
-      this.#renewCertificate().catch((error: unknown) => this.#log(String(error)));
-    }, CERTIFICATE_CHECK_INTERVAL_MS);
+    this.#refuseIfStopped();
+    await Promise.all([egress.start(), trial.start(), this.#guard.start()]);
+    await this.#certificates.renew();
+    this.#refuseIfStopped();
+    this.#certificates.startChecks();
   }
 
-  async #listen(): Promise<PublicSockets> {
-    const { host, apiHost, port, httpsPort, apiPort, accept, edges } = this.#config;
-    const queues = accept === "spread" ? edges : 1;
-    const functions = { host, hostOption: "--host", queues };
-    const [http, https, api] = await openListeningSockets([
-      { ...functions, port, portOption: "--port" },
-      { ...functions, port: httpsPort, portOption: "--https-port" },
-      {
-        host: apiHost,
-        hostOption: "--api-host",
-        port: apiPort,
-        portOption: "--api-port",
-        queues: 1,
-      },
-    ]);
-    if (!http || !https || !api) throw new Error("a listening socket is missing");
-    return { http, https, api };
+  /** A start that was given up while it waited must leave nothing open that it got since. */
+  #refuseIfStopped(): void {
+    if (!this.#stopping) return;
+    this.#closeSockets();
+    this.#control?.close();
+    throw new StartError("stopped before the platform was ready");
   }
 
   #serveControl(): Promise<Server> {
     const calls = {
       routing: (update: Buffer) => this.#edges.broadcastRouting(update),
-      certificate: () => this.#renewCertificate(),
-      replaceTrial: () => this.#slots.trial.replace(),
+      certificate: () => this.#certificates.renew(),
+      replaceTrial: () => this.#guard.replaceTrial(),
       cpuClock: (edge: number) => this.#cpuClock(edge),
+      assignCell: (request: CellRequest) => this.#guard.assign(request),
+      counters: () =>
+        this.#guard.counters(this.#slots.edges.filter((slot) => pidOf(slot) !== null).length),
     };
     return serveControl(socketNames.supervisor, calls, (line) => this.#log(line));
   }
@@ -273,44 +307,19 @@ export class Platform {
     });
   }
 
-  /** One at a time, in the order of the calls. */
-  #renewCertificate(): Promise<void> {
-    const work = this.#certificateWork.then(async () => {
-      if (this.#config.tls !== undefined || this.#stopping) return;
-      const answer = await callControl({
-        socket: socketNames.admin,
-        method: "GET",
-        path: "/hostnames",
-        timeoutMs: HUB_TIMEOUT_MS,
-      });
-      const names = (JSON.parse(answer.toString()) as string[]).filter(isCertificateName);
-      const changed = await this.#ensureCertificate(names);
-      if (changed) await this.#edges.roll();
+  async #hostnames(): Promise<readonly string[]> {
+    const answer = await callControl({
+      socket: socketNames.admin,
+      method: "GET",
+      path: "/hostnames",
+      timeoutMs: HUB_TIMEOUT_MS,
     });
-    this.#certificateWork = work.catch(() => {});
-    return work;
-  }
-
-  async #ensureCertificate(names: readonly string[]): Promise<boolean> {
-    if (this.#config.tls !== undefined) return false;
-    return ensureCertificate(this.#data.paths.ca, names, Date.now());
-  }
-
-  /** What the edges start with: last time's certificate, or the names that a new platform will have. */
-  #firstNames(): readonly string[] {
-    const { baseDomain } = this.#config;
-    const held = heldNames(this.#data.paths.ca);
-    if (held.includes(baseDomain)) return held;
-    return [baseDomain, `*.${baseDomain}`, `*.${FIRST_NAMESPACE}.${baseDomain}`];
-  }
-
-  #certificateFiles() {
-    return this.#config.tls ?? edgeCertificateFiles(this.#data.paths.ca);
+    return JSON.parse(answer.toString()) as string[];
   }
 
   #cpuClock(edge: number) {
     const process = this.#slots.edges[edge]?.current;
-    const cpuMs = process?.pid === undefined ? undefined : cpuMsOf(process.pid);
+    const cpuMs = process?.workerdPid === undefined ? undefined : cpuMsOf(process.workerdPid);
     return process && cpuMs !== undefined ? { life: process.life, cpuMs } : undefined;
   }
 
@@ -342,16 +351,16 @@ export class Platform {
 
   #writeProcesses(): void {
     const { hub, egress, trial, edges } = this.#slots;
-    const pidOf = ({ current }: Slot) =>
-      current?.exit === undefined ? (current?.pid ?? null) : null;
-    const alive = this.#allSlots().flatMap((slot) => [...slot.alive]);
+    const { pool } = this.#guard;
+    const alive = [...this.#allSlots().flatMap((slot) => [...slot.alive]), ...pool.alive];
     writeProcessList(this.#data.paths.run, {
       supervisor: process.pid,
       hub: pidOf(hub),
       egress: pidOf(egress),
       trial: pidOf(trial),
       edges: edges.map(pidOf),
-      all: alive.flatMap(({ identity }) => identity ?? []),
+      cells: pool.pids,
+      all: alive.flatMap(({ identities }) => identities),
     });
   }
 
@@ -362,7 +371,8 @@ export class Platform {
 
   #release(): void {
     this.#released = true;
-    clearInterval(this.#certificateChecks);
+    this.#certificates.stop();
+    this.#guard.stop();
     this.#control?.close();
     this.#control?.closeAllConnections();
     forgetPlatform(this.#data.paths.run);
@@ -372,4 +382,9 @@ export class Platform {
   #log(line: string): void {
     if (!this.#stopping) this.#options.output(`skep: ${line}`, "stderr");
   }
+}
+
+/** null: it is being replaced. */
+function pidOf({ current }: Slot): number | null {
+  return current?.exit === undefined ? (current?.workerdPid ?? null) : null;
 }

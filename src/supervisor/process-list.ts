@@ -5,15 +5,26 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, type ProcessIdentity } from "./process-identity.ts";
+import { sandboxesOf } from "./sandbox/leftovers.ts";
 
-/** Pids; null while a process is being replaced. */
+/** Pids of workerd processes, as this system counts them; null while a process is being replaced. */
 export interface ProcessList {
   readonly supervisor: number;
   readonly hub: number | null;
   readonly egress: number | null;
   readonly trial: number | null;
   readonly edges: readonly (number | null)[];
-  /** Every child process, those that drain included. */
+  readonly cells: {
+    readonly probation: readonly (number | null)[];
+    readonly dedicated: readonly {
+      /** Among all cells, probation cells included. */
+      readonly index: number;
+      readonly pid: number;
+      readonly versionId: string;
+    }[];
+    readonly spares: readonly number[];
+  };
+  /** Every process that must be ended, those that drain and the monitors of sandboxes included. */
   readonly all: readonly ProcessIdentity[];
 }
 
@@ -59,7 +70,7 @@ export function readProcessList(run: string): ProcessList | undefined {
  * must be gone before anything starts: two hubs on one database would be the end of it.
  */
 export async function endLeftovers(run: string): Promise<void> {
-  const left = (readProcessList(run)?.all ?? []).filter(isAlive);
+  const left = [...(readProcessList(run)?.all ?? []), ...sandboxesOf(run)].filter(isAlive);
   for (const { pid } of left) {
     try {
       process.kill(pid, "SIGKILL");

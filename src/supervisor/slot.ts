@@ -3,6 +3,8 @@
  * with some index. When its process ends, the next one is started, at once if the old one had worked, else with
  * growing pauses. `roll` starts the next process before the old one is asked to end.
  */
+import { drain } from "./drain.ts";
+import { RestartPause, startingNext } from "./restart-pause.ts";
 import type { WorkerdProcess } from "./workerd-process.ts";
 
 export interface SlotOptions {
@@ -10,17 +12,15 @@ export interface SlotOptions {
   readonly launch: () => WorkerdProcess;
   /** Called each time a process is ready, before anyone is told. */
   readonly onReady?: (process: WorkerdProcess) => void;
-  /** Called each time a process was started or has ended. */
+  /** Called each time a process was started, is ready or has ended. */
   readonly onChange: () => void;
+  /** Called for each that had been ready and ended without having been asked to, before `onExit`. */
+  readonly onCrash?: (process: WorkerdProcess) => void;
   /** Called once per process that has ended. */
   readonly onExit?: (process: WorkerdProcess) => void;
   readonly log: (line: string) => void;
 }
 
-/** A process that was ready for less than this counts as one that does not work. */
-const STEADY_MS = 250;
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 2000;
 /** Long enough for a machine that swaps; a workerd that needs more will not become ready at all. */
 const START_TIMEOUT_MS = 30_000;
 
@@ -30,7 +30,9 @@ export class Slot {
   /** All processes that have not ended: starting, ready, draining. */
   readonly alive = new Set<WorkerdProcess>();
   readonly #options: SlotOptions;
-  #failures = 0;
+  readonly #restart = new RestartPause();
+  /** Those that were ended here. */
+  readonly #condemned = new WeakSet<WorkerdProcess>();
   #stopped = false;
   #everReady = false;
   #pause: NodeJS.Timeout | undefined;
@@ -56,11 +58,19 @@ export class Slot {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /**
+   * Ends a process without warning. If it is the one that counts, the next is started before it is gone: not for
+   * processes that must not overlap.
+   */
+  end(process: WorkerdProcess): void {
+    this.#condemned.add(process);
+    process.kill("SIGKILL");
+    if (this.current === process && process.readyAt !== undefined && !this.#stopped) this.#launch();
+  }
+
   /** Ends the present process without warning and resolves when the next one is ready. */
   async replace(): Promise<void> {
-    const old = this.current;
-    old?.kill("SIGKILL");
-    await old?.exited;
+    if (this.current !== undefined) this.end(this.current);
     await this.whenReady();
   }
 
@@ -78,23 +88,14 @@ export class Slot {
     const replaced = this.current;
     this.current = next;
     this.#options.onChange();
-    if (replaced !== undefined) this.drain(replaced);
-  }
-
-  /** Asks a process to finish what it has; kills it if that takes too long. */
-  drain(process: WorkerdProcess, timeoutMs = 30_000): void {
-    process.draining = true;
-    process.kill("SIGTERM");
-    const timer = setTimeout(() => process.kill("SIGKILL"), timeoutMs);
-    void process.exited.then(() => clearTimeout(timer));
+    if (replaced !== undefined) void drain(replaced);
   }
 
   /** No process is started any more. Resolves when all have ended. */
   async stop(timeoutMs: number): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#pause);
-    for (const process of this.alive) this.drain(process, timeoutMs);
-    await Promise.all([...this.alive].map(({ exited }) => exited));
+    await Promise.all([...this.alive].map((process) => drain(process, timeoutMs)));
   }
 
   kill(): void {
@@ -128,6 +129,7 @@ export class Slot {
   #becameReady(process: WorkerdProcess): void {
     this.#everReady = true;
     this.#options.onReady?.(process);
+    this.#options.onChange();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve(process);
@@ -135,21 +137,15 @@ export class Slot {
 
   #ended(process: WorkerdProcess): void {
     this.alive.delete(process);
+    const isAsked = this.#stopped || process.draining || this.#condemned.has(process);
+    if (!isAsked && process.readyAt !== undefined) this.#options.onCrash?.(process);
     this.#options.onExit?.(process);
     this.#options.onChange();
     if (this.#stopped || process.draining || !this.#everReady) return;
-    const worked =
-      process.readyAt !== undefined && performance.now() - process.readyAt >= STEADY_MS;
-    this.#failures = worked ? 0 : this.#failures + 1;
+    const pauseMs = this.#restart.after(process);
     // One that was to be rolled in, while the process that counts still serves.
     if (this.current !== process) return;
-    const pauseMs =
-      this.#failures <= 1
-        ? 0
-        : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#failures - 2));
-    this.#options.log(
-      `${process.describeExit()}; starting the next one${pauseMs > 0 ? ` in ${pauseMs} ms` : ""}`,
-    );
+    this.#options.log(`${process.describeExit()}; ${startingNext(pauseMs)}`);
     if (pauseMs === 0) this.#launch();
     else this.#pause = setTimeout(() => this.#launch(), pauseMs);
   }

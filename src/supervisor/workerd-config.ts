@@ -1,14 +1,16 @@
 /**
  * The workerd configuration of each kind of process. The directory `run/` is the working directory of all of
- * them, so unix socket addresses are short names in it. Secrets never stand in these files: the hub's key comes
- * from its environment, the TLS key from a file of its own.
- *
- * `edge-hub.sock`, `egress.sock` and `admin.sock` are sockets of processes that are replaced one after the other.
- * Where two lives of a process can overlap, the socket has the life in its name and others reach it through a
- * symbolic link (`peer-0.sock`, `trial.sock`) that is set when the new life is ready.
+ * them, so unix socket addresses are short names in it (socket-names.ts). The platform's own secrets never stand
+ * in these files: the hub's key comes from its environment, the TLS key from a file of its own. A ledger key is
+ * of use to nobody but the process that has it.
  */
 import { relative } from "node:path";
+import type { EgressPolicy } from "../protocol/egress-policy.ts";
+import type { PlatformLimits } from "../protocol/limits.ts";
+import type { CellCounts, Isolation } from "../protocol/placement.ts";
 import { capnpText, Embed, Word, type CapnpValue } from "./capnp-text.ts";
+import { deniedBlocks, privateBlocks } from "./egress-policy.ts";
+import { socketNames } from "./socket-names.ts";
 
 export interface ConfigText {
   readonly text: string;
@@ -30,12 +32,20 @@ export interface HubSettings {
   readonly apiUrl: string;
   readonly httpPort: number;
   readonly httpsPort: number;
+  readonly limits: PlatformLimits;
+  /** For namespaces without a setting of their own. */
+  readonly isolation: Isolation;
+  readonly cells: CellCounts;
 }
 
 export interface EdgeSettings {
   readonly index: number;
   readonly count: number;
   readonly life: number;
+  readonly cells: CellCounts;
+  readonly maxIsolates: number;
+  /** Hex. */
+  readonly ledgerKey: string;
   readonly baseDomain: string;
   readonly serverTiming: boolean;
   readonly flushIntervalMs: number;
@@ -45,28 +55,32 @@ export interface EdgeSettings {
   readonly certificate: { readonly certFile: string; readonly keyFile: string };
 }
 
+export interface CellSettings {
+  readonly life: number;
+  readonly maxIsolates: number;
+  /** Hex. */
+  readonly ledgerKey: string;
+}
+
+export interface EgressSettings {
+  readonly baseDomain: string;
+  /** How many edges there are. */
+  readonly edges: number;
+  readonly policy: EgressPolicy;
+}
+
 /** The environment variable from which the hub reads its key: base64 of 32 bytes. */
 export const SECRET_KEY_VARIABLE = "SKEP_SECRET_KEY";
-
-export const socketNames = {
-  api: "api",
-  http: "http",
-  https: "https",
-  admin: "admin.sock",
-  supervisor: "supervisor.sock",
-  trial: "trial.sock",
-  trialLife: (life: number) => `trial.${life}.sock`,
-  edgeControl: (index: number, life: number) => `edge-${index}.${life}.sock`,
-  peer: (index: number) => `peer-${index}.sock`,
-  peerLife: (index: number, life: number) => `peer-${index}.${life}.sock`,
-} as const;
-
-const EDGE_HUB = "edge-hub.sock";
-const EGRESS = "egress.sock";
 
 /** Held here so that all our own Workers see one runtime. */
 const COMPATIBILITY = { compatibilityDate: "2026-11-01", compatibilityFlags: ["experimental"] };
 const PROXY = { style: new Word("proxy") };
+
+/**
+ * A service that reaches no address: for Workers that must talk through their bindings only. Where there is no
+ * service of this name, workerd makes one that has the public network.
+ */
+const NO_NETWORK = "internet";
 
 export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText {
   const objects = (className: string) => ({ className, uniqueKey: className, enableSql: true });
@@ -85,17 +99,17 @@ export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText
         ],
         durableObjectNamespaces: [objects("Registry"), objects("FunctionMetrics")],
         durableObjectStorage: { localDisk: "state" },
-        globalOutbound: "nothing",
+        globalOutbound: NO_NETWORK,
       }),
       { name: "state", disk: { path: paths.state, writable: true } },
       { name: "blobs", disk: { path: paths.blobs, writable: true } },
       unix("supervisor", socketNames.supervisor),
       unix("trial", socketNames.trial),
-      nothing(),
+      noNetwork(),
     ],
     sockets: [
       unixSocket(socketNames.admin, { name: "hub", entrypoint: "AdminGate" }),
-      unixSocket(EDGE_HUB, { name: "hub", entrypoint: "EdgeGate" }),
+      unixSocket(socketNames.edgeHub, { name: "hub", entrypoint: "EdgeGate" }),
       { name: socketNames.api, http: {}, service: "hub" },
     ],
   });
@@ -107,8 +121,9 @@ function forwardedProto(value: "http" | "https") {
 }
 
 export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigText {
-  const { index, count, life, certificate } = settings;
-  const peers = Array.from({ length: count }, (_, peer) => peer);
+  const { index, count, life, cells, maxIsolates, certificate } = settings;
+  const peers = range(count);
+  const cellIndexes = range(cells.total);
   return config({
     services: [
       worker("edge", {
@@ -121,25 +136,25 @@ export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigTe
           { name: "HUB", service: "hub" },
           { name: "EGRESS", service: "egress" },
           ...peers.map((peer) => ({ name: `PEER_${peer}`, service: `peer-${peer}` })),
-          { name: "EDGE", json: JSON.stringify({ index, count, life }) },
+          ...cellIndexes.map((cell) => ({ name: `CELL_${cell}`, service: `cell-${cell}` })),
+          { name: "EDGE", json: JSON.stringify({ index, count, life, cells, maxIsolates }) },
+          { name: "LEDGER_KEY", text: settings.ledgerKey },
           { name: "BASE_DOMAIN", text: settings.baseDomain },
           { name: "SERVER_TIMING", text: settings.serverTiming ? "on" : "off" },
           { name: "METRICS_FLUSH_MS", text: String(settings.flushIntervalMs) },
         ],
-        globalOutbound: "nothing",
+        globalOutbound: NO_NETWORK,
       }),
-      unix("hub", EDGE_HUB),
-      unix("egress", EGRESS, PROXY),
+      unix("hub", socketNames.edgeHub),
+      unix("egress", socketNames.egress, PROXY),
       ...peers.map((peer) => unix(`peer-${peer}`, socketNames.peer(peer), PROXY)),
-      nothing(),
+      ...cellIndexes.map((cell) => unix(`cell-${cell}`, socketNames.cell(cell), PROXY)),
+      noNetwork(),
     ],
     sockets: [
-      unixSocket(socketNames.edgeControl(index, life), { name: "edge", entrypoint: "EdgeControl" }),
-      unixSocket(
-        socketNames.peerLife(index, life),
-        { name: "edge", entrypoint: "PeerGate" },
-        PROXY,
-      ),
+      unixSocket(socketNames.edgeControl(life), { name: "edge", entrypoint: "EdgeControl" }),
+      unixSocket(socketNames.edgePeer(life), { name: "edge", entrypoint: "PeerGate" }, PROXY),
+      unixSocket(socketNames.edgeHairpin(life), { name: "edge", entrypoint: "HairpinGate" }, PROXY),
       { name: socketNames.http, http: forwardedProto("http"), service: "edge" },
       {
         name: socketNames.https,
@@ -158,30 +173,51 @@ export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigTe
   });
 }
 
-export function egressConfig(paths: ConfigPaths): ConfigText {
+export function egressConfig(paths: ConfigPaths, settings: EgressSettings): ConfigText {
+  const edges = range(settings.edges);
   return config({
     services: [
       worker("egress", {
         modules: [esModule(paths, "egress.js", `${paths.workers}/egress.js`)],
+        bindings: [
+          { name: "BASE_DOMAIN", text: settings.baseDomain },
+          { name: "EDGES", json: JSON.stringify(settings.edges) },
+          ...edges.map((edge) => ({ name: `EDGE_${edge}`, service: `edge-${edge}` })),
+          { name: "POLICY", json: JSON.stringify(settings.policy) },
+          { name: "PRIVATE", service: "private" },
+        ],
         globalOutbound: "public",
       }),
-      { name: "public", network: { allow: ["public"], tlsOptions: { trustBrowserCas: true } } },
+      ...edges.map((edge) => unix(`edge-${edge}`, socketNames.hairpin(edge), PROXY)),
+      network("public", ["public"], deniedBlocks(settings.policy)),
+      network("private", privateBlocks(settings.policy)),
+      noNetwork(),
     ],
-    sockets: [unixSocket(EGRESS, { name: "egress" }, PROXY)],
+    sockets: [unixSocket(socketNames.egress, { name: "egress" }, PROXY)],
   });
 }
 
-export function trialConfig(paths: ConfigPaths, life: number): ConfigText {
+export function cellConfig(paths: ConfigPaths, settings: CellSettings): ConfigText {
+  const { life, maxIsolates, ledgerKey } = settings;
   return config({
     services: [
       worker("cell", {
         modules: [esModule(paths, "cell.js", `${paths.workers}/cell.js`)],
-        bindings: [{ name: "LOADER", workerLoader: {} }],
-        globalOutbound: "nothing",
+        bindings: [
+          { name: "LOADER", workerLoader: {} },
+          { name: "EGRESS", service: "egress" },
+          { name: "CELL", json: JSON.stringify({ life, maxIsolates }) },
+          { name: "LEDGER_KEY", text: ledgerKey },
+        ],
+        globalOutbound: NO_NETWORK,
       }),
-      nothing(),
+      unix("egress", socketNames.egress, PROXY),
+      noNetwork(),
     ],
-    sockets: [unixSocket(socketNames.trialLife(life), { name: "cell" })],
+    sockets: [
+      unixSocket(socketNames.cellLife(life), { name: "cell" }, PROXY),
+      unixSocket(socketNames.cellControl(life), { name: "cell", entrypoint: "CellControl" }),
+    ],
   });
 }
 
@@ -205,9 +241,13 @@ function worker(name: string, fields: Fields): Fields {
   return { name, worker: { ...COMPATIBILITY, ...fields } };
 }
 
-/** A service that reaches no address: for Workers that must talk through their bindings only. */
-function nothing(): Fields {
-  return { name: "nothing", network: { allow: [] } };
+function noNetwork(): Fields {
+  return { name: NO_NETWORK, network: { allow: [] } };
+}
+
+/** The addresses that names lead to are looked at, too. */
+function network(name: string, allow: readonly string[], deny: readonly string[] = []): Fields {
+  return { name, network: { allow, deny, tlsOptions: { trustBrowserCas: true } } };
 }
 
 function unix(name: string, socket: string, http: Fields = {}): Fields {
@@ -216,6 +256,10 @@ function unix(name: string, socket: string, http: Fields = {}): Fields {
 
 function unixSocket(name: string, service: Fields, http: Fields = {}) {
   return { name, address: `unix:${name}`, http, service };
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, index) => index);
 }
 
 function esModule(paths: ConfigPaths, name: string, file: string): Fields {

@@ -1,14 +1,28 @@
 /**
- * One workerd process, from spawn to exit. It is ready when every socket of its configuration listens, which
- * workerd reports on a control descriptor. It is never restarted here (slot.ts does that).
+ * One workerd process, from spawn to exit, in a sandbox or not. It is ready when every socket of its configuration
+ * listens, which workerd reports on a control descriptor. It is never restarted here (slot.ts does that).
+ *
+ * In a sandbox the child that was spawned is bubblewrap's monitor, and workerd is the only child of that: whoever
+ * reads clocks and memory needs `workerdPid`. Each of the two ends at once when the other one does.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import type { Readable } from "node:stream";
-import { dieWithParent } from "./death-signal.ts";
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import type { Readable, Writable } from "node:stream";
+import { childPrefix } from "./death-signal.ts";
 import { createOutputLines } from "./output-lines.ts";
-import { identify, type ProcessIdentity } from "./process-identity.ts";
+import { identify, isAlive, type ProcessIdentity } from "./process-identity.ts";
+import { bubblewrapCommand, sendFilter, type Bubblewrap, type View } from "./sandbox/bubblewrap.ts";
+import { Markers } from "./watch/markers.ts";
+
+export type ProcessKind = "hub" | "egress" | "edge" | "cell" | "trial";
 
 export interface WorkerdCommand {
+  readonly kind: ProcessKind;
+  /** Hex. undefined: it runs no tenants' code, and keeps no ledger. */
+  readonly ledgerKey?: string;
+  /** undefined: it sees what the supervisor sees. */
+  readonly sandbox?: Sandbox | undefined;
   readonly binary: string;
   /** Working directory; unix socket addresses in the configuration are relative to it. */
   readonly directory: string;
@@ -21,6 +35,10 @@ export interface WorkerdCommand {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+export interface Sandbox extends Pick<View, "readOnly" | "writable"> {
+  readonly bubblewrap: Bubblewrap;
+}
+
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -29,13 +47,18 @@ export interface Exit {
 /** Enough for workerd's report of a bad configuration or a Worker that does not start. */
 const KEPT_ERROR_LINES = 12;
 const FIRST_INHERITED_FD = 3;
+/** An exit code above this one is the number of a signal on top of it. */
+const SIGNAL_CODES = 128;
 
 export class WorkerdProcess {
   readonly name: string;
+  readonly kind: ProcessKind;
   /** Differs between all processes of one platform. */
   readonly life: number;
-  /** undefined: could not be spawned, or ended at once. */
-  readonly identity: ProcessIdentity | undefined;
+  /** Hex. undefined: it keeps no ledger. */
+  readonly ledgerKey: string | undefined;
+  /** undefined: it writes no markers. */
+  readonly markers: Markers | undefined;
   /** Rejects if the process ends before. Handled here, so nobody has to await it. */
   readonly ready: Promise<void>;
   readonly exited: Promise<Exit>;
@@ -45,6 +68,9 @@ export class WorkerdProcess {
   /** Set before it is asked to end: it takes no new requests. */
   draining = false;
   readonly #child: ChildProcess;
+  readonly #isSandboxed: boolean;
+  readonly #identity: ProcessIdentity | undefined;
+  #workerd: ProcessIdentity | undefined;
   readonly #errorLines: string[] = [];
 
   constructor(
@@ -53,34 +79,47 @@ export class WorkerdProcess {
     command: WorkerdCommand,
     output: (line: string, stream: "stdout" | "stderr") => void,
   ) {
+    const { kind, ledgerKey, sandbox } = command;
     this.name = name;
+    this.kind = kind;
     this.life = life;
-    this.#child = spawnWorkerd(command);
-    const { pid } = this.#child;
-    this.identity = pid === undefined ? undefined : identify(pid);
+    this.ledgerKey = ledgerKey;
+    const writesMarkers = kind === "cell" || kind === "trial";
+    this.markers = writesMarkers && ledgerKey ? new Markers(ledgerKey) : undefined;
+    const { child, control, info } = spawnWorkerd(command);
+    this.#child = child;
+    this.#isSandboxed = sandbox !== undefined;
+    this.#identity = child.pid === undefined ? undefined : identify(child.pid);
+    if (!this.#isSandboxed) this.#workerd = this.#identity;
     this.exited = new Promise((resolve) => {
       const ended = (exit: Exit) => {
-        this.exit ??= exit;
+        this.exit ??= this.#own(exit);
         resolve(this.exit);
       };
       this.#child.once("error", (error) => {
         this.#errorLines.push(error.message);
         ended({ code: null, signal: null });
       });
-      // `close` comes after the last output, but never if a grandchild holds a pipe: workerd has none.
+      // `close` comes after the last output, when workerd has closed all that it had, whichever ended first.
       this.#child.once("close", (code, signal) => ended({ code, signal }));
     });
     this.#child.once("exit", (code, signal) => {
-      this.exit = { code, signal };
+      this.exit = this.#own({ code, signal });
     });
     this.#forward("stdout", output);
     this.#forward("stderr", output);
-    this.ready = this.#watchReadiness(command.sockets);
+    this.ready = this.#watchReadiness(command.sockets, control, info);
     this.ready.catch(() => {});
   }
 
-  get pid(): number | undefined {
-    return this.#child.pid;
+  /** workerd's own. undefined: it could not be spawned, or its sandbox is being made: known when it is ready. */
+  get workerdPid(): number | undefined {
+    return this.#workerd?.pid;
+  }
+
+  /** The child that was spawned, and workerd if that is another one. Without those that ended at once. */
+  get identities(): readonly ProcessIdentity[] {
+    return [...new Set([this.#identity, this.#workerd])].flatMap((identity) => identity ?? []);
   }
 
   /** Why it ended, with its last words. */
@@ -90,8 +129,27 @@ export class WorkerdProcess {
     return [`${this.name} ${how}`, ...this.#errorLines].join("\n  ");
   }
 
-  kill(signal: NodeJS.Signals): void {
-    if (this.exit === undefined) this.#child.kill(signal);
+  /** SIGTERM lets a process that is ready finish what it has; any other ends it at once. */
+  kill(signal: "SIGTERM" | "SIGKILL"): void {
+    if (this.exit !== undefined) return;
+    // The kernel keeps signals from a sandbox's first process as long as it does not handle them, but SIGKILL.
+    const sent = this.readyAt === undefined ? "SIGKILL" : signal;
+    if (this.#workerd === undefined) endUnborn(this.#child);
+    else if (isAlive(this.#workerd)) {
+      try {
+        process.kill(this.#workerd.pid, sent);
+      } catch {
+        // ESRCH: it ended by itself just now.
+      }
+    }
+  }
+
+  /** How workerd ended, from how the child did: the monitor reports a signal as shells do. */
+  #own({ code, signal }: Exit): Exit {
+    if (!this.#isSandboxed || code === null || code <= SIGNAL_CODES) return { code, signal };
+    const number = code - SIGNAL_CODES;
+    const [name] = Object.entries(constants.signals).find(([, value]) => value === number) ?? [];
+    return name === undefined ? { code, signal } : { code: null, signal: name as NodeJS.Signals };
   }
 
   #forward(
@@ -102,6 +160,7 @@ export class WorkerdProcess {
       `${this.name} | `,
       (line) => output(line, stream),
       () => performance.now(),
+      stream === "stdout" ? this.markers : undefined,
     );
     this.#child[stream]?.on("data", (chunk: Buffer) => {
       if (stream === "stderr") this.#keepErrorLines(chunk);
@@ -116,48 +175,116 @@ export class WorkerdProcess {
     this.#errorLines.splice(KEPT_ERROR_LINES);
   }
 
-  #watchReadiness(sockets: readonly string[]): Promise<void> {
-    const waiting = new Set(sockets);
-    const control = this.#child.stdio.at(-1) as Readable | null | undefined;
-    return new Promise((resolve, reject) => {
-      void this.exited.then(() => reject(new Error(this.describeExit())));
-      let text = "";
-      control?.on("error", () => {
-        // The process ended; `exited` tells.
-      });
-      control?.setEncoding("utf8").on("data", (chunk: string) => {
-        const lines = (text + chunk).split("\n");
-        text = lines.pop() ?? "";
-        for (const line of lines) {
-          const message = JSON.parse(line) as { event: string; socket?: string };
-          if (message.event === "listen" && message.socket) waiting.delete(message.socket);
-        }
-        if (waiting.size === 0) {
-          this.readyAt ??= performance.now();
-          resolve();
-        }
-      });
+  async #watchReadiness(
+    sockets: readonly string[],
+    control: Readable | undefined,
+    info: Readable | undefined,
+  ): Promise<void> {
+    const ended = this.exited.then(() => {
+      throw new Error(this.describeExit());
     });
+    await Promise.race([ended, Promise.all([listening(sockets, control), this.#learnPid(info)])]);
+    this.readyAt = performance.now();
+  }
+
+  async #learnPid(info: Readable | undefined): Promise<void> {
+    if (info === undefined) return;
+    const chunks: Buffer[] = [];
+    for await (const chunk of info) chunks.push(chunk as Buffer);
+    if (chunks.length === 0) return; // It ended; `exited` tells.
+    const { "child-pid": pid } = JSON.parse(String(Buffer.concat(chunks))) as {
+      "child-pid": number;
+    };
+    this.#workerd = identify(pid);
   }
 }
 
-function spawnWorkerd(command: WorkerdCommand): ChildProcess {
-  const { binary, directory, configFile, inherited, environment } = command;
+/**
+ * Ends a monitor whose child is not known yet. The child is bound to the monitor's life only when its sandbox is
+ * complete, and would live on; it is looked up while the monitor cannot start another one.
+ */
+function endUnborn(monitor: ChildProcess): void {
+  monitor.kill("SIGSTOP");
+  try {
+    const { pid } = monitor;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+    for (const child of children.filter(Boolean)) process.kill(Number(child), "SIGKILL");
+  } catch {
+    // It has ended already, or is not a monitor since this system has no /proc.
+  }
+  monitor.kill("SIGKILL");
+}
+
+/** Resolves when workerd has reported all of them. */
+function listening(sockets: readonly string[], control: Readable | undefined): Promise<void> {
+  const waiting = new Set(sockets);
+  return new Promise((resolve) => {
+    let text = "";
+    control?.on("error", () => {
+      // The process ended; `exited` tells.
+    });
+    control?.setEncoding("utf8").on("data", (chunk: string) => {
+      const lines = (text + chunk).split("\n");
+      text = lines.pop() ?? "";
+      for (const line of lines) {
+        const message = JSON.parse(line) as { event: string; socket?: string };
+        if (message.event === "listen" && message.socket) waiting.delete(message.socket);
+      }
+      if (waiting.size === 0) resolve();
+    });
+  });
+}
+
+interface Spawned {
+  readonly child: ChildProcess;
+  readonly control: Readable | undefined;
+  /** Only of a sandbox. */
+  readonly info: Readable | undefined;
+}
+
+function spawnWorkerd(command: WorkerdCommand): Spawned {
+  const { binary, directory, configFile, inherited, environment, sandbox } = command;
   const entries = Object.entries(inherited);
+  const control = FIRST_INHERITED_FD + entries.length;
+  const info = control + 1;
+  const seccomp = control + 2;
+  const filter = sandbox?.bubblewrap.filter;
+  const prefix =
+    sandbox === undefined
+      ? [...childPrefix(), binary]
+      : bubblewrapCommand(
+          sandbox.bubblewrap,
+          { binary, workingDirectory: directory, ...sandbox },
+          { info, seccomp: filter && seccomp },
+        );
   const [file = binary, ...args] = [
-    ...dieWithParent(),
-    binary,
+    ...prefix,
     "serve",
     "--experimental",
     ...entries.map(([socket], index) => `--socket-fd=${socket}=${FIRST_INHERITED_FD + index}`),
-    `--control-fd=${FIRST_INHERITED_FD + entries.length}`,
+    `--control-fd=${control}`,
     configFile,
   ];
-  return spawn(file, args, {
+  const child = spawn(file, args, {
     cwd: directory,
     // A process group of its own: Ctrl-C in a terminal reaches the supervisor only, which drains.
     detached: true,
-    stdio: ["ignore", "pipe", "pipe", ...entries.map(([, fd]) => fd), "pipe"],
+    stdio: [
+      "ignore",
+      "pipe",
+      "pipe",
+      ...entries.map(([, fd]) => fd),
+      "pipe",
+      ...(sandbox === undefined ? [] : ["pipe" as const]),
+      ...(filter === undefined ? [] : ["pipe" as const]),
+    ],
     env: environment,
   });
+  const streamOf = (fd: number) => (child.stdio as (Readable | Writable | null | undefined)[])[fd];
+  if (filter !== undefined) sendFilter(streamOf(seccomp) as Writable | undefined, filter);
+  return {
+    child,
+    control: streamOf(control) as Readable | undefined,
+    info: sandbox && (streamOf(info) as Readable | undefined),
+  };
 }
