@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { readProcessList } from "../src/supervisor/process-list.ts";
 import { functionSource } from "./function-source.ts";
@@ -30,13 +31,19 @@ export interface Platform extends AsyncDisposable {
   deploy(script: string, source?: string): Promise<void>;
   /** Deploys `count` copies of the 1 KB function, named `<prefix>-0` and so on. Returns the names. */
   deployMany(prefix: string, count: number): Promise<string[]>;
-  /** Every process of the platform, the supervisor included, or only its edges. */
-  pids(which?: "all" | "edges"): number[];
+  /** Calls the API as the operator; `path` follows the account. Resolves with `result`. */
+  api(method: string, path: string, body?: FormData | object): Promise<unknown>;
+  /** What Prometheus reads. */
+  metrics(): Promise<string>;
+  /** Hears each line that functions log from now on. */
+  onLog(listener: (line: string) => void): void;
+  /** Every process of the platform, the supervisor included, or only some. */
+  pids(which?: "all" | "edges" | "dedicated" | "supervisor"): number[];
 }
 
 /** Host header that leads to a script. */
-export function hostOf(script: string): string {
-  return `${script}.${NAMESPACE}.localhost`;
+export function hostOf(script: string, namespace = NAMESPACE): string {
+  return `${script}.${namespace}.localhost`;
 }
 
 export function makeDataDirectory(): Promise<string> {
@@ -71,7 +78,9 @@ export function spawnPlatform(
   const [program, parameters] = npm
     ? (["npm", ["start", "--silent", "--", ...start]] as const)
     : ([NODE, [CLI, "start", ...start]] as const);
-  const child = spawn(program, parameters, { cwd: ROOT, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, parameters, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+  // Nobody may listen, and a full pipe would stop it.
+  child.stdout?.resume();
   // What it logs is of interest only if it ends.
   let log = "";
   child.stderr?.on("data", (text) => (log = (log + String(text)).slice(-LOG_CHARACTERS)));
@@ -103,22 +112,32 @@ export async function reachPlatform(
   ended.catch(() => undefined); // It also ends after it was ready.
   await Promise.race([run(NODE, [CLI, "status", "--data", data, "--wait"]), ended]);
   const env = await readEnv(data);
-  const scripts = `${env.CLOUDFLARE_API_BASE_URL}/accounts/${env.CLOUDFLARE_ACCOUNT_ID}/workers/dispatch/namespaces/${NAMESPACE}/scripts`;
-  const headers = { authorization: `Bearer ${env.CLOUDFLARE_API_TOKEN}` };
+  const account = `${env.CLOUDFLARE_API_BASE_URL}/accounts/${env.CLOUDFLARE_ACCOUNT_ID}`;
+  const authorization = `Bearer ${env.CLOUDFLARE_API_TOKEN}`;
 
+  const api = async (method: string, path: string, body?: FormData | object): Promise<unknown> => {
+    const isForm = body === undefined || body instanceof FormData;
+    const answer = await fetch(`${account}${path}`, {
+      method,
+      headers: isForm ? { authorization } : { authorization, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path} was answered ${answer.status}: ${text}`);
+    return (JSON.parse(text) as { result: unknown }).result;
+  };
   const deploy = async (script: string, source = functionSource()): Promise<void> => {
     const form = new FormData();
     const metadata = { main_module: "main.js", compatibility_date: "2026-11-01", bindings: [] };
     form.set("metadata", JSON.stringify(metadata));
     form.set("main.js", new File([source], "main.js", { type: "application/javascript+module" }));
-    const answer = await fetch(`${scripts}/${script}`, { method: "PUT", headers, body: form });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`deploying ${script} was answered ${answer.status}: ${text}`);
+    await api("PUT", `/workers/dispatch/namespaces/${NAMESPACE}/scripts/${script}`, form);
   };
 
   return {
     data,
     port: Number(new URL(String(env.SKEP_URL)).port),
+    api,
     deploy,
     async deployMany(prefix, count) {
       const names = Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
@@ -129,11 +148,26 @@ export async function reachPlatform(
       await Promise.all(Array.from({ length: DEPLOYS_AT_ONCE }, worker));
       return names;
     },
+    async metrics() {
+      const answer = await fetch(`${env.CLOUDFLARE_API_BASE_URL}/metrics`, {
+        headers: { authorization },
+      });
+      if (!answer.ok) throw new Error(`/metrics was answered ${answer.status}`);
+      return answer.text();
+    },
+    onLog(listener) {
+      if (child.stdout) createInterface({ input: child.stdout }).on("line", listener);
+    },
     pids(which = "all") {
       const list = readProcessList(join(data, "run"));
       if (!list) throw new Error(`no platform runs on ${data}`);
-      const edges = list.edges.filter((pid) => pid !== null);
-      return which === "edges" ? edges : [list.supervisor, ...list.all.map(({ pid }) => pid)];
+      const { supervisor, all, cells } = list;
+      return {
+        all: [supervisor, ...all.map(({ pid }) => pid)],
+        edges: list.edges.filter((pid) => pid !== null),
+        dedicated: cells.dedicated.map(({ pid }) => pid),
+        supervisor: [supervisor],
+      }[which];
     },
   };
 }

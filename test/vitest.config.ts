@@ -8,6 +8,8 @@ export default defineConfig({
     include: ["**/*.test.ts"],
     exclude: ["workerd/**"],
     fileParallelism: false,
+    // Concurrent tests mostly wait.
+    maxConcurrency: 8,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
