@@ -7,6 +7,8 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          // Those that start processes share two cores with others that do.
+          testTimeout: 20_000,
           include: ["src/**/*.test.ts", "bench/**/*.test.ts"],
           exclude: ["**/*.workerd.test.ts"],
         },

@@ -1,7 +1,8 @@
 /**
- * Cold start: a function that was deployed and never loaded, from sending its request on an open
+ * Cold start: a function that is not loaded, from sending its request on an open
  * connection to its answer. Against spawning a process for it. The three take turns.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Connection, getRequest, headerOf } from "./connection.ts";
 import { timeFirstAnswer } from "./baselines.ts";
 import { hostOf, startPlatform } from "./platform.ts";
@@ -10,14 +11,17 @@ import { repetitions, type Section } from "./section.ts";
 import type { Row } from "./table.ts";
 
 const COLD_PER_SPAWN = 5;
+const EVICTED_AFTER_MS = 4_000;
 
 export const cold: Section = async (bench) => {
   const rounds = repetitions(bench, 60);
-  await using platform = await startPlatform();
+  // In the edges, and out of them again soon after each deploy, which loads its function.
+  await using platform = await startPlatform(["--isolation", "trusted", "--isolates", "10"]);
   bench.progress(`deploying ${rounds * COLD_PER_SPAWN} functions`);
   const scripts = await platform.deployMany("cold", rounds * COLD_PER_SPAWN);
   // The dispatcher itself has served before; a function that is already loaded shows the way there.
   await platform.deploy("warm");
+  await sleep(EVICTED_AFTER_MS);
   const connection = await Connection.open(platform);
   for (let turn = 0; turn < 50; turn++) await connection.send(getRequest(hostOf("warm")));
 

@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail cells busy many attack] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -7,8 +7,12 @@
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { prepareBaselines } from "./baselines.ts";
+import { attack } from "./attack/main.ts";
+import { busy } from "./busy.ts";
+import { cells } from "./cells.ts";
 import { cold } from "./cold.ts";
 import { deploy } from "./deploy.ts";
+import { many } from "./many.ts";
 import { memory } from "./memory.ts";
 import type { Section } from "./section.ts";
 import { start } from "./start.ts";
@@ -16,7 +20,18 @@ import { formatTable, holds, ratioOf, type Row } from "./table.ts";
 import { tail } from "./tail.ts";
 import { warm } from "./warm.ts";
 
-const SECTIONS: Readonly<Record<string, Section>> = { cold, warm, memory, start, deploy, tail };
+const SECTIONS: Readonly<Record<string, Section>> = {
+  cold,
+  warm,
+  memory,
+  start,
+  deploy,
+  tail,
+  cells,
+  busy,
+  many,
+  attack,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,9 +48,9 @@ if (!(effort > 0))
 const progress = (text: string): void => {
   process.stderr.write(`${text}\n`);
 };
-const [busy = 0] = loadavg();
-if (busy > cpus().length / 4) {
-  progress(`the machine is busy (load average ${busy.toFixed(2)}): expect noise`);
+const [loadAverage = 0] = loadavg();
+if (loadAverage > cpus().length / 4) {
+  progress(`the machine is busy (load average ${loadAverage.toFixed(2)}): expect noise`);
 }
 const rows: Row[] = [];
 await using baselines = await prepareBaselines();

@@ -1,6 +1,6 @@
 /**
  * What a loaded function that does nothing holds: memory of all edges with 500 functions loaded, less what
- * they held before, by function. Deploying is over by then, and its traces are in the first figure.
+ * they held before, by function. A deploy loads its function, so what deploying leaves behind is in it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Connection, getRequest } from "./connection.ts";
@@ -12,9 +12,7 @@ const SETTLE_MS = 3000;
 
 export const memory: Section = async (bench) => {
   const count = repetitions(bench, 500, 50);
-  await using platform = await startPlatform();
-  bench.progress(`deploying ${count} functions`);
-  const scripts = await platform.deployMany("idle", count);
+  await using platform = await startPlatform(["--isolation", "trusted", "--isolates", "1000"]);
   await platform.deploy("warm");
   const connection = await Connection.open(platform);
   for (let turn = 0; turn < 50; turn++) await connection.send(getRequest(hostOf("warm")));
@@ -22,7 +20,9 @@ export const memory: Section = async (bench) => {
 
   const edges = platform.pids("edges");
   const before = memoryOf(edges);
-  bench.progress(`loading ${count} functions`);
+  bench.progress(`deploying ${count} functions`);
+  const scripts = await platform.deployMany("idle", count);
+  bench.progress(`calling ${count} functions`);
   for (const script of scripts) {
     const { status } = await connection.send(getRequest(hostOf(script)));
     if (status !== 200) throw new Error(`${script} answered ${status}`);

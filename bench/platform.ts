@@ -149,7 +149,7 @@ export async function reachPlatform(
       return names;
     },
     async metrics() {
-      const answer = await fetch(`${env.CLOUDFLARE_API_BASE_URL}/metrics`, {
+      const answer = await fetch(new URL("/metrics", env.CLOUDFLARE_API_BASE_URL), {
         headers: { authorization },
       });
       if (!answer.ok) throw new Error(`/metrics was answered ${answer.status}`);

@@ -80,18 +80,23 @@ export async function attackByNewcomers(
     const places = await Promise.all(names.map((name) => platform.placement(name)));
     if (places.some(({ trust }) => trust === "suspect" || trust === "convicted")) caught++;
     if (places.some(({ trust }) => trust === "convicted")) convicted++;
-    for (const name of [...proven, ...neighbours]) {
-      const { trust, place } = await platform.placement(name);
-      if (trust === "convicted") innocentConvicted.add(name);
-      if (place === "dedicated") innocentMoved.add(name);
+    if (round % 10 === 0 || round === rounds) {
+      for (const name of [...proven, ...neighbours]) {
+        const { trust, place } = await platform.placement(name);
+        if (trust === "convicted") innocentConvicted.add(name);
+        if (place === "dedicated") innocentMoved.add(name);
+      }
     }
     if (attack !== "sum") await platform.remove(names[0] ?? "");
+  }
+  const samples = { proven: await steady.stop(), neighbours: await beside.stop() };
+  for (const each of [...samples.proven, ...samples.neighbours]) {
+    if (each.failure !== undefined) progress(`${each.script}: ${each.status} ${each.failure}`);
   }
   return {
     attack,
     rounds,
-    proven: await steady.stop(),
-    neighbours: await beside.stop(),
+    ...samples,
     answers,
     caught,
     convicted,

@@ -23,6 +23,8 @@ export interface Sample {
   readonly ms: number;
   /** 0: the connection was lost. */
   readonly status: number;
+  /** What came instead of an `ok`. */
+  readonly failure?: string;
 }
 
 const TICK_MS = 5;
@@ -74,19 +76,21 @@ export class SteadyLoad {
     const sentAt = Date.now();
     const before = performance.now();
     return new Promise((resolve) => {
-      const done = (status: number) => {
-        this.samples.push({ script, sentAt, ms: performance.now() - before, status });
+      const done = (status: number, failure = "") => {
+        const ms = performance.now() - before;
+        this.samples.push({ script, sentAt, ms, status, ...(status !== 200 && { failure }) });
         resolve();
       };
       const outgoing = request(
         { host: "127.0.0.1", port, headers: { host }, agent: this.#agent },
         (incoming) => {
-          incoming.resume();
-          incoming.on("end", () => done(incoming.statusCode ?? 0));
-          incoming.on("error", () => done(0));
+          let text = "";
+          incoming.on("data", (chunk) => (text += String(chunk)));
+          incoming.on("end", () => done(incoming.statusCode ?? 0, text));
+          incoming.on("error", (error) => done(0, String(error)));
         },
       );
-      outgoing.on("error", () => done(0));
+      outgoing.on("error", (error) => done(0, String(error)));
       outgoing.end();
     });
   }

@@ -172,7 +172,8 @@ export class Guard {
 
   #add(process: WorkerdProcess, limits: WatchedLimits): void {
     const { workerdPid: pid, ledgerKey, markers } = process;
-    if (pid !== undefined) this.#watch.add({ pid, ledgerKey, markers, ...limits });
+    const output = () => process.outputBytes;
+    if (pid !== undefined) this.#watch.add({ pid, ledgerKey, markers, output, ...limits });
   }
 
   #obey(verdict: Verdict): void {

@@ -64,6 +64,8 @@ export class WorkerdProcess {
   readonly exited: Promise<Exit>;
   /** Milliseconds (performance.now) at which it became ready. */
   readyAt: number | undefined;
+  /** What it has written to its standard output and error so far. */
+  outputBytes = 0;
   exit: Exit | undefined;
   /** Set before it is asked to end: it takes no new requests. */
   draining = false;
@@ -163,6 +165,7 @@ export class WorkerdProcess {
       stream === "stdout" ? this.markers : undefined,
     );
     this.#child[stream]?.on("data", (chunk: Buffer) => {
+      this.outputBytes += chunk.byteLength;
       if (stream === "stderr") this.#keepErrorLines(chunk);
       lines.write(chunk);
     });

@@ -225,7 +225,10 @@ export class CellPool {
 
   #becameReady(process: WorkerdProcess): void {
     const { workerdPid: pid, ledgerKey, markers } = process;
-    if (pid !== undefined) this.#options.watch.add({ pid, ledgerKey, markers, role: "spare" });
+    const output = () => process.outputBytes;
+    if (pid !== undefined) {
+      this.#options.watch.add({ pid, ledgerKey, markers, output, role: "spare" });
+    }
     this.#options.onReady(process);
   }
 

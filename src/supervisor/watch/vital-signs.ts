@@ -8,10 +8,13 @@ const AT_PAGESZ = 6n;
 const FALLBACK_PAGE_BYTES = 4096;
 const NEWLINE = 10;
 const ZERO = 48;
-/** `rchar`, `wchar`, `syscr`, `syscw`; what follows counts blocks, which swapping moves too. */
+/** `rchar`, `wchar`, `syscr`, `syscw` in turn; what follows counts blocks, which swapping moves too. */
 const IO_LINES = 4;
 
 export class VitalSigns {
+  /** Change with every read and every write of the main thread, as of `readIo`; 0 if this may not be known. */
+  reads = 0;
+  writes = 0;
   readonly #clock: number;
   readonly #io: number | undefined;
   readonly #memory: number;
@@ -30,24 +33,23 @@ export class VitalSigns {
     return this.#number(0) / 1e6;
   }
 
-  /** Changes with every read or write of the main thread; 0 if this may not be known. */
-  io(): number {
-    if (this.#io === undefined) return 0;
+  readIo(): void {
+    if (this.#io === undefined) return;
     const bytes = this.#read(this.#io);
-    let sum = 0;
+    const sums = [0, 0];
     let line = 0;
     let value = 0;
     for (let at = 0; at < bytes && line < IO_LINES; at++) {
       const code = this.#buffer[at] ?? 0;
       if (code === NEWLINE) {
-        sum += value;
+        sums[line % 2] = (sums[line % 2] ?? 0) + value;
         value = 0;
         line++;
       } else if (code >= ZERO && code <= ZERO + 9) {
         value = 10 * value + code - ZERO;
       }
     }
-    return sum;
+    [this.reads = 0, this.writes = 0] = sums;
   }
 
   /** Resident memory of the whole process. */

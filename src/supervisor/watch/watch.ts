@@ -33,6 +33,8 @@ export interface Watched extends WatchedLimits {
   readonly ledgerKey: string | undefined;
   /** undefined: the process writes no markers. */
   readonly markers: Markers | undefined;
+  /** Bytes that it has written to its standard output and error so far, as far as they were read. */
+  readonly output?: () => number;
 }
 
 /**

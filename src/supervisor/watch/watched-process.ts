@@ -31,6 +31,8 @@ export class WatchedProcess {
   #entries: readonly LedgerEntry[] = [];
   #intervalMs = MIN_INTERVAL_MS;
   #cpuMs = 0;
+  #output = 0;
+  #writes = 0;
   #closed = false;
   #search: NodeJS.Timeout | undefined;
 
@@ -101,7 +103,7 @@ export class WatchedProcess {
     if (ledger !== undefined) this.#entries = ledger.readEntries();
     const begins = ledger?.begins ?? 0;
     const progress =
-      signs.io() + begins + (ledger?.ends ?? 0) + (this.#watched.markers?.count ?? 0);
+      this.#io() + begins + (ledger?.ends ?? 0) + (this.#watched.markers?.count ?? 0);
     const { role } = this.#limits;
     const isShared = role !== "dedicated";
     const budget = cpuBudget(ledger === undefined ? undefined : this.#entries, isShared);
@@ -110,6 +112,16 @@ export class WatchedProcess {
     // Nobody's code runs in a spare, whatever it is busy with.
     if (stall === undefined || role === "spare") this.#weigh(begins);
     else this.#judgeStall(stall, budget.isFull);
+  }
+
+  /** Writing to its log is no progress: a loop around `console.log` does nothing else. */
+  #io(): number {
+    const signs = this.#signs;
+    signs.readIo();
+    const output = this.#watched.output?.() ?? 0;
+    if (output === this.#output) this.#writes = signs.writes;
+    this.#output = output;
+    return signs.reads + this.#writes;
   }
 
   #weigh(begins: number): void {
@@ -133,7 +145,7 @@ export class WatchedProcess {
       action: "kill",
       ...blame,
       certain: blame.certain && isFullBudget,
-      detail: `${Math.round(usedMs)} ms of CPU time without ${without}, ${budgetMs} ms allowed, ${underWay} invocations under way`,
+      detail: `${Math.round(usedMs)} ms of CPU time without ${without}, ${budgetMs} ms allowed, ${underWay} under way`,
     });
   }
 
