@@ -6,6 +6,8 @@
  * The main module of a process that holds isolates exports it.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { EGRESS_HEADER, encodeEgressCall } from "../protocol/egress.ts";
+import type { OutboundTarget } from "../protocol/outbound.ts";
 import { allowanceOf, longestChain } from "./allowances.ts";
 
 /** Not forgeable: isolates.ts makes them, the runtime keeps them from the function. */
@@ -14,6 +16,8 @@ export interface OutboundProps {
   readonly script: string;
   /** Key of the isolate. */
   readonly isolate: string;
+  /** Who gets what the function fetches. Left out: nobody, it goes where its URL says. */
+  readonly outbound?: OutboundTarget;
 }
 
 interface Env {
@@ -22,12 +26,9 @@ interface Env {
 
 const OWN_HEADERS = "x-skep-";
 
-/** Tells egress `{ namespace, script, via }`, as JSON; names are ASCII. */
-const EGRESS_HEADER = "x-skep-egress";
-
 export class Outbound extends WorkerEntrypoint<Env, OutboundProps> {
   override fetch(request: Request): Promise<Response> {
-    const { namespace, script, isolate } = this.ctx.props;
+    const { namespace, script, isolate, outbound } = this.ctx.props;
     const allowance = allowanceOf(isolate);
     if (allowance === undefined || allowance.credit <= 0) {
       throw new Error(tooMany(allowance?.perInvocation));
@@ -38,7 +39,8 @@ export class Outbound extends WorkerEntrypoint<Env, OutboundProps> {
     for (const name of request.headers.keys()) {
       if (name.startsWith(OWN_HEADERS)) headers.delete(name);
     }
-    headers.set(EGRESS_HEADER, JSON.stringify({ namespace, script, via }));
+    const call = { namespace, script, via };
+    headers.set(EGRESS_HEADER, encodeEgressCall(outbound ? { ...call, outbound } : call));
     return this.env.EGRESS.fetch(new Request(request, { headers }));
   }
 }

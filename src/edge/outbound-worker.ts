@@ -1,0 +1,78 @@
+/**
+ * Calls the outbound Worker of a namespace with what one of its functions fetches. The function sees the Worker's
+ * answer as that of the destination. Why there is none is the operator's business: the function learns no more
+ * than whether to try again.
+ */
+import { reasonOf, type Reason } from "../dispatcher/errors.ts";
+import { record, type MetricsEnv } from "../dispatcher/record.ts";
+import type { Target } from "../dispatcher/routes.ts";
+import type { InvocationFacts } from "../namespace/user-worker.ts";
+import { EGRESS_ERROR_HEADER } from "../protocol/egress.ts";
+import type { OutboundTarget } from "../protocol/outbound.ts";
+import type { Invoker } from "./invoke.ts";
+
+export interface OutboundWorkerOptions {
+  readonly invoker: Invoker;
+  /** Outbound Workers are recorded as functions are that the dispatcher calls. */
+  readonly metrics: MetricsEnv;
+}
+
+export async function callOutboundWorker(
+  { invoker, metrics }: OutboundWorkerOptions,
+  { namespace, script, parameters }: OutboundTarget,
+  request: Request,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  const target = targetOf(namespace, script);
+  const facts: InvocationFacts = { versionId: "" };
+  const call = { script, args: undefined, options: undefined, asOutbound: parameters };
+  const startedMs = Date.now();
+  try {
+    const response = await invoker.invoke(namespace, call, request, facts);
+    record(metrics, ctx, target, facts, startedMs, request, response);
+    return withoutErrorHeader(response);
+  } catch (error) {
+    const reason = reasonOf(error);
+    record(metrics, ctx, target, facts, startedMs, request, reason);
+    return failure(reason);
+  }
+}
+
+/** One object for each: what is measured of a function now and then is remembered by it. */
+const targets = new Map<string, Target>();
+
+function targetOf(namespace: string, script: string): Target {
+  const name = `${namespace}/${script}`;
+  let target = targets.get(name);
+  if (target === undefined) targets.set(name, (target = { namespace, script }));
+  return target;
+}
+
+const FAILED: ReadonlySet<Reason> = new Set<Reason>([
+  "notFound",
+  "exception",
+  "requestTooLarge",
+  "responseTooLarge",
+]);
+
+function failure(reason: Reason): Response {
+  const answer = (status: number, word: string, sentence: string) => {
+    const headers = new Headers({
+      [EGRESS_ERROR_HEADER]: word,
+      "content-type": "text/plain;charset=utf-8",
+    });
+    if (status === 503) headers.set("retry-after", "1");
+    return new Response(`${sentence}\n`, { status, headers });
+  };
+  if (reason === "loop") return answer(508, "loop", "Functions call each other in a ring.");
+  return FAILED.has(reason)
+    ? answer(502, "outbound-failed", "The platform's outbound Worker failed.")
+    : answer(503, "unavailable", "The platform's outbound Worker cannot be reached now.");
+}
+
+function withoutErrorHeader(response: Response): Response {
+  if (!response.headers.has(EGRESS_ERROR_HEADER)) return response;
+  const copy = new Response(response.body, response);
+  copy.headers.delete(EGRESS_ERROR_HEADER);
+  return copy;
+}
