@@ -137,7 +137,9 @@ describe("cells of a running platform", () => {
     const [{ lives = [] } = {}] = await newsOfEdges();
     const [, pid] = cells().probation;
     await http("/cell?index=1&spin=1");
-    expect(await told(lives[1] ?? 0)).toMatchObject({ kind: "cpu", index: 1, killed: true });
+    // By its CPU time, or on a machine too busy for that by its silence.
+    const kind = expect.stringMatching(/^(?:cpu|crash)$/);
+    expect(await told(lives[1] ?? 0)).toMatchObject({ kind, index: 1, killed: true });
     expect(isAlive(pid)).toBe(false);
     expect(await http("/cell?index=1")).toMatch(/^[0-9a-f-]{36}$/);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { blameForStall, NOBODY, Repetition } from "./blame.ts";
+import { blameForStall, NOBODY, UnexplainedStalls } from "./blame.ts";
 
 const NOW = 1_795_449_671_224;
 const entry = (versionId: string, underWay: number, order: number, ageMs = 0) => ({
@@ -72,16 +72,25 @@ describe("a stall", () => {
   });
 });
 
-test("what happens for the third time in ten minutes is repeated", () => {
-  const stalls = new Repetition();
-  const minutes = (...times: number[]) => times.map((time) => stalls.note(60_000 * time));
-  expect(minutes(0, 6, 11, 15, 30, 31, 32)).toEqual([
-    false,
-    false,
-    false,
-    true,
-    false,
-    false,
-    true,
-  ]);
+describe("stalls that nobody was found guilty of", () => {
+  const repeated = (stalls: UnexplainedStalls, minute: number, involved: string[]) => {
+    const isRepeated = stalls.isRepeated(60_000 * minute);
+    stalls.note(60_000 * minute, involved);
+    return isRepeated;
+  };
+
+  test("are repeated at the third in ten minutes", () => {
+    const stalls = new UnexplainedStalls();
+    const times = [0, 6, 11, 15, 30, 31, 32].filter((minute) => repeated(stalls, minute, ["a"]));
+    expect(times).toEqual([15, 32]);
+  });
+
+  test("are forgotten when one who was involved does it again elsewhere", () => {
+    const stalls = new UnexplainedStalls();
+    repeated(stalls, 0, ["a", "b"]);
+    repeated(stalls, 1, ["b", "c"]);
+    stalls.explain("a");
+    expect(repeated(stalls, 2, ["d"])).toBe(false);
+    expect(repeated(stalls, 3, ["e"])).toBe(true);
+  });
 });

@@ -64,15 +64,25 @@ function beganLately({ lastBegin }: LedgerEntry, nowMs: number): boolean {
   return ((nowMs | 0) - lastBegin) >>> 0 <= LATELY_MS;
 }
 
-/** Whether something happens again and again. */
-export class Repetition {
-  readonly #times: number[] = [];
+/**
+ * Stalls that nobody was found guilty of. Who stalls edges in work that nobody counts is never among those under
+ * way; blaming these again and again would not help.
+ */
+export class UnexplainedStalls {
+  #stalls: { readonly atMs: number; readonly involved: readonly string[] }[] = [];
 
-  /** True: it has happened three times or more in ten minutes, this time included. */
-  note(nowMs: number): boolean {
-    this.#times.push(nowMs);
-    if (this.#times.length > TIMES) this.#times.shift();
-    return this.#times.length === TIMES && nowMs - (this.#times[0] ?? nowMs) <= REPEATED_MS;
+  /** Whether the next one would be the third in ten minutes. */
+  isRepeated(nowMs: number): boolean {
+    return this.#stalls.filter(({ atMs }) => nowMs - atMs <= REPEATED_MS).length >= TIMES - 1;
+  }
+
+  note(nowMs: number, involved: readonly string[]): void {
+    this.#stalls = [...this.#stalls.slice(1 - TIMES), { atMs: nowMs, involved }];
+  }
+
+  /** The version has done it again where it was alone. */
+  explain(versionId: string): void {
+    this.#stalls = this.#stalls.filter(({ involved }) => !involved.includes(versionId));
   }
 }
 

@@ -22,11 +22,13 @@ const MIN_EXCESS_BYTES = 256 * MIB;
 const MIN_LEAP_BYTES = 128 * MIB;
 /**
  * As much growth in a moment is a bomb: four times the usual limit of a function. The runtime aborts a process
- * at about 1.4 GB of one isolate's heap, and a bomb gets there within a second or two.
+ * at about 1.4 GB of one isolate's heap, and a bomb gets there within seconds.
  */
 const BOMB_BYTES = 512 * MIB;
-const MOMENT_MS = 1000;
+const MOMENT_MS = 3000;
 const LATELY_MS = 30_000;
+/** What a newcomer may gather, if slowly: three times the usual limit of a function. */
+export const HOARD_BYTES = 384 * MIB;
 /** This much of the growth, held by as few as possible, is who is to blame. */
 const MOST = 0.8;
 const MAX_BLAMED = 8;
@@ -85,6 +87,8 @@ export interface MemoryLimits {
   readonly budget: number | undefined;
   /** On top of what the blank process had: of the only version in it. */
   readonly limit: number | undefined;
+  /** Of what any one version lets it grow by: replaced from there on, and that version is to blame. */
+  readonly hoard?: number | undefined;
 }
 
 export interface Bloat {
@@ -114,7 +118,7 @@ export class MemoryRule {
     bytes: number,
     begins: number,
     entries: readonly LedgerEntry[],
-    { budget, limit }: MemoryLimits,
+    { budget, limit, hoard = Infinity }: MemoryLimits,
     nowMs: number,
   ): Bloat | undefined {
     const lastBegins = this.#lastBegins ?? begins;
@@ -129,6 +133,12 @@ export class MemoryRule {
     if (budget === undefined) return undefined;
     const bomb = this.#bomb(entries);
     if (bomb !== undefined) return { action: "kill", bytes, limit: budget, blame: bomb };
+    const [top] = this.#lately.shares();
+    if (top !== undefined && top.bytes > hoard && !this.#replaced) {
+      this.#replaced = true;
+      const blame = { named: top.versionId, certain: false, involved: [top.versionId] };
+      return { action: "replace", bytes, limit: this.#base + hoard, blame };
+    }
     return this.#compare(bytes, budget, KILL_FACTOR * budget);
   }
 

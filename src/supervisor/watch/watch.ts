@@ -3,7 +3,7 @@
  * ledger. Says which one is stuck or bloated and which versions may be to blame; what is then done is up to the
  * caller. Linux only; elsewhere it watches nothing.
  */
-import { NOBODY, Repetition, type Blame } from "./blame.ts";
+import { NOBODY, UnexplainedStalls, type Blame } from "./blame.ts";
 import type { Markers } from "./markers.ts";
 import { MAX_INTERVAL_MS, MIN_INTERVAL_MS, WatchedProcess } from "./watched-process.ts";
 
@@ -76,7 +76,7 @@ export class Watch {
 
   readonly #options: WatchOptions;
   readonly #processes = new Map<number, WatchedProcess>();
-  readonly #edgeStalls = new Repetition();
+  readonly #edgeStalls = new UnexplainedStalls();
   #timer: NodeJS.Timeout | undefined;
   #scheduledMs = Infinity;
   #looks = 0;

@@ -2,9 +2,9 @@
  * One process under watch: looks at it when it is due, and puts what it sees before the rules. Its clock is read
  * first; a process that used no CPU time since is not looked at further.
  */
-import { blameForStall, onlyOne, type Blame, type Repetition } from "./blame.ts";
+import { blameForStall, onlyOne, type Blame, type UnexplainedStalls } from "./blame.ts";
 import { findLedger, type LedgerEntry, type LedgerReader } from "./ledger-reader.ts";
-import { MemoryRule, type Bloat } from "./memory-rule.ts";
+import { HOARD_BYTES, MemoryRule, type Bloat } from "./memory-rule.ts";
 import { cpuBudget, StallRule, type Stall } from "./stall-rule.ts";
 import { VitalSigns } from "./vital-signs.ts";
 import type { Watched, WatchedLimits, WatchOptions } from "./watch.ts";
@@ -22,7 +22,7 @@ export class WatchedProcess {
   dueMs = 0;
   readonly #watched: Watched;
   readonly #options: WatchOptions;
-  readonly #edgeStalls: Repetition;
+  readonly #edgeStalls: UnexplainedStalls;
   readonly #signs: VitalSigns;
   readonly #stall = new StallRule();
   readonly #memory: MemoryRule;
@@ -37,7 +37,7 @@ export class WatchedProcess {
   #search: NodeJS.Timeout | undefined;
 
   /** @throws if the process is gone. `edgeStalls` is of all edges together. */
-  constructor(watched: Watched, options: WatchOptions, edgeStalls: Repetition) {
+  constructor(watched: Watched, options: WatchOptions, edgeStalls: UnexplainedStalls) {
     this.#edgeStalls = edgeStalls;
     this.#watched = watched;
     this.#limits = watched;
@@ -125,17 +125,22 @@ export class WatchedProcess {
   }
 
   #weigh(begins: number): void {
-    const { memoryBudgetBytes: budget, memoryLimitBytes: limit } = this.#limits;
+    const { role, memoryBudgetBytes: budget, memoryLimitBytes: limit } = this.#limits;
     const bytes = this.#signs.memoryBytes();
-    const bloat = this.#memory.take(bytes, begins, this.#entries, { budget, limit }, Date.now());
+    const limits = { budget, limit, hoard: role === "probation" ? HOARD_BYTES : undefined };
+    const bloat = this.#memory.take(bytes, begins, this.#entries, limits, Date.now());
     if (bloat !== undefined) this.#judgeBloat(bloat);
   }
 
   #judgeStall({ how, usedMs, budgetMs }: Stall, isFullBudget: boolean): void {
     const { role, versionId } = this.#limits;
     // In cells the markers tell who is behind it; in edges somebody might hide behind others for ever.
-    const isRepeated = role === "edge" && this.#edgeStalls.note(performance.now());
+    const stalls = this.#edgeStalls;
+    const nowMs = performance.now();
+    const isRepeated = role === "edge" && stalls.isRepeated(nowMs);
     const blame = versionId === undefined ? this.#blameForStall(isRepeated) : onlyOne(versionId);
+    if (role === "edge") stalls.note(nowMs, blame.involved);
+    if (versionId !== undefined) stalls.explain(versionId);
     const underWay = this.#entries.reduce((sum, entry) => sum + entry.underWay, 0);
     const without = how === "stuck" ? "progress" : "an answer to a heartbeat";
     this.dueMs = Infinity;
