@@ -11,6 +11,8 @@ const BYTES_PER_BUNDLE_BYTE = 3;
 
 export class Isolate {
   readonly versionId: string;
+  /** The version's, and its variant's (protocol/outbound.ts). */
+  readonly id: string;
   /** Its name in the loader. */
   readonly key: string;
   readonly isPinned: boolean;
@@ -34,6 +36,7 @@ export class Isolate {
     ledger: Ledger,
     of: {
       readonly versionId: string;
+      readonly id: string;
       readonly key: string;
       readonly isPinned: boolean;
       readonly isUncountable: boolean;
@@ -42,6 +45,7 @@ export class Isolate {
     nowMs: number,
   ) {
     this.versionId = of.versionId;
+    this.id = of.id;
     this.key = of.key;
     this.isPinned = of.isPinned;
     this.isUncountable = of.isUncountable;

@@ -1,6 +1,7 @@
 /**
- * The isolates of one process: loads a version once, calls it, ends isolates that were superseded, that idle or
- * that no budget has room for. workerd itself never ends a named isolate, and a process dies at a few thousand.
+ * The isolates of one process: loads a version once, and each variant of it, calls it, ends isolates that were
+ * superseded, that idle or that no budget has room for. workerd itself never ends a named isolate, and a process
+ * dies at a few thousand.
  *
  * Ending an isolate loses its `waitUntil` work, so none ends before that is settled, or before WAIT_UNTIL_MS
  * after its last use, when it had its time. Responses and WebSockets that are under way finish in any case.
@@ -9,6 +10,7 @@ import type { Bundle } from "../protocol/bundle.ts";
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
 import type { InvocationLimits } from "../protocol/hop.ts";
 import { STARTUP_CPU_MS, WAIT_UNTIL_MS } from "../protocol/limits.ts";
+import { isolateId, type Variant } from "../protocol/outbound.ts";
 import { evict, pending, ready } from "./control.ts";
 import { Deadlines, type Background, type Started } from "./deadlines.ts";
 import { accounted } from "./invocation.ts";
@@ -25,6 +27,9 @@ const DEFAULT_BYTES = 1024 * 1024 * 1024;
 
 /** However young, superseded isolates beyond this many are ended, oldest first. */
 const MAX_SUPERSEDED = 100;
+
+/** Of one version. A dispatcher may pass other parameters with each request, and must not push all others out. */
+const MAX_VARIANTS = 50;
 
 /** Of how many versions the number of tries is remembered; far more than can be superseded or failing. */
 const MAX_ATTEMPTS = 10_000;
@@ -47,6 +52,8 @@ export interface IsolateOwner {
   readonly script: string;
   /** More than 0: stays loaded however idle it is. */
   readonly minWarm?: number;
+  /** Left out: the plain version. */
+  readonly variant?: Variant | undefined;
 }
 
 export interface IsolatesOptions {
@@ -94,6 +101,7 @@ export class Isolates {
   readonly #options: IsolatesOptions;
   readonly #maxIsolates: number;
   readonly #maxBytes: number;
+  /** By id. */
   readonly #loaded = new Map<string, Isolate>();
   readonly #deadlines: Deadlines;
   /** By key. */
@@ -126,26 +134,26 @@ export class Isolates {
     return least;
   }
 
-  has(versionId: string): boolean {
-    return this.#loaded.has(versionId);
+  has(id: string): boolean {
+    return this.#loaded.has(id);
   }
 
   /**
-   * Calls the version's `fetch`; undefined: it is not loaded, call `load` first. Rejects with what the function
-   * threw, or with a LimitError `exceededWallTime` if no response head came in time; what goes on in the function
-   * then ends with the context of the caller.
+   * Calls the `fetch` of an isolate, by its id (protocol/outbound.ts); undefined: it is not loaded, call `load`
+   * first. Rejects with what the function threw, or with a LimitError `exceededWallTime` if no response head came
+   * in time; what goes on in the function then ends with the context of the caller.
    */
   invoke(
-    versionId: string,
+    id: string,
     request: Request,
     { props, limits, via }: InvokeOptions,
   ): Promise<Response> | undefined {
-    const isolate = this.#loaded.get(versionId);
+    const isolate = this.#loaded.get(id);
     if (isolate === undefined) return undefined;
     const nowMs = Date.now();
     if (nowMs - isolate.lastToldMs >= TELL_INTERVAL_MS) {
       isolate.lastToldMs = nowMs;
-      this.#options.keepAlive.called(versionId, nowMs);
+      this.#options.keepAlive.called(id, nowMs);
     }
     const answer = this.#worker(isolate.key)
       .getEntrypoint(undefined, props && { props })
@@ -162,12 +170,14 @@ export class Isolates {
     source: () => Promise<Bundle>,
     of: IsolateOwner,
   ): Promise<LoadTimes> {
-    if (this.#loaded.has(versionId)) return { loadedHere: false, fetchMs: 0, loadMs: 0 };
+    const id = isolateId(versionId, of.variant);
+    if (this.#loaded.has(id)) return { loadedHere: false, fetchMs: 0, loadMs: 0 };
     const startedMs = Date.now();
+    if (of.variant !== undefined) this.#boundVariants(versionId);
     if (this.#held() >= MOST_ISOLATES) await this.#makeRoom(startedMs);
-    const attempt = this.#attempts.get(versionId) ?? 0;
-    const key = `${versionId}.${attempt}`;
-    const starting = this.#starting.get(key) ?? this.#start(versionId, attempt, key);
+    const attempt = this.#attempts.get(id) ?? 0;
+    const key = `${id}.${attempt}`;
+    const starting = this.#starting.get(key) ?? this.#start(versionId, id, attempt, key);
     let fetchMs: number | undefined;
     let fetchError: unknown;
     const worker = this.#options.loader.get(key, async () => {
@@ -176,10 +186,14 @@ export class Isolates {
         fetchMs = Date.now() - startedMs;
         if (this.#starting.get(key) !== starting)
           throw new UnavailableError("loading took too long");
-        const { namespace, script } = of;
-        starting.isolate = this.#opened(versionId, key, bundle, of);
-        const outbound = this.#options.outbound({ namespace, script, isolate: key });
-        return toWorkerCode(bundle, outbound, starting.token !== undefined);
+        const { namespace, script, variant } = of;
+        starting.isolate = this.#opened(versionId, id, key, bundle, of);
+        const props = { namespace, script, isolate: key };
+        const target = variant?.outbound;
+        const outbound = this.#options.outbound(target ? { ...props, outbound: target } : props);
+        const code = toWorkerCode(bundle, outbound, starting.token !== undefined);
+        const parameters = variant?.parameters;
+        return parameters === undefined ? code : { ...code, env: { ...code.env, ...parameters } };
       } catch (error) {
         // The loader would hand on the message alone.
         fetchError = error;
@@ -190,7 +204,7 @@ export class Isolates {
       await ready(worker, starting.token);
     } catch (error) {
       if (this.#finish(key, starting)) starting.isolate?.close();
-      this.#retire(versionId, attempt);
+      this.#retire(id, attempt);
       throw fetchError ?? error;
     }
     if (this.#finish(key, starting) && starting.isolate !== undefined) {
@@ -208,11 +222,18 @@ export class Isolates {
     };
   }
 
-  /** The version gets no new requests here: its isolate ends when nothing runs in it any more. */
+  /** The version gets no new requests here: its isolates end when nothing runs in them any more. */
   supersede(versionId: string): void {
     this.#options.keepAlive.forget(versionId);
-    const isolate = this.#loaded.get(versionId);
-    if (isolate === undefined) return;
+    for (const isolate of this.#isolatesOf(versionId)) this.#supersede(isolate);
+  }
+
+  #isolatesOf(versionId: string): Isolate[] {
+    return [...this.#loaded.values()].filter((isolate) => isolate.versionId === versionId);
+  }
+
+  #supersede(isolate: Isolate): void {
+    this.#options.keepAlive.forget(isolate.id);
     this.#remove(isolate);
     this.#superseded.push({ isolate, sinceMs: Date.now() });
   }
@@ -223,13 +244,20 @@ export class Isolates {
     const { keepAlive } = this.#options;
     for (const isolate of this.#loaded.values()) {
       const idleMs = nowMs - isolate.lastUsedMs;
-      if (isolate.isPinned || idleMs < keepAlive.keepAliveMs(isolate.versionId, nowMs)) continue;
+      if (isolate.isPinned || idleMs < keepAlive.keepAliveMs(isolate.id, nowMs)) continue;
       await this.#endIfAtRest(isolate, nowMs);
     }
     await this.#trim(nowMs);
   }
 
-  #start(versionId: string, attempt: number, key: string): Starting {
+  /** Makes room for one more. */
+  #boundVariants(versionId: string): void {
+    const isolates = this.#isolatesOf(versionId).filter(({ isPinned }) => !isPinned);
+    if (isolates.length < MAX_VARIANTS) return;
+    this.#supersede(isolates.reduce((a, b) => (b.lastUsedMs < a.lastUsedMs ? b : a)));
+  }
+
+  #start(versionId: string, id: string, attempt: number, key: string): Starting {
     const { announce } = this.#options;
     const token = announce && crypto.randomUUID().replaceAll("-", "");
     if (token !== undefined) announce?.(token, versionId);
@@ -239,7 +267,7 @@ export class Isolates {
       deadlineMs: nowMs + LOAD_WALL_MS,
       expire: () => {
         this.#finish(key, starting);
-        this.#retire(versionId, attempt);
+        this.#retire(id, attempt);
         const { isolate } = starting;
         if (isolate !== undefined) this.#superseded.push({ isolate, sinceMs: starting.deadlineMs });
       },
@@ -249,10 +277,17 @@ export class Isolates {
     return starting;
   }
 
-  #opened(versionId: string, key: string, bundle: Bundle, { minWarm = 0 }: IsolateOwner): Isolate {
+  #opened(
+    versionId: string,
+    id: string,
+    key: string,
+    bundle: Bundle,
+    { minWarm = 0 }: IsolateOwner,
+  ): Isolate {
     const nowMs = Date.now();
     const facts = {
       versionId,
+      id,
       key,
       isPinned: minWarm > 0,
       isUncountable: mayImportWaitUntil(bundle),
@@ -274,7 +309,7 @@ export class Isolates {
 
   #add(isolate: Isolate): void {
     isolate.lastUsedMs = Date.now();
-    this.#loaded.set(isolate.versionId, isolate);
+    this.#loaded.set(isolate.id, isolate);
     this.#bytes += isolate.estimatedBytes;
   }
 
@@ -328,7 +363,7 @@ export class Isolates {
     const { begun } = isolate;
     if (!(await this.#isAtRest(isolate, nowMs))) return;
     // While that was asked, it may have been called or ended.
-    if (isolate.begun !== begun || this.#loaded.get(isolate.versionId) !== isolate) return;
+    if (isolate.begun !== begun || this.#loaded.get(isolate.id) !== isolate) return;
     this.#remove(isolate);
     await this.#end(isolate);
   }
@@ -344,10 +379,10 @@ export class Isolates {
   }
 
   #remove(isolate: Isolate): void {
-    this.#loaded.delete(isolate.versionId);
+    this.#loaded.delete(isolate.id);
     this.#bytes -= isolate.estimatedBytes;
     // Who asks for the version again must not meet the isolate that is about to end.
-    this.#retire(isolate.versionId, this.#attempts.get(isolate.versionId) ?? 0);
+    this.#retire(isolate.id, this.#attempts.get(isolate.id) ?? 0);
   }
 
   async #end(isolate: Isolate): Promise<void> {
@@ -357,13 +392,13 @@ export class Isolates {
 
   /** One that ended by itself, by `abortIsolate`, is forgotten: the next request loads the version afresh. */
   readonly #onFailure = (isolate: Isolate, error: unknown): void => {
-    if (!isGone(error) || this.#loaded.get(isolate.versionId) !== isolate) return;
+    if (!isGone(error) || this.#loaded.get(isolate.id) !== isolate) return;
     this.#remove(isolate);
     isolate.close();
   };
 
-  #retire(versionId: string, attempt: number): void {
-    this.#attempts.set(versionId, Math.max(attempt + 1, this.#attempts.get(versionId) ?? 0));
+  #retire(id: string, attempt: number): void {
+    this.#attempts.set(id, Math.max(attempt + 1, this.#attempts.get(id) ?? 0));
     const [oldest] = this.#attempts.keys();
     if (this.#attempts.size > MAX_ATTEMPTS && oldest !== undefined) this.#attempts.delete(oldest);
   }

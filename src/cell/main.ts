@@ -8,6 +8,7 @@ import { answer, answerError, answerMissing, CALL_HEADER, receive } from "../pro
 import type { CellCall } from "../protocol/hop.ts";
 import type { CellLoad, EdgeHealth } from "../protocol/hub.ts";
 import { ANNOUNCEMENT } from "../protocol/ledger.ts";
+import { isolateId, type Variant } from "../protocol/outbound.ts";
 import { Isolates } from "./isolates.ts";
 import { FixedKeepAlive } from "./keep-alive.ts";
 import { Ledger } from "./ledger.ts";
@@ -53,12 +54,12 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     switch (`${request.method} ${pathname}`) {
       case "GET /has":
+        if (!isMeant(searchParams.get("life"))) return replaced();
         return new Response(null, {
-          status: isolates.has(searchParams.get("version") ?? "") ? 204 : 404,
+          status: isolates.has(searchParams.get("isolate") ?? "") ? 204 : 404,
         });
       case "POST /load":
-        if (!isMeant(searchParams.get("life")))
-          return new Response("this cell was replaced", { status: 409 });
+        if (!isMeant(searchParams.get("life"))) return replaced();
         return Response.json(await load(request, searchParams));
       default:
         return noSuchCall(request.method, pathname);
@@ -94,12 +95,20 @@ function isMeant(life: string | null): boolean {
   return life === null || env.CELL === undefined || Number(life) === env.CELL.life;
 }
 
+function replaced(): Response {
+  return new Response("this cell was replaced", { status: 409 });
+}
+
 async function invoke(forwarded: Request): Promise<Response> {
   const { call, request } = receive<CellCall>(forwarded);
-  const { versionId, args: props, limits, via } = call;
+  const { versionId, variant, args: props, limits, via } = call;
   const facts = { versionId };
   try {
-    const response = isolates.invoke(versionId, request, { props, limits, via });
+    const response = isolates.invoke(isolateId(versionId, variant), request, {
+      props,
+      limits,
+      via,
+    });
     return response === undefined ? answerMissing() : answer(await response, facts);
   } catch (error) {
     return answerError(error, facts);
@@ -109,11 +118,13 @@ async function invoke(forwarded: Request): Promise<Response> {
 async function load(request: Request, of: URLSearchParams): Promise<CellLoad> {
   const startedMs = Date.now();
   const bundle = decodeBundle(new Uint8Array(await request.arrayBuffer()));
+  const variant = of.get("variant");
   try {
     await isolates.load(bundle.versionId, () => Promise.resolve(bundle), {
       namespace: of.get("namespace") ?? "",
       script: of.get("script") ?? "",
       minWarm: Number(of.get("minWarm") ?? 0),
+      variant: variant === null ? undefined : (JSON.parse(variant) as Variant),
     });
     return { ok: true, loadMs: Date.now() - startedMs };
   } catch (error) {

@@ -40,9 +40,9 @@ describe("a cell", () => {
   it("runs what it was sent", async () => {
     const bundle = bundleOf(HELLO);
     const { versionId } = bundle;
-    expect((await workers.CELL.fetch(`http://cell/has?version=${versionId}`)).status).toBe(404);
+    expect((await workers.CELL.fetch(`http://cell/has?isolate=${versionId}`)).status).toBe(404);
     expect(await load(bundle)).toEqual({ ok: true, loadMs: expect.any(Number) });
-    expect((await workers.CELL.fetch(`http://cell/has?version=${versionId}`)).status).toBe(204);
+    expect((await workers.CELL.fetch(`http://cell/has?isolate=${versionId}`)).status).toBe(204);
     const response = await call(
       versionId,
       new Request("http://f/", { method: "POST", body: "bee" }),

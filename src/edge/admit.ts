@@ -4,6 +4,7 @@
  * `x-forwarded-proto` is set by the listening socket's configuration.
  */
 
+import type { EgressCall } from "../protocol/egress.ts";
 import { chainCaller, removeOwn } from "./hairpin.ts";
 
 const RAY_BYTES = 8;
@@ -22,13 +23,20 @@ export function admit(request: Request): Request {
 }
 
 /** From the egress: a function asks for another one. */
-export function admitHairpin(request: Request): Request {
+export function admitHairpin(request: Request, caller: EgressCall | undefined): Request {
   const admitted = copyOf(request);
   const { headers } = admitted;
-  chainCaller(headers);
+  chainCaller(headers, caller);
   headers.set("cf-connecting-ip", WORKER_ADDRESS);
   headers.set("cf-ray", rayId());
   headers.set("x-forwarded-proto", request.url.startsWith("https:") ? "https" : "http");
+  return admitted;
+}
+
+/** From the egress, for an outbound Worker: as the function made it. */
+export function admitOutbound(request: Request, caller: EgressCall): Request {
+  const admitted = copyOf(request);
+  chainCaller(admitted.headers, caller);
   return admitted;
 }
 

@@ -7,6 +7,7 @@
 import { LimitError, remoteError, UnavailableError } from "../protocol/dispatch-errors.ts";
 import { forward, MissingError, type CellCall } from "../protocol/hop.ts";
 import type { Incident } from "../protocol/incident.ts";
+import { isolateId } from "../protocol/outbound.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import { versionOf } from "./call-edge.ts";
 import type { CellRef, Cells } from "./cells.ts";
@@ -96,18 +97,20 @@ export class CellCalls {
 
   async #try(call: EdgeCall, trip: Trip): Promise<Response> {
     const { cells, loader, fetchers } = this.#options;
-    const { entry, request, facts, signal } = call;
+    const { entry, request, facts, signal, variant } = call;
     trip.tries++;
     trip.wasSent = false;
     trip.cell = undefined;
     const versionId = versionOf(entry);
+    const id = isolateId(versionId, variant);
     facts.versionId = versionId;
     const cell =
       entry.place === "dedicated" ? await cells.dedicated(versionId) : cells.probation(versionId);
     trip.cell = cell;
-    const mayAskLater = request.body === null || cells.isFresh(versionId, cell, Date.now());
+    const mayAskLater = request.body === null || cells.isFresh(id, cell, Date.now());
     if (trip.isMissing || !mayAskLater) {
-      const load = await loader.load(entry, versionId, cell, { isMissing: trip.isMissing });
+      const { isMissing } = trip;
+      const load = await loader.load(entry, versionId, cell, { isMissing, variant });
       trip.load = load.isOwn ? load : trip.load;
       trip.isMissing = false;
     }
@@ -116,7 +119,7 @@ export class CellCalls {
     try {
       const fetcher = fetchers[cell.index] as Fetcher;
       const response = await forward(fetcher, cellCall(call, versionId), request, facts, signal);
-      cells.saw(versionId, cell, calledMs);
+      cells.saw(id, cell, calledMs);
       return relayed(response);
     } finally {
       if (trip.load !== undefined) {
@@ -129,7 +132,7 @@ export class CellCalls {
 
   /** Returns if the request may be tried again; else throws what its client gets. */
   async #recover(call: EdgeCall, trip: Trip, error: unknown): Promise<void> {
-    const { cells, refresh } = this.#options;
+    const { cells, loader, refresh } = this.#options;
     const { cell } = trip;
     if (error instanceof MissingError) {
       trip.isMissing = true;
@@ -148,7 +151,7 @@ export class CellCalls {
     cells.forgetAssignment(versionId, cell);
     const incident = await cells.incidentOf(cell, trip.startedMs);
     // The cell lives: it is the answer that could not be sent, such as one with a locked body.
-    if (trip.wasSent && incident === undefined && cells.isAlive(cell)) {
+    if (trip.wasSent && incident === undefined && (await loader.isAlive(cell))) {
       throw remoteError("Error", "the function's answer broke off", undefined);
     }
     trip.losses++;
@@ -167,11 +170,11 @@ export class CellCalls {
 }
 
 function cellCall(call: EdgeCall, versionId: string): Omit<CellCall, "method"> {
-  const { entry, dispatch, via } = call;
+  const { entry, dispatch, variant, via } = call;
   const { namespace, script, trusted } = entry.state;
   const { limits } = optionsOf(entry, dispatch, via);
   const cf = trusted === true ? { cf: TRUSTED_CF } : {};
-  return { namespace, script, versionId, args: dispatch.args, limits, via, ...cf };
+  return { namespace, script, versionId, args: dispatch.args, limits, variant, via, ...cf };
 }
 
 /**

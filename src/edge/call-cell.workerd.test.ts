@@ -40,8 +40,11 @@ interface Seen {
   readonly body: string;
 }
 
-/** What happens to one invocation on the connection. `lost`: the cell dies having run it. null: nothing. */
-type Fate = "lost" | "absent" | "evicted" | null;
+/**
+ * What happens to one invocation on the connection. `lost`: the cell dies having run it. `broken`: only the answer
+ * breaks off. null: nothing.
+ */
+type Fate = "lost" | "broken" | "absent" | "evicted" | null;
 
 interface SetUp {
   readonly source?: string;
@@ -86,8 +89,11 @@ function setUp({ source = SOURCE, fates = [], incident, trusted = false }: SetUp
     async fetch(input: RequestInfo, init?: RequestInit): Promise<Response> {
       const request = new Request(input, init);
       const isCall = request.headers.has(CALL_HEADER);
+      const { pathname, searchParams } = new URL(request.url);
+      const meant = searchParams.get("life");
+      if (meant !== null && meant !== String(life)) return new Response(null, { status: 409 });
       const fate = isCall ? coming.shift() : undefined;
-      log.push(isCall ? (fate ?? "call") : new URL(request.url).pathname);
+      log.push(isCall ? (fate ?? "call") : pathname);
       if (fate === "absent") throw new Error("internal error; reference = 1");
       if (fate === "evicted") {
         const elsewhere = { versionId: crypto.randomUUID(), limits: entry.options.limits, via: [] };
@@ -95,6 +101,7 @@ function setUp({ source = SOURCE, fates = [], incident, trusted = false }: SetUp
         request.headers.set(CALL_HEADER, encodeURIComponent(JSON.stringify(call)));
       }
       const response = await CELL.fetch(request);
+      if (fate === "broken") throw new Error("Network connection lost.");
       return fate === "lost" ? loseCell() : response;
     },
   };
@@ -242,6 +249,12 @@ describe("when the cell dies", () => {
     expect(await setUp({ fates: ["lost"] }).failure({ method: "POST" })).toBeInstanceOf(
       UnavailableError,
     );
+  });
+
+  test("is not what happened if it is still there: then it was the function's answer", async () => {
+    const { failure, log } = setUp({ fates: ["broken"] });
+    expect(await failure()).toMatchObject({ remote: true });
+    expect(log).toEqual(["broken", "/has"]);
   });
 
   test.each([

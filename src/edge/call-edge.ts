@@ -5,6 +5,7 @@
  */
 import { remoteError, UnavailableError, workerNotFound } from "../protocol/dispatch-errors.ts";
 import { forward } from "../protocol/hop.ts";
+import { isolateId, type Variant } from "../protocol/outbound.ts";
 import type { Isolates, LoadTimes } from "../cell/isolates.ts";
 import { homeOf } from "../namespace/home.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
@@ -23,7 +24,11 @@ export interface EdgeCallsOptions {
   /** Indexed as the edges are; the own entry is never used. */
   readonly peers: readonly Fetcher[];
   /** Loads the version that the entry names. */
-  readonly load: (entry: ScriptEntry, versionId: string) => Promise<LoadTimes>;
+  readonly load: (
+    entry: ScriptEntry,
+    versionId: string,
+    variant: Variant | undefined,
+  ) => Promise<LoadTimes>;
   /** Asks the hub anew. */
   readonly refresh: (entry: ScriptEntry) => Promise<void>;
 }
@@ -72,7 +77,7 @@ export class EdgeCalls {
 
   /** As `call`, and never forwards. */
   async callHere(call: EdgeCall): Promise<Response | undefined> {
-    const { entry, facts, request } = call;
+    const { entry, facts, request, variant } = call;
     const { isolates } = this.#options;
     const startedMs = Date.now();
     const options = optionsOf(entry, call.dispatch, call.via);
@@ -80,12 +85,13 @@ export class EdgeCalls {
       if (entry.place !== "edge") return undefined;
       const versionId = versionOf(entry);
       facts.versionId = versionId;
-      const warm = isolates.invoke(versionId, request, options);
+      const id = isolateId(versionId, variant);
+      const warm = isolates.invoke(id, request, options);
       if (warm !== undefined) return warm;
       const placeMs = Date.now() - startedMs;
-      const times = await this.#load(entry, versionId, tries < MAX_TRIES);
+      const times = await this.#load(call, versionId, tries < MAX_TRIES);
       const calledMs = Date.now();
-      const response = isolates.invoke(versionId, request, options);
+      const response = isolates.invoke(id, request, options);
       if (response === undefined || times === undefined) {
         if (tries < MAX_TRIES) continue;
         const { script } = entry.state;
@@ -104,9 +110,9 @@ export class EdgeCalls {
   }
 
   /** undefined: there may be another version now, or the load that this one waited for failed; try again. */
-  async #load(entry: ScriptEntry, versionId: string, mayTryAgain: boolean) {
+  async #load({ entry, variant }: EdgeCall, versionId: string, mayTryAgain: boolean) {
     try {
-      return await this.#options.load(entry, versionId);
+      return await this.#options.load(entry, versionId, variant);
     } catch (error) {
       if (error instanceof UnavailableError) throw error;
       if (error instanceof VersionGoneError) {

@@ -36,7 +36,7 @@ export class Cells {
   readonly #assign: (versionId: string) => Promise<CellAssignment>;
   #lives: CellNews["lives"] = [];
   readonly #assignments = new Map<string, CellAssignment>();
-  /** Per cell index: when a version was last seen there. */
+  /** Per cell index: when an isolate was last seen there. */
   #seen: Map<string, number>[] = [];
   #incidents: Incident[] = [];
   #waiters: Waiter[] = [];
@@ -79,16 +79,16 @@ export class Cells {
     if (this.#assignments.get(versionId)?.life === life) this.#assignments.delete(versionId);
   }
 
-  /** The version runs there, as of `nowMs`. */
-  saw(versionId: string, { index }: CellRef, nowMs: number): void {
+  /** The isolate is there, as of `nowMs`. */
+  saw(id: string, { index }: CellRef, nowMs: number): void {
     const seen = (this.#seen[index] ??= new Map<string, number>());
-    if (seen.size >= MAX_SEEN && !seen.has(versionId)) seen.clear();
-    seen.set(versionId, nowMs);
+    if (seen.size >= MAX_SEEN && !seen.has(id)) seen.clear();
+    seen.set(id, nowMs);
   }
 
   /** Whether a request that cannot be sent twice may go there unasked. */
-  isFresh(versionId: string, { index }: CellRef, nowMs: number): boolean {
-    return nowMs - (this.#seen[index]?.get(versionId) ?? 0) < FRESH_MS;
+  isFresh(id: string, { index }: CellRef, nowMs: number): boolean {
+    return nowMs - (this.#seen[index]?.get(id) ?? 0) < FRESH_MS;
   }
 
   /** Why the cell's requests were lost, waiting for the news of it; undefined: nobody said. */
@@ -105,11 +105,6 @@ export class Cells {
       clearTimeout(timer);
       this.#waiters = this.#waiters.filter((other) => other !== waiter);
     }
-  }
-
-  /** As far as the supervisor has told. */
-  isAlive({ index, life }: CellRef): boolean {
-    return typeof life === "number" && this.#lives[index] === life;
   }
 
   /** Resolves at the next news of cells, or after `timeoutMs`. */

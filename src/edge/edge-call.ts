@@ -3,10 +3,13 @@ import type { InvokeOptions } from "../cell/isolates.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
 import type { InvocationLimits } from "../protocol/hop.ts";
+import type { Variant } from "../protocol/outbound.ts";
 
 export interface EdgeCall {
   readonly entry: ScriptEntry;
   readonly dispatch: DispatchCall;
+  /** Left out: the plain version. */
+  readonly variant?: Variant | undefined;
   /** The functions through which it came, oldest first, as `<namespace>/<script>`. */
   readonly via: readonly string[];
   readonly request: Request;

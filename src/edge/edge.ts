@@ -113,7 +113,7 @@ export class Edge {
         isolates,
         edgeIndex,
         peers,
-        load: (entry, versionId) => routing.load(entry, versionId),
+        load: (entry, versionId, variant) => routing.load(entry, versionId, variant),
         refresh,
       }),
       cells: new CellCalls({ cells, loader, fetchers, refresh }),
@@ -178,8 +178,9 @@ export class Edge {
       get: (namespace) => {
         let dispatch = made.get(namespace);
         if (dispatch === undefined) {
-          dispatch = createDispatchNamespace((call, request, facts) =>
-            this.invoker.invoke(namespace, call, request, facts),
+          dispatch = createDispatchNamespace(
+            (call, request, facts) => this.invoker.invoke(namespace, call, request, facts),
+            (script, given) => this.invoker.checkOutbound(namespace, script, given),
           );
           if (made.size < MAX_NAMESPACE_OBJECTS) made.set(namespace, dispatch);
         }

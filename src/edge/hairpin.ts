@@ -1,32 +1,29 @@
 /**
- * What a function fetches from our own base domain comes back to an edge instead of leaving the machine. The
- * chain of functions that called each other travels in a header through the dispatcher, which is an ordinary
- * Worker and knows nothing of it; a dispatcher that builds requests of its own breaks the chain. The public
- * sockets remove the header, so nobody outside can make it up.
+ * What a function fetches comes back to an edge instead of leaving the machine if it is from our own base domain,
+ * or if the function's namespace has an outbound Worker. The chain of functions that called each other travels in a
+ * header through the dispatcher, which is an ordinary Worker and knows nothing of it; a dispatcher that builds
+ * requests of its own breaks the chain. The public sockets remove the header, so nobody outside can make it up.
  */
+import { EGRESS_HEADER, type EgressCall } from "../protocol/egress.ts";
 import { CALL_HEADER } from "../protocol/hop.ts";
 
-/** Set by the gate of the isolate (src/cell/outbound.ts) and passed on by the egress: JSON `Caller`. */
-const EGRESS_HEADER = "x-skep-egress";
 /** From the hairpin socket to `invoke`: JSON, names as `<namespace>/<script>`. */
 const VIA_HEADER = "x-skep-via";
 
 const OWN_HEADERS = [EGRESS_HEADER, VIA_HEADER, CALL_HEADER];
 
-interface Caller {
-  /** Up to and with the function that asks, oldest first. */
-  readonly via: readonly string[];
-}
-
 const NOBODY: readonly string[] = [];
 
-/** Replaces the caller that the gate named by the chain that `invoke` reads. */
-export function chainCaller(headers: Headers): void {
+/** As the gate of its isolate (src/cell/outbound.ts) has named it. */
+export function callerOf({ headers }: Request): EgressCall | undefined {
   const text = headers.get(EGRESS_HEADER);
+  return text === null ? undefined : (JSON.parse(text) as EgressCall);
+}
+
+/** Replaces the caller by the chain that `invoke` reads. */
+export function chainCaller(headers: Headers, caller: EgressCall | undefined): void {
   removeOwn(headers);
-  if (text === null) return;
-  const { via } = JSON.parse(text) as Caller;
-  headers.set(VIA_HEADER, JSON.stringify(via));
+  if (caller !== undefined) headers.set(VIA_HEADER, JSON.stringify(caller.via));
 }
 
 /** For headers from outside. */

@@ -79,7 +79,7 @@ export class HubMetrics {
   readonly #hub: HubClient;
   #waiting: TelemetryFlush["functions"][number][] = [];
   #sending: Promise<TelemetryResult> | undefined;
-  #flush: () => Promise<void> = async () => {};
+  readonly #flushes: (() => Promise<void>)[] = [];
 
   constructor(hub: HubClient) {
     this.#hub = hub;
@@ -99,12 +99,12 @@ export class HubMetrics {
   }
 
   onFlush(flush: () => Promise<void>): void {
-    this.#flush = flush;
+    this.#flushes.push(flush);
   }
 
-  /** Delivers what the dispatcher has recorded so far. Never rejects. */
-  flush(): Promise<void> {
-    return this.#flush();
+  /** Delivers what was recorded so far, by the dispatcher and of outbound Workers. Never rejects. */
+  async flush(): Promise<void> {
+    await Promise.all(this.#flushes.map((flush) => flush()));
   }
 
   async #send(): Promise<TelemetryResult> {

@@ -6,6 +6,7 @@
  */
 import { workerNotFound } from "../protocol/dispatch-errors.ts";
 import type { PeerCall } from "../protocol/hop.ts";
+import { isolateId, refuseUndeclared } from "../protocol/outbound.ts";
 import type { Isolates } from "../cell/isolates.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
@@ -16,6 +17,7 @@ import type { CellCalls } from "./call-cell.ts";
 import type { EdgeCalls } from "./call-edge.ts";
 import { optionsOf, TRUSTED_CF, type EdgeCall } from "./edge-call.ts";
 import { viaOf, withoutChain } from "./hairpin.ts";
+import { isPlain, variantOf } from "./variant.ts";
 
 export interface InvokerOptions {
   readonly scripts: ScriptTable;
@@ -51,6 +53,13 @@ export class Invoker {
       .then((resolved) => this.#admit(resolved, dispatch, request, facts));
   }
 
+  /** Throws as `invoke` would reject, if it is known already what the namespace's outbound Worker takes. */
+  checkOutbound(namespace: string, script: string, given: Record<string, unknown>): void {
+    const entry = this.#scripts.get(namespace, script);
+    if (entry === undefined || entry.state.versionId === null) return;
+    refuseUndeclared(entry.outbound, given, entry.state);
+  }
+
   /** As `invoke`, for requests that a peer admitted and forwarded: never forwards to a peer again. */
   async invokeForwarded(
     peerCall: PeerCall,
@@ -64,6 +73,7 @@ export class Invoker {
     const call = {
       entry,
       dispatch: peerCall,
+      variant: await variantOf(entry, peerCall),
       via,
       request: prepared(entry, request),
       signal: undefined,
@@ -90,11 +100,14 @@ export class Invoker {
     entry.underWay++;
     usage.underWay++;
     try {
+      const variant = isPlain(entry, dispatch) ? undefined : await variantOf(entry, dispatch);
+      const id = variant === undefined ? versionId : isolateId(versionId, variant);
       const warm =
         entry.place === "edge"
-          ? this.#isolates.invoke(versionId, request, optionsOf(entry, dispatch, via))
+          ? this.#isolates.invoke(id, request, optionsOf(entry, dispatch, via))
           : undefined;
-      const response = await (warm ?? this.#cold({ entry, dispatch, via, request, signal, facts }));
+      const response = await (warm ??
+        this.#cold({ entry, dispatch, variant, via, request, signal, facts }));
       return boundResponse(entry, request, withoutOurs(response));
     } catch (error) {
       throw signal?.aborted === true ? signal.reason : error;

@@ -2,7 +2,8 @@
  * The Worker of an edge process. Requests come in on the public sockets and go to the dispatcher, which is
  * another module of this very Worker, with an env in which dispatch namespaces and metrics are ours.
  * Three more entrypoints listen on unix sockets: EdgeControl for the supervisor, PeerGate for other edges,
- * HairpinGate for what functions fetch from our own base domain. Outbound is the way out of the isolates.
+ * HairpinGate for what functions fetch from our own base domain, or through an outbound Worker. Outbound is the way
+ * out of the isolates.
  */
 import { env, exports, WorkerEntrypoint } from "cloudflare:workers";
 import dispatcher from "dispatcher";
@@ -13,8 +14,10 @@ import type { EdgeHealth } from "../protocol/hub.ts";
 import { answer, answerError, receive, type PeerCall } from "../protocol/hop.ts";
 import type { CellNews } from "../protocol/incident.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
-import { admit, admitHairpin } from "./admit.ts";
+import { admit, admitHairpin, admitOutbound } from "./admit.ts";
 import { Edge, type EdgeEnv } from "./edge.ts";
+import { callerOf } from "./hairpin.ts";
+import { callOutboundWorker } from "./outbound-worker.ts";
 
 export { Outbound } from "../cell/outbound.ts";
 
@@ -43,7 +46,10 @@ export default {
 
 export class HairpinGate extends WorkerEntrypoint {
   override fetch(request: Request): Response | Promise<Response> {
-    return dispatch(admitHairpin(request), this.ctx);
+    const caller = callerOf(request);
+    if (caller?.outbound === undefined) return dispatch(admitHairpin(request, caller), this.ctx);
+    const parts = { invoker: edge.invoker, metrics: edge.dispatcherEnv };
+    return callOutboundWorker(parts, caller.outbound, admitOutbound(request, caller), this.ctx);
   }
 }
 

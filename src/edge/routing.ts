@@ -4,12 +4,14 @@
  */
 import type { Isolates, LoadTimes } from "../cell/isolates.ts";
 import { homeOf } from "../namespace/home.ts";
+import { isolateId, isUsual, type Variant } from "../protocol/outbound.ts";
 import { ScriptEntry } from "../namespace/script-entry.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
 import type { ScriptState } from "../protocol/routing.ts";
 import type { Cells } from "./cells.ts";
 import type { HubClient } from "./hub-client.ts";
 import type { CellLoader } from "./load-cell.ts";
+import { usualVariant } from "./variant.ts";
 
 /** A deploy waits for the edges, so it does not wait long for what is a convenience. */
 const PREWARM_TIMEOUT_MS = 1_000;
@@ -53,11 +55,12 @@ export class Routing {
   }
 
   /** Into an isolate of this edge. */
-  load(entry: ScriptEntry, versionId: string): Promise<LoadTimes> {
+  load(entry: ScriptEntry, versionId: string, variant: Variant | undefined): Promise<LoadTimes> {
     const { namespace, script } = entry.state;
-    const minWarm = this.#minWarm.has(entry) ? entry.limits.min_warm : 0;
+    const minWarm = this.#minWarm.has(entry) && isUsual(variant) ? entry.limits.min_warm : 0;
     const { isolates, hub } = this.#options;
-    return isolates.load(versionId, () => hub.bundle(versionId), { namespace, script, minWarm });
+    const of = { namespace, script, minWarm, variant };
+    return isolates.load(versionId, () => hub.bundle(versionId), of);
   }
 
   #accept(state: ScriptState): ScriptEntry {
@@ -102,14 +105,15 @@ export class Routing {
     const { versionId } = entry.state;
     if (versionId === null) return;
     try {
+      const variant = await usualVariant(entry);
       if (entry.place !== "edge") {
         const cell =
           entry.place === "dedicated"
             ? await cells.dedicated(versionId)
             : cells.probation(versionId);
-        await loader.load(entry, versionId, cell, { isMissing: false });
-      } else if (!isolates.has(versionId)) {
-        await this.load(entry, versionId);
+        await loader.load(entry, versionId, cell, { isMissing: false, variant });
+      } else if (!isolates.has(isolateId(versionId, variant))) {
+        await this.load(entry, versionId, variant);
       }
     } catch {
       // The first request tries again, and gets to know why it fails.

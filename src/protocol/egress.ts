@@ -1,11 +1,15 @@
 /**
  * What travels with a function's `fetch()`: from the gate of its isolate to the egress, and from there to an edge
- * if the request is for a function of ours. The gate removes what the function itself set under this name; the
- * egress lets it not out of the machine.
+ * if the request is for a function of ours or for an outbound Worker. The gate removes what the function itself
+ * set under this name; the egress lets it not out of the machine.
  */
+import type { OutboundTarget } from "./outbound.ts";
 
-/** JSON of `EgressCall`. */
+/** JSON of `EgressCall`, in ASCII. */
 export const EGRESS_HEADER = "x-skep-egress";
+
+/** Tells an answer of the platform from one of the destination. Its value is the reason. */
+export const EGRESS_ERROR_HEADER = "x-skep-egress-error";
 
 /** Which function asked. */
 export interface EgressCall {
@@ -13,4 +17,16 @@ export interface EgressCall {
   readonly script: string;
   /** The functions through which the call came, oldest first, this one last, as `<namespace>/<script>`. */
   readonly via: readonly string[];
+  /** Who gets the request, whatever its URL. */
+  readonly outbound?: OutboundTarget;
+}
+
+export function encodeEgressCall(call: EgressCall): string {
+  const text = JSON.stringify(call);
+  // Names are ASCII, parameters need not be.
+  return call.outbound === undefined ? text : text.replace(/[^ -~]/g, escapeUnit);
+}
+
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }

@@ -8,6 +8,7 @@
  * forge them, because the receiving process always sets its own.
  */
 import { LimitError, remoteError, UnavailableError, type LimitReason } from "./dispatch-errors.ts";
+import type { Variant } from "./outbound.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
 
 /** Carries the call. A request without it is none of ours. */
@@ -31,6 +32,8 @@ export interface CellCall extends HopCall {
   readonly versionId: string;
   readonly args: Record<string, unknown> | undefined;
   readonly limits: InvocationLimits;
+  /** Absent: the plain version. */
+  readonly variant?: Variant;
   /** What the function finds as `request.cf`; absent: nothing. */
   readonly cf?: Record<string, unknown>;
 }

@@ -29,8 +29,9 @@
  *
  * cell, as seen by an edge (`cells/cell-N.sock`, which leads to `cells/<life>/cell.sock`):
  *   any request with x-skep-call       an invocation (hop.ts); answered `missing` if the version is not loaded
- *   GET  /has?version=                 -> 204 if it is loaded, else 404; counts as a use of it
- *   POST /load?namespace=&script=&minWarm=   encoded Bundle -> CellLoad; at once if it is loaded
+ *   GET  /has?isolate=&life=           -> 204 if it is loaded, else 404; 409 from a later life; counts as a use of it
+ *   POST /load?namespace=&script=&minWarm=&variant=&life=   (409 likewise) encoded Bundle -> CellLoad; at once if it is loaded.
+ *                                      `variant`: JSON (outbound.ts)
  * and by the supervisor (`cells/<life>/control.sock`):
  *   POST /heartbeat                    -> EdgeHealth
  *   POST /trial                        encoded Bundle -> TrialResult (the trial cell; asked by the hub)

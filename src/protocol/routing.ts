@@ -7,6 +7,7 @@
  * that was overtaken by a push is discarded.
  */
 import type { Limits } from "./limits.ts";
+import type { OutboundWorker } from "./outbound.ts";
 import type { Place } from "./placement.ts";
 
 /** The state of one script name. `versionId` null: there is no such script (any more). */
@@ -20,6 +21,8 @@ export interface ScriptState {
   readonly limits?: Limits;
   /** Of the namespace: its functions see `request.cf`. */
   readonly trusted?: boolean;
+  /** Of the namespace: gets every fetch of its functions. */
+  readonly outbound?: OutboundWorker;
   /** Load it before taking it into use: set in the push that follows a deploy. */
   readonly prewarm?: boolean;
 }

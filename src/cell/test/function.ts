@@ -1,5 +1,6 @@
 /** Bundles and calls of functions, for tests. */
 import { encodeBundle, type Bundle } from "../../protocol/bundle.ts";
+import type { Variant } from "../../protocol/outbound.ts";
 
 export interface Source {
   readonly syntax?: Bundle["syntax"];
@@ -50,8 +51,12 @@ export class Host {
     return bundle.versionId;
   }
 
-  async loadBundle(bundle: Bundle, { script = "f", minWarm = 0 }: LoadOptions = {}): Promise<void> {
+  async loadBundle(
+    bundle: Bundle,
+    { script = "f", minWarm = 0, variant }: LoadOptions = {},
+  ): Promise<void> {
     const query = new URLSearchParams({ script, minWarm: String(minWarm) });
+    if (variant !== undefined) query.set("variant", JSON.stringify(variant));
     const url = `http://host/load?${query.toString()}`;
     const response = await this.#host.fetch(url, { method: "POST", body: encodeBundle(bundle) });
     if (!response.ok) throw new Error(await response.text());
@@ -83,4 +88,5 @@ export class Host {
 interface LoadOptions {
   readonly script?: string;
   readonly minWarm?: number;
+  readonly variant?: Variant;
 }

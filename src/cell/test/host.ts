@@ -1,8 +1,9 @@
 /**
  * A process that holds isolates, for tests: takes bundles, calls them and tells what it holds.
  *
- *   POST /load?script=&minWarm=   encoded Bundle -> LoadTimes
- *   any request with x-invoke     InvokeOptions with a versionId, as JSON; an error is answered with its name
+ *   POST /load?script=&minWarm=&variant=   encoded Bundle -> LoadTimes
+ *   any request with x-invoke     InvokeOptions with a versionId, which is the id of an isolate, as JSON; an error is
+ *                                 answered with its name
  *   POST /supersede?version=
  *   POST /sweep?aheadMs=          a sweep, so much later than now
  *   GET  /state                   -> HostState
@@ -17,6 +18,7 @@ import {
   UNDER_WAY,
   wordsUuid,
 } from "../../protocol/ledger.ts";
+import type { Variant } from "../../protocol/outbound.ts";
 import { Isolates, type InvokeOptions } from "../isolates.ts";
 import { FixedKeepAlive } from "../keep-alive.ts";
 import { Ledger } from "../ledger.ts";
@@ -60,7 +62,9 @@ export default {
         const bundle = decodeBundle(new Uint8Array(await request.arrayBuffer()));
         const script = searchParams.get("script") ?? "";
         const minWarm = Number(searchParams.get("minWarm"));
-        const of = { namespace: "production", script, minWarm };
+        const text = searchParams.get("variant");
+        const variant = text === null ? undefined : (JSON.parse(text) as Variant);
+        const of = { namespace: "production", script, minWarm, variant };
         try {
           return Response.json(
             await isolates.load(bundle.versionId, () => Promise.resolve(bundle), of),
