@@ -58,6 +58,8 @@ export async function turnRogue(options: RogueOptions): Promise<RogueReport> {
     await attacking;
     await sleep(300);
     const { place } = await platform.placement(rogue);
+    // As an attacker would: from its own cell nobody else notices.
+    await platform.get(rogue, "/attack");
     if (place === "dedicated") moved++;
     for (const name of proven) {
       const { trust, place: where } = await platform.placement(name);

@@ -6,36 +6,13 @@ import {
   hub,
   NAMESPACES,
   request,
-  sha256Hex,
+  limitedToken,
   TOKEN,
 } from "../hub/test/api.ts";
-import { runInDurableObject } from "cloudflare:test";
 
 beforeAll(async () => {
   await bootstrap();
 });
-
-/** A token as a later issue will make them: for some namespaces, with some permissions. */
-async function limitedToken(
-  token: string,
-  limits: { namespaces?: string[]; permissions?: string[]; expiresOn?: number },
-): Promise<string> {
-  const hash = await sha256Hex(token);
-  await runInDurableObject(hub.REGISTRY.getByName("registry"), (_instance, { storage }) => {
-    storage.sql.exec(
-      `INSERT INTO tokens (id, hash, account_id, name, namespaces, permissions, created_on, expires_on)
-       VALUES (?, ?, ?, ?, ?, ?, 0, ?)`,
-      crypto.randomUUID(),
-      hash,
-      ACCOUNT,
-      token,
-      limits.namespaces ? JSON.stringify(limits.namespaces) : null,
-      JSON.stringify(limits.permissions ?? ["read", "write"]),
-      limits.expiresOn ?? null,
-    );
-  });
-  return token;
-}
 
 describe("authentication", () => {
   it("is not asked of the health check", async () => {

@@ -31,11 +31,16 @@ export const authorize = createMiddleware<Api>(async (c, next) => {
   const namespace = NAMESPACE_PATH.exec(c.req.path)?.[1];
   if (c.req.param("account") !== accountId(c)) throw forbidden("is for another account");
   if (!token.permissions.includes(needed)) throw forbidden(`may not ${needed}`);
-  if (token.namespaces !== null && (!namespace || !token.namespaces.includes(namespace))) {
-    throw forbidden(`is limited to the namespaces ${token.namespaces.join(", ")}`);
-  }
+  refuseOtherNamespace(c, namespace);
   await next();
 });
+
+/** Of what a request touches. undefined: all of the account. */
+export function refuseOtherNamespace(c: ApiContext, namespace: string | undefined): void {
+  const { namespaces } = c.var.token;
+  if (namespaces === null || (namespace && namespaces.includes(namespace))) return;
+  throw forbidden(`is limited to the namespaces ${namespaces.join(", ")}`);
+}
 
 function forbidden(why: string): ApiError {
   return new ApiError("forbidden", `Authentication error: this token ${why}`);

@@ -27,6 +27,16 @@ function toApiError(failure: RegistryFailure): ApiError {
         "namespaceExists",
         `There already is a dispatch namespace named '${failure.namespace}'. Names are unique on the platform: choose another one.`,
       );
+    case "outbound-chained":
+      return new ApiError(
+        "invalid",
+        `The outbound Worker cannot be in the dispatch namespace '${failure.namespace}', which has an outbound Worker itself: deploy it in one that has none.`,
+      );
+    case "outbound-in-use":
+      return new ApiError(
+        "invalid",
+        `The dispatch namespace '${failure.namespace}' has the outbound Worker of ${failure.users.map((name) => `'${name}'`).join(", ")}: give that another one, or none, first.`,
+      );
     case "unknown-script":
       return new ApiError(
         "scriptNotFound",

@@ -1,8 +1,10 @@
 /** `/accounts/{account}/workers/dispatch/namespaces` */
 import * as z from "zod";
+import type { OutboundWorker } from "../protocol/outbound.ts";
 import { ISOLATIONS } from "../protocol/placement.ts";
 import type { NamespaceRecord } from "../registry/records.ts";
 import { renewCertificate } from "../registry/supervisor.ts";
+import { refuseOtherNamespace } from "./auth.ts";
 import { accountId, namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
@@ -15,11 +17,25 @@ import { iso } from "./user.ts";
 const NAME = /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/;
 
 const creation = z.object({ name: z.string() });
+/** As of a binding's name, since it is one in the outbound Worker's env. */
+const PARAMETER = /^[A-Za-z_$][\w$]*$/;
+const MAX_PARAMETERS = 20;
+
+const outboundChange = z.object({
+  script: z.string().regex(/^[^/]+\/[^/]+$/, "expected NAMESPACE/SCRIPT"),
+  parameters: z
+    .array(z.string().regex(PARAMETER, "expected the name of a variable"))
+    .max(MAX_PARAMETERS)
+    .default([]),
+});
+
 const change = z.object({
   name: z.string().optional(),
   trusted_workers: z.boolean().optional(),
   /** Ours. null: the platform's. */
   isolation: z.enum(ISOLATIONS).nullable().optional(),
+  /** Ours. null: none. */
+  outbound: outboundChange.nullable().optional(),
 });
 
 export async function listNamespaces(c: ApiContext): Promise<Response> {
@@ -41,14 +57,16 @@ export async function getNamespace(c: ApiContext): Promise<Response> {
 
 /** PUT and PATCH alike: what is absent stays. wrangler renames with PUT `{name}`. */
 export async function updateNamespace(c: ApiContext): Promise<Response> {
-  const { name, trusted_workers: trustedWorkers, isolation } = await jsonBody(c, change);
+  const body = await jsonBody(c, change);
+  const { name, trusted_workers: trustedWorkers, isolation } = body;
+  const outbound = body.outbound && toOutboundWorker(c, body.outbound);
   if (name !== undefined) refuseBadName(name);
   const current = param(c, "namespace");
   const updated = unwrap(
     await registry(c).updateNamespace(
       accountId(c),
       current,
-      { name, trustedWorkers, isolation },
+      { name, trustedWorkers, isolation, outbound },
       c.var.token.id,
     ),
   );
@@ -73,6 +91,16 @@ export async function updateCertificate(c: ApiContext): Promise<void> {
   if (!renewed.ok) console.error(`certificate not renewed: ${renewed.failure}`);
 }
 
+/** It is called with the bindings that it has, so the token must be for its namespace too. */
+function toOutboundWorker(
+  c: ApiContext,
+  { script: path, parameters }: z.infer<typeof outboundChange>,
+): OutboundWorker {
+  const [namespace = "", script = ""] = path.split("/");
+  refuseOtherNamespace(c, namespace);
+  return { namespace, script, parameters: [...new Set(parameters)] };
+}
+
 function refuseBadName(name: string): void {
   if (NAME.test(name)) return;
   throw new ApiError(
@@ -92,5 +120,12 @@ function toJson(namespace: NamespaceRecord) {
     script_count: namespace.scriptCount,
     trusted_workers: namespace.trustedWorkers,
     isolation: namespace.isolation,
+    outbound: outboundJson(namespace.outbound),
   };
+}
+
+function outboundJson(outbound: OutboundWorker | null) {
+  if (outbound === null) return null;
+  const { namespace, script, parameters } = outbound;
+  return { script: `${namespace}/${script}`, parameters };
 }

@@ -68,8 +68,15 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "namespace",
-    summary: "List dispatch namespaces, create one, or say how apart its functions are kept",
-    forms: ["list", "create NAME", `isolate NAME ${[...ISOLATIONS, "default"].join("|")}`],
+    summary:
+      "List dispatch namespaces, create one, say how apart its functions are kept or who gets their fetches",
+    forms: [
+      "list",
+      "create NAME",
+      `isolate NAME ${[...ISOLATIONS, "default"].join("|")}`,
+      "outbound NAME NAMESPACE/SCRIPT [PARAMETER ...]",
+      "outbound NAME none",
+    ],
     options: { data, help },
     run: async (args) => (await import("./namespace.ts")).namespace(args, around),
   },

@@ -1,4 +1,4 @@
-/** `skep namespace`: dispatch namespaces and how their functions are kept apart. */
+/** `skep namespace`: dispatch namespaces, how their functions are kept apart, and who gets what they fetch. */
 import { ISOLATIONS } from "../protocol/placement.ts";
 import type { Surroundings } from "../supervisor/config.ts";
 import { expectWords, findAction, type Action } from "./actions.ts";
@@ -12,11 +12,13 @@ interface NamespaceResult {
   readonly script_count: number;
   readonly isolation: string | null;
   readonly trusted_workers: boolean;
+  readonly outbound: { readonly script: string; readonly parameters: readonly string[] } | null;
 }
 
 const NAMESPACES = "/workers/dispatch/namespaces";
 /** Back to what `skep start --isolation` says. */
 const PLATFORMS_OWN = "default";
+const NO_OUTBOUND = "none";
 
 export async function namespace(args: CommandArguments, around: Surroundings): Promise<number> {
   const { run, words } = findAction("namespace", ACTIONS, args);
@@ -46,6 +48,16 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     const body = { isolation: isolation === PLATFORMS_OWN ? null : isolation };
     return table([(await callApi(platform(), "PUT", path, body)) as NamespaceResult]);
   },
+  async outbound([name, script, ...parameters], platform) {
+    if (name === undefined || script === undefined) {
+      throw new UsageError(
+        `skep namespace outbound: expected NAME NAMESPACE/SCRIPT [PARAMETER ...], or NAME ${NO_OUTBOUND}`,
+      );
+    }
+    const path = `${NAMESPACES}/${encodeURIComponent(name)}`;
+    const body = { outbound: script === NO_OUTBOUND ? null : { script, parameters } };
+    return table([(await callApi(platform(), "PUT", path, body)) as NamespaceResult]);
+  },
 };
 
 function table(namespaces: readonly NamespaceResult[]): string {
@@ -54,7 +66,11 @@ function table(namespaces: readonly NamespaceResult[]): string {
     each.isolation ?? PLATFORMS_OWN,
     String(each.script_count),
     each.trusted_workers ? "yes" : "no",
+    each.outbound === null
+      ? NO_OUTBOUND
+      : [each.outbound.script, ...each.outbound.parameters].join(" "),
   ]);
-  const lines = alignColumns([["namespace", "isolation", "functions", "sees request.cf"], ...rows]);
+  const head = ["namespace", "isolation", "functions", "sees request.cf", "outbound Worker"];
+  const lines = alignColumns([head, ...rows]);
   return `${lines.join("\n")}\n`;
 }

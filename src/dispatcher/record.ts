@@ -7,6 +7,8 @@ import type { Reason } from "./errors.ts";
 import { Recorder, type MetricsSink } from "./recorder.ts";
 import type { Target } from "./routes.ts";
 
+export type MetricsEnv = Pick<DispatcherEnv, "METRICS" | "METRICS_FLUSH_MS">;
+
 let recorder: Recorder | undefined;
 
 /** undefined: there was no invocation, or none that anyone can tell of. */
@@ -27,7 +29,7 @@ const OUTCOMES: Readonly<Record<Reason, Outcome | undefined>> = {
 
 /** `answered`: the function's response, or why there is none. */
 export function record(
-  env: DispatcherEnv,
+  env: MetricsEnv,
   ctx: ExecutionContext,
   target: Target,
   facts: InvocationFacts | undefined,
@@ -64,7 +66,7 @@ export function record(
   ctx.waitUntil(counted);
 }
 
-function createRecorder(env: DispatcherEnv, metrics: MetricsSink): Recorder {
+function createRecorder(env: MetricsEnv, metrics: MetricsSink): Recorder {
   const records = new Recorder({ flushIntervalMs: Number(env.METRICS_FLUSH_MS ?? 250) });
   // A Durable Object namespace has no such method.
   metrics.onFlush?.(() => records.flush(metrics));

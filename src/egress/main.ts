@@ -5,14 +5,15 @@
  *
  * Requests come in as to a forward proxy, with the whole URL, and go out unchanged but for the header that says
  * whose they are. Redirects are not followed here: the tenant's own `fetch` does, and each hop passes through
- * again. What is meant for our own functions goes to an edge (edges.ts).
+ * again. What is meant for our own functions goes to an edge (edges.ts), and so does everything that an outbound
+ * Worker is to get; what that fetches itself comes here again.
  *
  * A destination that cannot be reached is answered with 502 and a sentence, as Cloudflare answers with a page of
  * status 52x or 530 where an origin fails; on both, `fetch()` does not reject. The header tells this answer from
  * one of the destination, which cannot set it.
  */
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
-import { EGRESS_HEADER, type EgressCall } from "../protocol/egress.ts";
+import { EGRESS_ERROR_HEADER, EGRESS_HEADER, type EgressCall } from "../protocol/egress.ts";
 import { destinationOf, type EgressPolicy } from "../protocol/egress-policy.ts";
 import { fetchFromEdge } from "./edges.ts";
 import { Policy } from "./policy.ts";
@@ -27,16 +28,20 @@ interface EgressEnv {
   readonly [edge: `EDGE_${number}`]: Fetcher;
 }
 
-const ERROR_HEADER = "x-skep-egress-error";
-
 /** The bindings never change while the process lives. */
 let policy: Policy | undefined;
 
 export default {
   async fetch(request, env) {
     policy ??= new Policy(env.POLICY);
-    const namespace = namespaceOf(request);
+    const caller = callerOf(request);
+    const namespace = caller?.namespace;
     const url = new URL(request.url);
+    if (caller?.outbound !== undefined) {
+      return fetchFromEdge(edgesOf(env), request).catch((error: unknown) =>
+        unreachable(url.host, error),
+      );
+    }
     const destination = destinationOf(url);
     const verdict = policy.judge(namespace, destination);
     if (!verdict.ok) return denied(url.host, namespace, verdict.setting);
@@ -44,7 +49,7 @@ export default {
       const response = isOurs(destination.host, env.BASE_DOMAIN)
         ? await fetchFromEdge(edgesOf(env), request)
         : await fetchOutside(request, verdict.network === "private" ? env.PRIVATE : globalThis);
-      return response.headers.has(ERROR_HEADER) ? withoutErrorHeader(response) : response;
+      return response.headers.has(EGRESS_ERROR_HEADER) ? withoutErrorHeader(response) : response;
     } catch (error) {
       return unreachable(url.host, error);
     }
@@ -52,9 +57,9 @@ export default {
 } satisfies ExportedHandler<EgressEnv>;
 
 /** undefined: the request does not say; the policy's defaults hold. */
-function namespaceOf({ headers }: Request): string | undefined {
+function callerOf({ headers }: Request): EgressCall | undefined {
   const text = headers.get(EGRESS_HEADER);
-  return text === null ? undefined : (JSON.parse(text) as EgressCall).namespace;
+  return text === null ? undefined : (JSON.parse(text) as EgressCall);
 }
 
 function isOurs(host: string, baseDomain: string): boolean {
@@ -73,7 +78,7 @@ function fetchOutside(request: Request, network: Pick<Fetcher, "fetch">): Promis
 
 function withoutErrorHeader(response: Response): Response {
   const copy = new Response(response.body, response);
-  copy.headers.delete(ERROR_HEADER);
+  copy.headers.delete(EGRESS_ERROR_HEADER);
   return copy;
 }
 
@@ -103,7 +108,7 @@ function unreachable(host: string, error: unknown): Response {
 
 function failure(status: number, reason: string, sentence: string): Response {
   const headers = new Headers({
-    [ERROR_HEADER]: reason,
+    [EGRESS_ERROR_HEADER]: reason,
     "content-type": "text/plain;charset=utf-8",
   });
   if (status === 503) headers.set("retry-after", "1");

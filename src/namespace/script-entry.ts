@@ -4,6 +4,7 @@
  */
 import { DEFAULT_PLATFORM_LIMITS, type Limits } from "../protocol/limits.ts";
 import type { InvocationLimits } from "../protocol/hop.ts";
+import type { OutboundWorker } from "../protocol/outbound.ts";
 import type { PlaceKind } from "../protocol/placement.ts";
 import type { ScriptState } from "../protocol/routing.ts";
 
@@ -23,6 +24,7 @@ export class ScriptEntry {
   state!: ScriptState;
   place!: PlaceKind;
   limits!: Limits;
+  outbound: OutboundWorker | undefined;
   /** What an invocation gets if its caller asks for nothing else. */
   options!: {
     readonly props: undefined;
@@ -39,6 +41,7 @@ export class ScriptEntry {
     this.state = state;
     this.place = state.place?.kind ?? "edge";
     this.limits = state.limits ?? DEFAULT_PLATFORM_LIMITS.defaults;
+    this.outbound = state.outbound;
     const { cpu_ms: cpuMs, wall_ms: wallMs, subrequests } = this.limits;
     this.options = { props: undefined, limits: { cpuMs, wallMs, subrequests }, via: [] };
   }

@@ -31,6 +31,13 @@ describe("ScriptTable", () => {
     expect([entry.place, entry.underWay]).toEqual(["edge", 3]);
   });
 
+  test("a version with another way out leaves the edges, to come back with that", () => {
+    const outbound = { namespace: "ops", script: "out", parameters: ["customer"] };
+    const filtered = (generation: number) => ({ ...state(generation, "v1", "edge"), outbound });
+    const states = [state(1, "v1", "edge"), filtered(2), filtered(3), state(4, "v1", "edge")];
+    expect(leaving(...states)).toEqual([null, "v1", null, "v1"]);
+  });
+
   test("tells which version leaves the edges", () => {
     expect(leaving(state(1, "v1"), state(2, "v2"), state(3, null))).toEqual([null, "v1", "v2"]);
     expect(leaving(state(1, "v1", "edge"), state(2, "v1", "edge"))).toEqual([null, null]);

@@ -27,7 +27,7 @@ export class ScriptTable {
 
   /**
    * `entry` has the state that holds now. `leaves`: a version that has no business in the edges any more, because
-   * another one took its place or because it moved to a cell.
+   * another one took its place or because it moved to a cell; or whose isolates there have an old way out.
    */
   accept(state: ScriptState): { readonly entry: ScriptEntry; readonly leaves: string | null } {
     const { scripts, usage } =
@@ -42,7 +42,10 @@ export class ScriptTable {
     if (known.state.generation >= state.generation) return { entry: known, leaves: null };
     const { place, state: before } = known;
     known.take(state);
-    const stays = state.versionId === before.versionId && known.place === place;
+    const stays =
+      state.versionId === before.versionId &&
+      known.place === place &&
+      JSON.stringify(state.outbound) === JSON.stringify(before.outbound);
     return { entry: known, leaves: stays || place !== "edge" ? null : before.versionId };
   }
 

@@ -3,6 +3,7 @@
  * The back end supplies `invoke`; facts about the invocation that Cloudflare's interface has no place for
  * are left on the object under a symbol, where only our own dispatcher looks for them.
  */
+import type { OutboundParameters } from "../protocol/outbound.ts";
 import type { ColdStart } from "../protocol/telemetry.ts";
 
 /** Registered globally, since dispatcher and back end may be bundled apart. */
@@ -21,6 +22,8 @@ export interface DispatchCall {
   /** The `args` of `get()`; the function finds them as `ctx.props`. */
   readonly args: Record<string, unknown> | undefined;
   readonly options: DynamicDispatchOptions | undefined;
+  /** Set: it is called as an outbound Worker, with these parameters in its env. */
+  readonly asOutbound?: OutboundParameters;
 }
 
 /** Rejects with `Worker not found…` if there is no such script. */
@@ -53,18 +56,26 @@ class UserWorker {
   }
 }
 
+/** Throws a TypeError if these outbound parameters cannot be passed. */
+export type CheckOutbound = (script: string, given: Record<string, unknown>) => void;
+
+const refuseOutbound: CheckOutbound = (script) => {
+  throw new TypeError(
+    `outbound parameters were given for "${script}", but this dispatch namespace has no outbound Worker`,
+  );
+};
+
 /** A DispatchNamespace over one way to invoke a script by name. */
-export function createDispatchNamespace(invoke: Invoke): DispatchNamespace {
+export function createDispatchNamespace(
+  invoke: Invoke,
+  checkOutbound: CheckOutbound = refuseOutbound,
+): DispatchNamespace {
   return {
     get(script, args, options) {
       if (typeof script !== "string" || script === "") {
         throw new TypeError(`the script name must be a non-empty string, got ${String(script)}`);
       }
-      if (options?.outbound !== undefined) {
-        throw new TypeError(
-          `outbound parameters were given for "${script}", but this dispatch namespace has no outbound Worker`,
-        );
-      }
+      if (options?.outbound !== undefined) checkOutbound(script, options.outbound);
       return new UserWorker({ script, args, options }, invoke) as unknown as Fetcher;
     },
   };

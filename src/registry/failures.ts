@@ -10,6 +10,14 @@ export type RegistryFailure =
   | { readonly reason: "expired-token"; readonly expiredOn: number }
   | { readonly reason: "unknown-namespace"; readonly namespace: string }
   | { readonly reason: "namespace-exists"; readonly namespace: string }
+  /** The outbound Worker lies in a namespace that has one itself. */
+  | { readonly reason: "outbound-chained"; readonly namespace: string }
+  /** Other namespaces have their outbound Worker in this one. */
+  | {
+      readonly reason: "outbound-in-use";
+      readonly namespace: string;
+      readonly users: readonly string[];
+    }
   | { readonly reason: "unknown-script"; readonly namespace: string; readonly script: string }
   | { readonly reason: "unknown-version"; readonly versionId: string }
   | { readonly reason: "not-dedicated"; readonly versionId: string; readonly place: PlaceKind }

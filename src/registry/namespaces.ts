@@ -3,9 +3,11 @@
  * so a rename or deletion touches every script within. Functions that write are called in a transaction.
  */
 import type { LimitSettings } from "../protocol/limits.ts";
+import type { OutboundWorker } from "../protocol/outbound.ts";
 import type { Isolation } from "../protocol/placement.ts";
 import { Rejection, type Outcome } from "./failures.ts";
 import { beginChange, type Change } from "./generation.ts";
+import { outboundUsers, readOutbound, writeOutbound } from "./outbound.ts";
 import type { NamespaceRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
 
@@ -17,7 +19,7 @@ export function listNamespaces(sql: SqlStorage, accountId: string): NamespaceRec
   return sql
     .exec<NamespaceRow>(`${SELECT} WHERE account_id = ? ORDER BY created_on, name`, accountId)
     .toArray()
-    .map(toNamespace);
+    .map((row) => toNamespace(sql, row));
 }
 
 /** The names of all namespaces of all accounts. */
@@ -37,7 +39,7 @@ export function findNamespace(
     .exec<NamespaceRow>(`${SELECT} WHERE account_id = ? AND name = ?`, accountId, name)
     .toArray();
   return row
-    ? success(toNamespace(row))
+    ? success(toNamespace(sql, row))
     : failure({ reason: "unknown-namespace", namespace: name });
 }
 
@@ -82,11 +84,14 @@ export interface NamespacePatch {
   readonly trustedWorkers?: boolean | undefined;
   /** null: the platform's. */
   readonly isolation?: Isolation | null | undefined;
+  /** null: none. */
+  readonly outbound?: OutboundWorker | null | undefined;
 }
 
 /** Returns the generation of the change; null if no edge has to know. */
 export function updateNamespace(
   sql: SqlStorage,
+  accountId: string,
   namespace: NamespaceRecord,
   patch: NamespacePatch,
   author: string,
@@ -94,6 +99,7 @@ export function updateNamespace(
 ): number | null {
   const name = patch.name ?? namespace.name;
   const { trustedWorkers = namespace.trustedWorkers, isolation = namespace.isolation } = patch;
+  const { outbound = namespace.outbound } = patch;
   refuseTakenName(sql, name, namespace.id);
   sql.exec(
     `UPDATE namespaces SET name = ?, trusted_workers = ?, isolation = ?, modified_on = ?, modified_by = ? WHERE id = ?`,
@@ -105,11 +111,21 @@ export function updateNamespace(
     namespace.id,
   );
   const renamed = name !== namespace.name;
-  const same = trustedWorkers === namespace.trustedWorkers && isolation === namespace.isolation;
+  const sameOutbound = JSON.stringify(outbound) === JSON.stringify(namespace.outbound);
+  if (!sameOutbound) writeOutbound(sql, accountId, namespace, outbound);
+  const same =
+    sameOutbound &&
+    trustedWorkers === namespace.trustedWorkers &&
+    isolation === namespace.isolation;
   if (!renamed && same) return null;
   const change = beginChange(sql);
   if (renamed) change.routes();
   touchScripts(sql, namespace.id, change, [...new Set([namespace.name, name])]);
+  if (renamed) {
+    for (const user of outboundUsers(sql, namespace.id)) {
+      touchScripts(sql, user.id, change, [user.name]);
+    }
+  }
   return change.generation;
 }
 
@@ -127,6 +143,10 @@ export function setNamespaceLimits(
 
 /** With its scripts and routes, as on Cloudflare. */
 export function deleteNamespace(sql: SqlStorage, namespace: NamespaceRecord): number {
+  const users = outboundUsers(sql, namespace.id).map(({ name }) => name);
+  if (users.length > 0) {
+    throw new Rejection({ reason: "outbound-in-use", namespace: namespace.name, users });
+  }
   const change = beginChange(sql);
   change.routes();
   touchScripts(sql, namespace.id, change, [namespace.name]);
@@ -160,6 +180,7 @@ interface NamespaceRow extends Record<string, SqlStorageValue> {
   name: string;
   trusted_workers: number;
   isolation: string | null;
+  outbound: string | null;
   limits: string;
   script_count: number;
   created_on: number;
@@ -168,12 +189,13 @@ interface NamespaceRow extends Record<string, SqlStorageValue> {
   modified_by: string;
 }
 
-function toNamespace(row: NamespaceRow): NamespaceRecord {
+function toNamespace(sql: SqlStorage, row: NamespaceRow): NamespaceRecord {
   return {
     id: row.id,
     name: row.name,
     trustedWorkers: row.trusted_workers !== 0,
     isolation: row.isolation as Isolation | null,
+    outbound: readOutbound(sql, row.outbound),
     limits: JSON.parse(row.limits) as LimitSettings,
     scriptCount: row.script_count,
     createdOn: row.created_on,

@@ -3,6 +3,7 @@
  * milliseconds. Secrets are sealed (seal.ts) wherever they appear here.
  */
 import type { Limits, LimitSettings } from "../protocol/limits.ts";
+import type { OutboundWorker } from "../protocol/outbound.ts";
 import type { Isolation, Place } from "../protocol/placement.ts";
 import type { TrustRecord } from "./trust.ts";
 
@@ -27,6 +28,8 @@ export interface NamespaceRecord {
   readonly trustedWorkers: boolean;
   /** null: the platform's. */
   readonly isolation: Isolation | null;
+  /** Gets every fetch of its functions; null: there is none. */
+  readonly outbound: OutboundWorker | null;
   readonly limits: LimitSettings;
   readonly scriptCount: number;
   readonly createdOn: number;

@@ -117,7 +117,14 @@ export class Registry extends DurableObject<RegistryEnv> {
       const found = namespaces.findNamespace(this.#sql, accountId, name);
       if (!found.ok) return found;
       const now = Date.now();
-      const generation = namespaces.updateNamespace(this.#sql, found.value, patch, author, now);
+      const generation = namespaces.updateNamespace(
+        this.#sql,
+        accountId,
+        found.value,
+        patch,
+        author,
+        now,
+      );
       const updated = namespaces.findNamespace(this.#sql, accountId, patch.name ?? name);
       if (!updated.ok) return updated;
       return success({ value: updated.value, generation: generation ?? 0 });

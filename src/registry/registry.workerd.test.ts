@@ -236,6 +236,7 @@ describe("a database of the first schema", () => {
       sql.exec(`
         DROP TABLE events; DROP TABLE trust;
         ALTER TABLE namespaces DROP COLUMN isolation; ALTER TABLE namespaces DROP COLUMN limits;
+        ALTER TABLE namespaces DROP COLUMN outbound;
         ALTER TABLE scripts DROP COLUMN limits; ALTER TABLE outbox DROP COLUMN prewarm;
         UPDATE meta SET value = 1 WHERE key = 'schema';
         INSERT INTO accounts VALUES ('a', 'A', 0);

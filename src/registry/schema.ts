@@ -7,6 +7,7 @@
  *   accounts    owners
  *   tokens      API tokens: only SHA-256 of the token. `namespaces` null: all of the account
  *   namespaces  dispatch namespaces; their names are unique on the whole platform, since they are in host names
+ *               `outbound`: JSON {namespaceId, script, parameters} or null (outbound.ts)
  *   scripts     one row per user Worker, with what is not versioned; `version_id` gets all traffic
  *   versions    uploads; the newest 10 of a script are kept, older ones go a minute after they were replaced
  *   blobs       files in the blob store; those that neither a version nor an upload under way names are swept
@@ -137,6 +138,9 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX events_by_namespace ON events (namespace_id, id);
   CREATE INDEX events_by_incident ON events (incident) WHERE incident IS NOT NULL;
+  `,
+  `
+  ALTER TABLE namespaces ADD COLUMN outbound TEXT;
   `,
 ];
 

@@ -5,6 +5,7 @@ import type { Isolation, Place } from "../protocol/placement.ts";
 import type { ScriptState } from "../protocol/routing.ts";
 import type { Policy } from "./env.ts";
 import type { Outcome } from "./failures.ts";
+import { readOutbound } from "./outbound.ts";
 import { failure, success } from "./result.ts";
 import { derivePlace } from "./trust.ts";
 import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
@@ -12,7 +13,7 @@ import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
 const SELECT = `
   SELECT versions.id AS version_id, json_extract(versions.settings, '$.limits') AS version_limits,
     scripts.limits AS script_limits, namespaces.limits AS namespace_limits,
-    namespaces.isolation, namespaces.trusted_workers, ${TRUST_COLUMNS}
+    namespaces.isolation, namespaces.trusted_workers, namespaces.outbound, ${TRUST_COLUMNS}
   FROM versions
   JOIN trust ON trust.version_id = versions.id
   JOIN scripts ON scripts.id = versions.script_id
@@ -25,6 +26,7 @@ interface Row extends TrustRow {
   namespace_limits: string;
   isolation: string | null;
   trusted_workers: number;
+  outbound: string | null;
 }
 
 /** By the names that edges use. */
@@ -44,12 +46,14 @@ export function scriptState(
     .toArray();
   const name = { generation, namespace, script };
   if (!row) return { ...name, versionId: null };
+  const outbound = readOutbound(sql, row.outbound);
   return {
     ...name,
     versionId: row.version_id,
     place: placeOf(row, policy),
     limits: limitsOf(row, policy),
     trusted: row.trusted_workers !== 0,
+    ...(outbound === null ? {} : { outbound }),
   };
 }
 

@@ -7,7 +7,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { constants } from "node:os";
+import { constants, setPriority } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { childPrefix } from "./death-signal.ts";
 import { createOutputLines } from "./output-lines.ts";
@@ -47,6 +47,8 @@ export interface Exit {
 /** Enough for workerd's report of a bad configuration or a Worker that does not start. */
 const KEPT_ERROR_LINES = 12;
 const FIRST_INHERITED_FD = 3;
+/** A cell that spins must not slow down those who have proven that they do not: a third of their weight. */
+const CELL_NICENESS = 5;
 /** An exit code above this one is the number of a signal on top of it. */
 const SIGNAL_CODES = 128;
 
@@ -283,6 +285,7 @@ function spawnWorkerd(command: WorkerdCommand): Spawned {
     ],
     env: environment,
   });
+  if (command.kind === "cell" || command.kind === "trial") giveWay(child.pid);
   const streamOf = (fd: number) => (child.stdio as (Readable | Writable | null | undefined)[])[fd];
   if (filter !== undefined) sendFilter(streamOf(seccomp) as Writable | undefined, filter);
   return {
@@ -290,4 +293,13 @@ function spawnWorkerd(command: WorkerdCommand): Spawned {
     control: streamOf(control) as Readable | undefined,
     info: sandbox && (streamOf(info) as Readable | undefined),
   };
+}
+
+/** What its child processes and threads are later, too. A process that is gone already needs no priority. */
+function giveWay(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, CELL_NICENESS);
+  } catch {
+    // ESRCH
+  }
 }

@@ -1,4 +1,5 @@
 /** Calls of the API as tests make them: through the hub's own default export, with the operator's token. */
+import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { decodeBundle, type Bundle } from "../../protocol/bundle.ts";
 import type { HubEnv } from "../env.ts";
@@ -63,6 +64,28 @@ export async function call(
     ...(body !== undefined && { body: raw ? body : JSON.stringify(body) }),
   });
   return { ...(await response.json<Omit<Answer, "status">>()), status: response.status };
+}
+
+/** Makes a token that may do no more than this. */
+export async function limitedToken(
+  token: string,
+  limits: { namespaces?: string[]; permissions?: string[]; expiresOn?: number },
+): Promise<string> {
+  const hash = await sha256Hex(token);
+  await runInDurableObject(hub.REGISTRY.getByName("registry"), (_instance, { storage }) => {
+    storage.sql.exec(
+      `INSERT INTO tokens (id, hash, account_id, name, namespaces, permissions, created_on, expires_on)
+       VALUES (?, ?, ?, ?, ?, ?, 0, ?)`,
+      crypto.randomUUID(),
+      hash,
+      ACCOUNT,
+      token,
+      limits.namespaces ? JSON.stringify(limits.namespaces) : null,
+      JSON.stringify(limits.permissions ?? ["read", "write"]),
+      limits.expiresOn ?? null,
+    );
+  });
+  return token;
 }
 
 /** The path of a script in a namespace. */
