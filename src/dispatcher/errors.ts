@@ -4,7 +4,7 @@
  * Numbers: https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
  */
 
-import { limitOf, type LimitError, type LimitReason } from "../protocol/dispatch-errors.ts";
+import { isLost, limitOf, type LimitError, type LimitReason } from "../protocol/dispatch-errors.ts";
 
 interface PlatformError {
   readonly status: number;
@@ -64,7 +64,7 @@ export function reasonOf(error: unknown): Reason {
   if (limit !== undefined) return limit;
   const known = MESSAGES.find(([start]) => message.startsWith(start));
   if (known !== undefined) return known[1];
-  return retryable === true ? "unavailable" : "exception";
+  return retryable === true || isLost(error) ? "unavailable" : "exception";
 }
 
 /** `limit`: the error behind `reason`, if it is one of ours; it tells which limit, and what helps. */

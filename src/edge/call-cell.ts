@@ -4,7 +4,7 @@
  * as far as it knows: that function's requests get its limit as an error, and those of the others are sent again,
  * if that can do no harm.
  */
-import { LimitError, remoteError, UnavailableError } from "../protocol/dispatch-errors.ts";
+import { LimitError, LostError, remoteError } from "../protocol/dispatch-errors.ts";
 import { forward, MissingError, type CellCall } from "../protocol/hop.ts";
 import type { Incident } from "../protocol/incident.ts";
 import { isolateId } from "../protocol/outbound.ts";
@@ -25,8 +25,8 @@ const REPLACEMENT_WAIT_MS = 250;
 const MAX_REPLACEMENT_WAITS = 8;
 
 /**
- * After the first loss a request is sent again at once. After the second it may be the one that hurts, or lie
- * beside it again; so it goes on only once the hub has given it a cell of its own.
+ * After the first loss a request that is not to blame is sent again at once. After the second it may be the one that
+ * hurts, or lie beside it again; so it goes on only once the hub has given it a cell of its own.
  */
 const MAX_LOSSES = 2;
 
@@ -88,7 +88,7 @@ export class CellCalls {
         await this.#recover(call, trip, error);
         const mayGoOn = trip.tries < MAX_TRIES && trip.waits < MAX_REPLACEMENT_WAITS;
         if (mayGoOn && !call.request.bodyUsed) continue;
-        throw new UnavailableError("the cells were replaced faster than they answered", {
+        throw new LostError("the cells were replaced faster than they answered", {
           cause: error,
         });
       }
@@ -160,12 +160,12 @@ export class CellCalls {
     const { method, body } = call.request;
     // While it was being loaded, nothing of the request itself has run.
     const mayRunAgain = !trip.wasSent || (IDEMPOTENT.has(method) && body === null);
-    const mayHurtAgain = isBlamed || trip.losses > 1;
+    const mayHurtAgain = isBlamed || isSuspect(incident, versionId) || trip.losses > 1;
     if (mayRunAgain && trip.losses <= MAX_LOSSES) {
       if (!mayHurtAgain || (await leavesProbation(call.entry))) return;
     }
     if (isBlamed) throw verdict(incident, call);
-    throw new UnavailableError("the cell that ran this request was lost", { cause: error });
+    throw new LostError("the cell that ran this request was lost", { cause: error });
   }
 }
 
@@ -193,6 +193,11 @@ function isToBlame(
   return named === versionId || (wasAlone && wasLostBefore);
 }
 
+/** Nobody knows who did it, so all that were under way get cells of their own. */
+function isSuspect(incident: Incident | undefined, versionId: string): boolean {
+  return incident?.named === null && incident.involved.includes(versionId);
+}
+
 /** Waits for the hub to move it; false: it did not. */
 async function leavesProbation(entry: ScriptEntry): Promise<boolean> {
   const deadlineMs = Date.now() + MOVE_WAIT_MS;
@@ -218,6 +223,6 @@ function verdict({ kind }: Incident, { entry, dispatch, via }: EdgeCall): Error 
         retryAfterSeconds,
       );
     case "crash":
-      return new UnavailableError("the function's process ended");
+      return new LostError("the function's process ended");
   }
 }

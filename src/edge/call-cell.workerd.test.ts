@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { ScriptEntry } from "../namespace/script-entry.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
-import { limitOf, UnavailableError } from "../protocol/dispatch-errors.ts";
+import { limitOf, LostError } from "../protocol/dispatch-errors.ts";
 import { CALL_HEADER } from "../protocol/hop.ts";
 import type { Incident } from "../protocol/incident.ts";
 import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
@@ -174,7 +174,7 @@ describe("a cell that lacks the version", () => {
 
   test("cannot get a body twice", async () => {
     const { failure, log } = setUp({ fates: ["evicted"] });
-    expect(await failure({ method: "POST", body: "honey" })).toBeInstanceOf(UnavailableError);
+    expect(await failure({ method: "POST", body: "honey" })).toBeInstanceOf(LostError);
     expect(log).toEqual(["/has", "/load", "evicted"]);
   });
 
@@ -229,7 +229,7 @@ describe("when the cell dies", () => {
 
   test("twice in a row, it is only sent to a cell of its own", async () => {
     const stays = setUp({ fates: ["lost", "lost"], incident: innocent });
-    expect(await stays.failure()).toBeInstanceOf(UnavailableError);
+    expect(await stays.failure()).toBeInstanceOf(LostError);
     expect(stays.log).toEqual(["lost", "lost"]);
     const moves = setUp({ fates: ["lost", "lost"], incident: innocent });
     const answer = moves.call();
@@ -240,15 +240,13 @@ describe("when the cell dies", () => {
 
   test.each(["POST", "DELETE"])("a bystander's %s is not", async (method) => {
     const { failure, log } = setUp({ fates: ["lost"], incident: innocent });
-    expect(await failure({ method })).toBeInstanceOf(UnavailableError);
+    expect(await failure({ method })).toBeInstanceOf(LostError);
     expect(log.filter((entry) => entry === "call")).toEqual([]);
   });
 
   test("and nobody says why, the same holds", async () => {
     expect((await setUp({ fates: ["lost"] }).call())?.status).toBe(200);
-    expect(await setUp({ fates: ["lost"] }).failure({ method: "POST" })).toBeInstanceOf(
-      UnavailableError,
-    );
+    expect(await setUp({ fates: ["lost"] }).failure({ method: "POST" })).toBeInstanceOf(LostError);
   });
 
   test("is not what happened if it is still there: then it was the function's answer", async () => {
@@ -292,15 +290,23 @@ describe("when the cell dies", () => {
     expect(limitOf(await failure())).toBe("exceededCpu");
   });
 
-  test("the only one that ran is believed to have done it when it happens again", async () => {
-    const incident: Partial<Incident> = {};
-    const once = setUp({ incident, fates: ["lost"] });
-    Object.assign(incident, { named: null, involved: [once.versionId] });
-    expect(await once.failure()).toBeNull();
-    const twice = setUp({ incident, fates: ["lost", "lost"] });
-    Object.assign(incident, { named: null, involved: [twice.versionId] });
-    expect(limitOf(await twice.failure())).toBe("exceededCpu");
-  });
+  test.each([1, 2])(
+    "and any of %i may have done it, it waits for a cell of its own",
+    async (count) => {
+      const others = Array.from({ length: count - 1 }, () => crypto.randomUUID());
+      const incident: Partial<Incident> = {};
+      const stays = setUp({ incident, fates: ["lost"] });
+      Object.assign(incident, { named: null, involved: [stays.versionId, ...others] });
+      expect(await stays.failure()).toBeInstanceOf(LostError);
+      const moves = setUp({ incident, fates: ["lost"] });
+      Object.assign(incident, { named: null, involved: [moves.versionId, ...others] });
+      const answer = moves.call();
+      await scheduler.wait(50);
+      expect(moves.log).toEqual(["lost"]);
+      moves.moveTo("dedicated");
+      expect((await answer)?.status).toBe(200);
+    },
+  );
 });
 
 test("a socket that is not there is tried until it is", async () => {

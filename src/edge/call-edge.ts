@@ -3,7 +3,12 @@
  * home edge. The other edges forward to that, until the function is hot enough to be worth an isolate of
  * their own.
  */
-import { remoteError, UnavailableError, workerNotFound } from "../protocol/dispatch-errors.ts";
+import {
+  LostError,
+  remoteError,
+  UnavailableError,
+  workerNotFound,
+} from "../protocol/dispatch-errors.ts";
 import { forward } from "../protocol/hop.ts";
 import { isolateId, type Variant } from "../protocol/outbound.ts";
 import type { Isolates, LoadTimes } from "../cell/isolates.ts";
@@ -66,7 +71,7 @@ export class EdgeCalls {
       return await forward(peer, peerCall, request, facts, call.signal);
     } catch (error) {
       if (connectionLost(error)) {
-        throw new UnavailableError("the edge that ran this request was lost", { cause: error });
+        throw new LostError("the edge that ran this request was lost", { cause: error });
       }
       if (!neverConnected(error) || request.bodyUsed) throw error;
     } finally {

@@ -63,6 +63,8 @@ export class CellLoader {
 
   /** Whether the cell is still the process that it was, by its own answer. */
   async isAlive(cell: CellRef): Promise<boolean> {
+    // Who does not know which process it was cannot ask for it.
+    if (typeof cell.life !== "number") return false;
     try {
       return (await this.#ask("", cell)) !== REPLACED;
     } catch {

@@ -198,7 +198,8 @@ describe("an incident", () => {
 
   it("counts once, however often it is told", async () => {
     const [one, two] = [await deployed("told-one"), await deployed("told-two")];
-    const incident = { life: ++life, involved: [one, two], atMs: Date.now() };
+    const named = crypto.randomUUID();
+    const incident = { life: ++life, named, involved: [one, two], atMs: Date.now() };
     expect([await tell(incident), await tell(incident)]).toEqual([204, 204]);
     expect((await placement("told-one")).strikes).toHaveLength(1);
     expect(await eventsOf("told-one")).toEqual(["strike"]);

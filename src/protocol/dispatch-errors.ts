@@ -14,6 +14,19 @@ export class UnavailableError extends Error {
   override readonly name = "UnavailableError";
 }
 
+/**
+ * What became of the invocation is not known: it may have run. Not `retryable`: whether sending it again does any
+ * harm only its sender can say.
+ */
+export class LostError extends Error {
+  override readonly name = "LostError";
+}
+
+/** By its shape, as `limitOf`. */
+export function isLost(error: unknown): boolean {
+  return (error as Partial<Error>).name === "LostError";
+}
+
 /** An error that a function threw in another process, as it would look had it been thrown in this one. */
 export function remoteError(name: string, message: string, stack: string | undefined): Error {
   const error = Object.assign(new Error(message), { remote: true });

@@ -7,7 +7,14 @@
  * GET. What belongs to the call travels in headers that the receiving side removes; a tenant's response cannot
  * forge them, because the receiving process always sets its own.
  */
-import { LimitError, remoteError, UnavailableError, type LimitReason } from "./dispatch-errors.ts";
+import {
+  isLost,
+  LimitError,
+  LostError,
+  remoteError,
+  type LimitReason,
+  UnavailableError,
+} from "./dispatch-errors.ts";
 import type { Variant } from "./outbound.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
 
@@ -83,7 +90,7 @@ export async function forward(
   const init = { method, headers, body, redirect: "manual", signal: signal ?? null } as const;
   const response = await process.fetch(new Request(request.url, init));
   const text = response.headers.get(OUTCOME_HEADER);
-  if (text === null) throw new UnavailableError("a process gave no account of the invocation");
+  if (text === null) throw new LostError("a process gave no account of the invocation");
   const outcome = JSON.parse(decodeURIComponent(text)) as Outcome;
   if (outcome.missing) throw new MissingError("the cell does not hold the version");
   Object.assign(facts, outcome.facts);
@@ -165,6 +172,7 @@ function toError(error: NonNullable<Outcome["error"]>): Error {
   const { name, message, stack, remote, retryable, limit, retryAfterSeconds } = error;
   if (remote) return remoteError(name, message, stack);
   if (limit !== undefined) return new LimitError(limit, message, retryAfterSeconds);
+  if (isLost(error)) return new LostError(message);
   return retryable ? new UnavailableError(message) : new Error(message);
 }
 

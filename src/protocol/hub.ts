@@ -6,7 +6,8 @@
  *   GET  /resolve?namespace=&script=   -> ScriptState
  *   GET  /routes                       -> RoutesState
  *   GET  /bundles/{versionId}          -> encoded Bundle (bundle.ts); 404 if there is none
- *   GET  /cell?version=                -> CellAssignment: the dedicated cell of the version, made if need be
+ *   GET  /cell?version=                -> CellAssignment: the dedicated cell of the version, made if need be; 404: no such
+ *                                      version, 409: its place is another one, 503: no cell is free
  *   POST /telemetry?edge=N             TelemetryFlush -> TelemetryResult
  *
  * hub, as seen by the supervisor (`hub/admin.sock`):

@@ -9,7 +9,7 @@ export type IncidentKind =
   | "cpu"
   /** Killed or replaced: it had more memory than it may have. */
   | "memory"
-  /** It ended by itself, for whatever reason, tenants' code being in it. */
+  /** It ended by itself, for whatever reason, tenants' code being in it; or it answered nobody for 10 s. */
   | "crash";
 
 export interface Incident {

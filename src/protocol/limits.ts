@@ -28,7 +28,7 @@ export const LIMITS = {
     default: 128,
     maximum: 1024,
     minimum: 16,
-    help: "memory of a function's isolate",
+    help: "memory of a function, enforced in a cell of its own",
   },
   wall_ms: {
     unit: "ms",
@@ -56,7 +56,7 @@ export const LIMITS = {
     default: 1024,
     maximum: 65_536,
     minimum: 1,
-    help: "size of a response's body",
+    help: "size of a response's body; in edges only if below the default",
   },
   concurrency: {
     unit: "",

@@ -2,12 +2,12 @@
  * Where a version's invocations run, and why. The hub decides (trust is earned, and lost), edges obey, the
  * supervisor holds the cells.
  *
- * A new version is on probation: in a cell behind a hop, which can be killed without a client noticing. After a
+ * A new version is on probation: in a cell behind a hop, which can be killed and its GETs repeated. After a
  * run of clean invocations it is proven and lives in the edges. Whoever may have stalled or bloated a process is
  * a suspect and has a dedicated cell, in which it either returns to the proven or convicts itself.
  */
 
-/** `shared`: trust is earned. `trusted`: no probation. `dedicated`: never in an edge. */
+/** `shared`: trust is earned. `trusted`: no probation, until there was an incident. `dedicated`: never in an edge. */
 export const ISOLATIONS = ["shared", "trusted", "dedicated"] as const;
 export type Isolation = (typeof ISOLATIONS)[number];
 

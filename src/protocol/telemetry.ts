@@ -16,7 +16,7 @@ export const OUTCOMES = [
   "exceededCpu",
   "exceededMemory",
   "exceededWallTime",
-  // Refused by the platform before the function ran: rate, concurrency, back-off, size, loop.
+  // Refused by the platform: rate, concurrency, back-off, size, loop.
   "loadShed",
   "canceled",
   "unknown",

@@ -113,10 +113,16 @@ describe("the blame for an incident", () => {
     ],
     ["a sole version is a suspect", { involved: ["a"] }, false, { a: "suspect" }],
     [
-      "without a name all get a strike",
+      "without a name all of a few are suspects",
       { involved: ["a", "b"] },
       false,
-      { a: "strike", b: "strike" },
+      { a: "suspect", b: "suspect" },
+    ],
+    [
+      "without a name all of many get a strike",
+      { involved: many(9) },
+      false,
+      Object.fromEntries(many(9).map((id) => [id, "strike"])),
     ],
     [
       "once is no conviction",

@@ -27,8 +27,8 @@ export interface TrustRecord {
 export const PROVEN_AFTER = { invocations: 100, ms: 60_000 } as const;
 const STRIKES = { toSuspect: 2, withinMs: 10 * 60_000 } as const;
 const BACK_OFF = { firstMs: 1_000, longestMs: 5 * 60_000, forgottenAfterMs: 60 * 60_000 } as const;
-/** When an edge falls, so many versions under way are few enough to give each a cell of its own. */
-const MAX_EDGE_SUSPECTS = 8;
+/** Where it cannot be told who did it, so many versions are few enough to give each a cell of its own. */
+const MAX_SUSPECTS = 8;
 
 export type TrustEvent =
   /** `run`: clean invocations since the last one that was not, or since the state began. */
@@ -138,7 +138,7 @@ export function blames(incident: Incident, dedicated: boolean): ReadonlyMap<stri
   const blame = (versionId: string): Blame => {
     if (dedicated) return { kind: "convict", atMs, why: culprit };
     if (versionId === sole) return { kind: "suspect", atMs, why: culprit };
-    if (process === "edge" && involved.size <= MAX_EDGE_SUSPECTS) {
+    if (sole === undefined && involved.size <= MAX_SUSPECTS) {
       return { kind: "suspect", atMs, why: bystander };
     }
     return { kind: "strike", atMs, why: bystander, demote: process === "edge" };

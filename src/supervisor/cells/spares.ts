@@ -20,6 +20,8 @@ type Use = (process: WorkerdProcess) => void;
 
 /** Long enough for a machine that swaps; a workerd that needs more will not become ready at all. */
 const START_TIMEOUT_MS = 30_000;
+/** A start takes some 60 ms of CPU time: all that many suspects need at once would starve those who serve. */
+const MAX_STARTING = 2;
 
 export class Spares {
   readonly #options: SparesOptions;
@@ -64,7 +66,8 @@ export class Spares {
   /** Starts what is missing: those that somebody waits for first, and spares only when nobody does. */
   refill(): void {
     if (this.#stopped || this.#pause !== undefined) return;
-    const wanted = this.#waiting.size || this.#options.count - this.#ready.size;
+    const missing = this.#waiting.size || this.#options.count - this.#ready.size;
+    const wanted = Math.min(missing, MAX_STARTING);
     while (this.#starting.size < wanted && this.#pause === undefined) this.#start();
   }
 
