@@ -55,6 +55,8 @@ interface Trip {
   isMissing: boolean;
   /** The request itself went out in this try. */
   wasSent: boolean;
+  /** When that was. */
+  sentMs: number;
   /** How often it was lost with a cell. */
   losses: number;
   /** Of the load that this request began, if it did. */
@@ -77,6 +79,7 @@ export class CellCalls {
       cell: undefined,
       isMissing: false,
       wasSent: false,
+      sentMs: 0,
       losses: 0,
       load: undefined,
     };
@@ -116,6 +119,7 @@ export class CellCalls {
     }
     const calledMs = Date.now();
     trip.wasSent = true;
+    trip.sentMs = calledMs;
     try {
       const fetcher = fetchers[cell.index] as Fetcher;
       const response = await forward(fetcher, cellCall(call, versionId), request, facts, signal);
@@ -151,7 +155,8 @@ export class CellCalls {
     cells.forgetAssignment(versionId, cell);
     const incident = await cells.incidentOf(cell, trip.startedMs);
     // The cell lives: it is the answer that could not be sent, such as one with a locked body.
-    if (trip.wasSent && incident === undefined && (await loader.isAlive(cell))) {
+    const isStale = cells.isNew(cell, trip.sentMs);
+    if (trip.wasSent && !isStale && incident === undefined && (await loader.isAlive(cell))) {
       throw remoteError("Error", "the function's answer broke off", undefined);
     }
     trip.losses++;

@@ -250,7 +250,11 @@ describe("when the cell dies", () => {
   });
 
   test("is not what happened if it is still there: then it was the function's answer", async () => {
+    const early = setUp({ fates: ["broken"] });
+    // It may have been the connection to the process before.
+    expect((await early.call())?.status).toBe(200);
     const { failure, log } = setUp({ fates: ["broken"] });
+    await scheduler.wait(1_000);
     expect(await failure()).toMatchObject({ remote: true });
     expect(log).toEqual(["broken", "/has"]);
   });

@@ -17,6 +17,9 @@ const MAX_INCIDENTS = 64;
 /** A cell may have ended the isolate since: requests that cannot be sent twice ask first after this long. */
 const FRESH_MS = 10_000;
 
+/** The runtime keeps connections for later; it notices those that were closed when it next has a moment. */
+const NEW_MS = 1_000;
+
 /** Versions beyond this many are forgotten all at once, and asked for again. */
 const MAX_SEEN = 10_000;
 
@@ -38,6 +41,8 @@ export class Cells {
   readonly #assignments = new Map<string, CellAssignment>();
   /** Per cell index: when an isolate was last seen there. */
   #seen: Map<string, number>[] = [];
+  /** Per cell index: when its process was last replaced. */
+  readonly #replacedMs: number[] = [];
   #incidents: Incident[] = [];
   #waiters: Waiter[] = [];
   #newsWaiters: (() => void)[] = [];
@@ -116,7 +121,13 @@ export class Cells {
     clearTimeout(timer);
   }
 
+  /** A connection to the process that was there before may have been used by mistake. */
+  isNew({ index }: CellRef, nowMs: number): boolean {
+    return nowMs - (this.#replacedMs[index] ?? 0) < NEW_MS;
+  }
+
   #replaced(index: number, life: number | null): void {
+    this.#replacedMs[index] = Date.now();
     this.#seen[index] = new Map();
     for (const [versionId, assignment] of this.#assignments) {
       // An assignment may be newer than the news.

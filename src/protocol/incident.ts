@@ -42,6 +42,9 @@ export interface CellNews {
 /** `POST /cells/assign`, hub -> supervisor. */
 export interface CellRequest {
   readonly versionId: string;
+  /** Whose version it is. */
+  readonly namespace: string;
+  readonly script: string;
   readonly memoryMb: number;
   readonly cpuMs: number;
 }

@@ -11,7 +11,7 @@ import { derivePlace } from "./trust.ts";
 import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
 
 const SELECT = `
-  SELECT versions.id AS version_id, json_extract(versions.settings, '$.limits') AS version_limits,
+  SELECT versions.id AS version_id, namespaces.name AS namespace, scripts.name AS script, json_extract(versions.settings, '$.limits') AS version_limits,
     scripts.limits AS script_limits, namespaces.limits AS namespace_limits,
     namespaces.isolation, namespaces.trusted_workers, namespaces.outbound, ${TRUST_COLUMNS}
   FROM versions
@@ -21,6 +21,8 @@ const SELECT = `
 
 interface Row extends TrustRow {
   version_id: string;
+  namespace: string;
+  script: string;
   version_limits: string | null;
   script_limits: string;
   namespace_limits: string;
@@ -68,7 +70,8 @@ export function cellRequest(
   const { kind } = placeOf(row, policy);
   if (kind !== "dedicated") return failure({ reason: "not-dedicated", versionId, place: kind });
   const { memory_mb: memoryMb, cpu_ms: cpuMs } = limitsOf(row, policy);
-  return success({ versionId, memoryMb, cpuMs });
+  const { namespace, script } = row;
+  return success({ versionId, namespace, script, memoryMb, cpuMs });
 }
 
 function placeOf(row: Row, policy: Policy): Place {

@@ -10,6 +10,7 @@ import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import type { Bootstrap } from "../protocol/hub.ts";
 import type { CellRequest } from "../protocol/incident.ts";
+import type { RoutingUpdate } from "../protocol/routing.ts";
 import { checkOwnCertificate } from "./certificate-authority.ts";
 import type { PlatformConfig } from "./config.ts";
 import { callControl } from "./control-client.ts";
@@ -280,7 +281,11 @@ export class Platform {
 
   #serveControl(): Promise<Server> {
     const calls = {
-      routing: (update: Buffer) => this.#edges.broadcastRouting(update),
+      routing: async (update: Buffer) => {
+        await this.#edges.broadcastRouting(update);
+        const { scripts = [] } = JSON.parse(update.toString()) as RoutingUpdate;
+        this.#guard.pool.supersede(scripts);
+      },
       certificate: () => this.#certificates.renew(),
       replaceTrial: () => this.#guard.replaceTrial(),
       cpuClock: (edge: number) => this.#cpuClock(edge),

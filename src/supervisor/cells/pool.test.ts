@@ -98,7 +98,13 @@ function incidentOf({ index, process, versionId }: CellPlace, kind: Incident["ki
   };
 }
 
-const request = (versionId: string): CellRequest => ({ versionId, memoryMb: 64, cpuMs: 50 });
+const request = (versionId: string): CellRequest => ({
+  versionId,
+  namespace: "production",
+  script: versionId,
+  memoryMb: 64,
+  cpuMs: 50,
+});
 /** Who answers callers of a cell; undefined: nobody. */
 async function reach(index: number): Promise<string | undefined> {
   try {
@@ -254,6 +260,17 @@ describe("a pool of cells", () => {
     expect(pool.lives[1]).toBe(null);
     const again = await pool.assign(request("a"));
     expect(again.life).not.toBe(old.process.life);
+  });
+
+  test("makes room at once of cells whose versions have successors or other places", async () => {
+    await startPool();
+    await pool.assign(request("a"));
+    await pool.assign(request("b"));
+    const state = { generation: 1, namespace: "production", script: "a" };
+    pool.supersede([{ ...state, versionId: "a2" }]);
+    await pool.assign(request("c"));
+    expect([placeOf(1).versionId, placeOf(2).versionId]).toEqual(["c", "b"]);
+    await expect(pool.assign(request("d"))).rejects.toThrow("are in use");
   });
 
   test("takes the cell that is idle longest when there is no other, or says that there is none", async () => {

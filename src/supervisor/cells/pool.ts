@@ -10,6 +10,7 @@
 import type { CellAssignment, CellRequest, Incident } from "../../protocol/incident.ts";
 import { WAIT_UNTIL_MS } from "../../protocol/limits.ts";
 import type { CellCounts } from "../../protocol/placement.ts";
+import type { ScriptState } from "../../protocol/routing.ts";
 import { drain } from "../drain.ts";
 import type { ProcessList } from "../process-list.ts";
 import { RestartPause } from "../restart-pause.ts";
@@ -56,6 +57,8 @@ interface Cell {
   process: WorkerdProcess | undefined;
   /** Ends the wait for a process. */
   withdraw: (() => void) | undefined;
+  /** Its version gets no requests here any more. */
+  isSuperseded: boolean;
   /** Unix milliseconds since when nobody has called it, as far as it is known. */
   idleSinceMs: number;
   readonly restart: RestartPause;
@@ -169,6 +172,17 @@ export class CellPool {
     return { index: cell.index, life: cell.process.life };
   }
 
+  /** Cells whose versions got successors or other places end soon, and first if room is needed. */
+  supersede(states: readonly ScriptState[]): void {
+    for (const { namespace, script, versionId, place } of states) {
+      for (const cell of this.#dedicated.values()) {
+        const { request } = cell;
+        if (request?.namespace !== namespace || request.script !== script) continue;
+        cell.isSuperseded = request.versionId !== versionId || place?.kind !== "dedicated";
+      }
+    }
+  }
+
   /** Ends a process at once; the cell's next one is connected when this returns, if a spare was ready. */
   end({ process, index }: CellPlace, incident: Incident): void {
     process.kill("SIGKILL");
@@ -259,7 +273,8 @@ export class CellPool {
     cell.withdraw?.();
     cell.withdraw = undefined;
     if (this.#stopped) return;
-    if (cell.request !== null && Date.now() - cell.idleSinceMs >= FORGET_AFTER_MS) {
+    const isForgotten = cell.isSuperseded || Date.now() - cell.idleSinceMs >= FORGET_AFTER_MS;
+    if (cell.request !== null && isForgotten) {
       this.#release(cell);
     } else if (pauseMs === 0) {
       this.#fill(cell);
@@ -275,6 +290,7 @@ export class CellPool {
       request,
       process: undefined,
       withdraw: undefined,
+      isSuperseded: false,
       idleSinceMs: Date.now(),
       restart: new RestartPause(),
     };
@@ -313,8 +329,12 @@ export class CellPool {
 
   #giveUpIdlest(): void {
     const { probation, total } = this.#options.counts;
-    const [idlest] = [...this.#dedicated.values()].sort((a, b) => a.idleSinceMs - b.idleSinceMs);
-    if (idlest === undefined || Date.now() - idlest.idleSinceMs < GIVE_UP_AFTER_MS) {
+    const [idlest] = [...this.#dedicated.values()].sort(
+      (a, b) => Number(b.isSuperseded) - Number(a.isSuperseded) || a.idleSinceMs - b.idleSinceMs,
+    );
+    const mayEnd =
+      idlest?.isSuperseded || Date.now() - (idlest?.idleSinceMs ?? 0) >= GIVE_UP_AFTER_MS;
+    if (idlest === undefined || !mayEnd) {
       throw new Error(`all ${total - probation} dedicated cells are in use (--cells)`);
     }
     this.#release(idlest);
@@ -322,7 +342,8 @@ export class CellPool {
 
   #endIdle(): void {
     for (const cell of this.#dedicated.values()) {
-      if (Date.now() - cell.idleSinceMs >= this.#options.keepAliveMs) this.#release(cell);
+      const keptMs = cell.isSuperseded ? GIVE_UP_AFTER_MS : this.#options.keepAliveMs;
+      if (Date.now() - cell.idleSinceMs >= keptMs) this.#release(cell);
     }
   }
 
