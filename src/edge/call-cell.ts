@@ -153,18 +153,22 @@ export class CellCalls {
     }
     if (!connectionLost(error)) throw error;
     cells.forgetAssignment(versionId, cell);
+    const { method, body } = call.request;
+    // While it was being loaded, nothing of the request itself has run.
+    const mayRunAgain = !trip.wasSent || (IDEMPOTENT.has(method) && body === null);
+    const isStale = cells.isNew(cell, trip.sentMs);
+    if (isStale && mayRunAgain && (await loader.isAlive(cell))) {
+      trip.waits++;
+      return;
+    }
     const incident = await cells.incidentOf(cell, trip.startedMs);
     // The cell lives: it is the answer that could not be sent, such as one with a locked body.
-    const isStale = cells.isNew(cell, trip.sentMs);
     if (trip.wasSent && !isStale && incident === undefined && (await loader.isAlive(cell))) {
       throw remoteError("Error", "the function's answer broke off", undefined);
     }
     trip.losses++;
     const isBlamed = isToBlame(incident, versionId, trip.losses > 1);
     if (isBlamed && (incident.certain || incident.kind !== "cpu")) throw verdict(incident, call);
-    const { method, body } = call.request;
-    // While it was being loaded, nothing of the request itself has run.
-    const mayRunAgain = !trip.wasSent || (IDEMPOTENT.has(method) && body === null);
     const mayHurtAgain = isBlamed || isSuspect(incident, versionId) || trip.losses > 1;
     if (mayRunAgain && trip.losses <= MAX_LOSSES) {
       if (!mayHurtAgain || (await leavesProbation(call.entry))) return;
