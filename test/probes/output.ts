@@ -1,6 +1,7 @@
 /** What functions log reaches the operator's terminal: it must not forge lines, steer the terminal or name others. */
 import { expect } from "vitest";
 import { ask, type Probe } from "./probe.ts";
+import type { Stage } from "./stage.ts";
 
 export const output: readonly Probe[] = [
   {
@@ -13,13 +14,7 @@ export const output: readonly Probe[] = [
         return new Response("logged");
       } };`,
     check: async (stage, script) => {
-      // Lines are counted by the second, and functions before this one may have used theirs up.
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
-      const from = stage.platform.output.length;
-      expect((await ask(stage, script)).text).toBe("logged");
-      await expect
-        .poll(() => stage.platform.output.slice(from), { timeout: 5_000 })
-        .toContain("FORGED-BACKSPACE");
+      const from = await logs(stage, script, "FORGED-BACKSPACE");
       const printed = stage.platform.output.slice(from);
       // A terminal would obey control characters but tab and line end.
       // oxlint-disable-next-line no-control-regex -- they are what is looked for
@@ -60,13 +55,7 @@ export const output: readonly Probe[] = [
         return new Response("logged");
       } };`,
     check: async (stage, script) => {
-      // Lines are counted by the second, and functions before this one may have used theirs up.
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
-      const from = stage.platform.output.length;
-      expect((await ask(stage, script)).text).toBe("logged");
-      await expect
-        .poll(() => stage.platform.output.slice(from), { timeout: 5_000 })
-        .toContain("FORGED-LINE");
+      const from = await logs(stage, script, "FORGED-LINE");
       await new Promise((resolve) => setTimeout(resolve, 300));
       const printed = stage.platform.output.slice(from);
       const lines = printed.split("\n");
@@ -76,3 +65,13 @@ export const output: readonly Probe[] = [
     },
   },
 ];
+
+/** Calls the function and waits until the platform has printed `words`. Returns where its output began. */
+async function logs(stage: Stage, script: string, words: string): Promise<number> {
+  // Lines are counted by the second, and functions before this one may have used theirs up.
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  const from = stage.platform.output.length;
+  expect((await ask(stage, script)).text).toBe("logged");
+  await expect.poll(() => stage.platform.output.slice(from), { timeout: 5_000 }).toContain(words);
+  return from;
+}
