@@ -10,6 +10,7 @@ import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
 import type { PlaceKind } from "../protocol/placement.ts";
 import { CellCalls } from "./call-cell.ts";
 import { Cells } from "./cells.ts";
+import { IncidentLog } from "./incident-log.ts";
 import { CellLoader } from "./load-cell.ts";
 
 const { CELL } = env as unknown as { readonly CELL: Fetcher };
@@ -67,6 +68,7 @@ function setUp({ source = SOURCE, fates = [], incident, trusted = false }: SetUp
   let life = 10;
   const cells = new Cells({ probation: 1, total: 1 }, () => Promise.resolve({ index: 0, life }));
   cells.accept({ lives: [life] });
+  const incidents = new IncidentLog();
 
   const loseCell = () => {
     const told: Incident = {
@@ -82,7 +84,8 @@ function setUp({ source = SOURCE, fates = [], incident, trusted = false }: SetUp
       detail: "",
       ...incident,
     };
-    cells.accept({ lives: [++life], ...(incident && { incident: told }) });
+    cells.accept({ lives: [++life] });
+    if (incident !== undefined) incidents.accept(told);
     throw new Error("Network connection lost.");
   };
   const connection = {
@@ -119,7 +122,13 @@ function setUp({ source = SOURCE, fates = [], incident, trusted = false }: SetUp
       env: {},
     });
   const loader = new CellLoader({ cells, fetchers, bundle, keepAlive: () => {} });
-  const calls = new CellCalls({ cells, loader, fetchers, refresh: () => Promise.resolve() });
+  const calls = new CellCalls({
+    cells,
+    loader,
+    incidents,
+    fetchers,
+    refresh: () => Promise.resolve(),
+  });
   const facts: InvocationFacts = { versionId: "" };
 
   const call = (init: RequestInit = {}, path = "/", dispatch: Partial<DispatchCall> = {}) =>

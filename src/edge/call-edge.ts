@@ -3,31 +3,32 @@
  * home edge. The other edges forward to that, until the function is hot enough to be worth an isolate of
  * their own.
  */
-import {
-  LostError,
-  remoteError,
-  UnavailableError,
-  workerNotFound,
-} from "../protocol/dispatch-errors.ts";
+import { remoteError, UnavailableError, workerNotFound } from "../protocol/dispatch-errors.ts";
 import { forward } from "../protocol/hop.ts";
 import { isolateId, type Variant } from "../protocol/outbound.ts";
 import type { Isolates, LoadTimes } from "../cell/isolates.ts";
 import { homeOf } from "../namespace/home.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
+import { isRepeatable, settleLoss } from "./blame.ts";
 import { optionsOf, type EdgeCall } from "./edge-call.ts";
 import { VersionGoneError } from "./hub-client.ts";
+import type { IncidentLog } from "./incident-log.ts";
 import { connectionLost, neverConnected } from "./losses.ts";
 import { Warmth } from "./warmth.ts";
 
 /** A deploy may overtake a load; more often than this in a row it does not. */
 const MAX_TRIES = 3;
 
+/** The runtime notices that a connection kept to a process has ended when it next has a moment. */
+const STALE_MS = 1_000;
+
 export interface EdgeCallsOptions {
   readonly isolates: Isolates;
   readonly edgeIndex: number;
   /** Indexed as the edges are; the own entry is never used. */
   readonly peers: readonly Fetcher[];
+  readonly incidents: IncidentLog;
   /** Loads the version that the entry names. */
   readonly load: (
     entry: ScriptEntry,
@@ -70,14 +71,23 @@ export class EdgeCalls {
     try {
       return await forward(peer, peerCall, request, facts, call.signal);
     } catch (error) {
-      if (connectionLost(error)) {
-        throw new LostError("the edge that ran this request was lost", { cause: error });
-      }
-      if (!neverConnected(error) || request.bodyUsed) throw error;
+      if (connectionLost(error)) await this.#settle(call, home, startedMs, error);
+      else if (!neverConnected(error) || request.bodyUsed) throw error;
     } finally {
       countHop(facts, Date.now() - startedMs);
     }
     return this.callHere(call);
+  }
+
+  /** Returns if a request that was lost with its home edge may be sent again; else throws what its client gets. */
+  async #settle(call: EdgeCall, home: number, sentMs: number, cause: unknown): Promise<void> {
+    const process = "edge";
+    const place = { process, index: home, life: undefined } as const;
+    const incident = await this.#options.incidents.of(place, sentMs - STALE_MS);
+    const mayRunAgain = isRepeatable(call.request);
+    // The connection was one to the process before: nobody has seen the request.
+    if (mayRunAgain && incident !== undefined && incident.atMs < sentMs) return;
+    await settleLoss(call, { incident, mayRunAgain, losses: 1, place: "edge", process, cause });
   }
 
   /** As `call`, and never forwards. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { CellAssignment, Incident } from "../protocol/incident.ts";
+import type { CellAssignment } from "../protocol/incident.ts";
 import { Cells } from "./cells.ts";
 
 const VERSION = "8c3a1a3e-0000-4000-8000-000000000001";
@@ -7,22 +7,6 @@ const OTHER = "8c3a1a3e-0000-4000-8000-000000000002";
 
 beforeEach(() => vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => vi.useRealTimers());
-
-function incident(more: Partial<Incident>): Incident {
-  return {
-    kind: "cpu",
-    atMs: Date.now(),
-    process: "cell",
-    index: 0,
-    life: 10,
-    killed: true,
-    named: VERSION,
-    certain: false,
-    involved: [VERSION],
-    detail: "",
-    ...more,
-  };
-}
 
 /** Two probation cells and two for dedicated ones; the hub assigns what `assigned` says. */
 function cells(assigned: CellAssignment[] = []) {
@@ -33,63 +17,6 @@ function cells(assigned: CellAssignment[] = []) {
   });
   return { assign, it: new Cells({ probation: 2, total: 4 }, assign) };
 }
-
-describe("incidents", () => {
-  test("one that was told before is known at once", async () => {
-    const { it } = cells();
-    const told = incident({});
-    it.accept({ lives: [20, 11, null, null], incident: told });
-    expect(await it.incidentOf({ index: 0, life: 10 }, 0)).toBe(told);
-  });
-
-  test("one that is told within half a second is waited for", async () => {
-    const { it } = cells();
-    const waiting = it.incidentOf({ index: 0, life: 10 }, Date.now());
-    await vi.advanceTimersByTimeAsync(499);
-    const told = incident({});
-    it.accept({ lives: [20, 11, null, null], incident: told });
-    expect(await waiting).toBe(told);
-  });
-
-  test("after that there was none", async () => {
-    const { it } = cells();
-    const waiting = it.incidentOf({ index: 0, life: 10 }, Date.now());
-    await vi.advanceTimersByTimeAsync(500);
-    expect(await waiting).toBeUndefined();
-    expect(vi.getTimerCount()).toBe(0);
-  });
-
-  test.each<[string, Partial<Incident>]>([
-    ["another cell", { index: 1 }],
-    ["another life of it", { life: 9 }],
-    ["an edge", { process: "edge" }],
-    ["a cell that drains", { killed: false }],
-  ])("that of %s is not meant", async (_, other) => {
-    const { it } = cells();
-    const waiting = it.incidentOf({ index: 0, life: 10 }, Date.now());
-    it.accept({ lives: [10, 11, null, null], incident: incident(other) });
-    await vi.advanceTimersByTimeAsync(500);
-    expect(await waiting).toBeUndefined();
-  });
-
-  test("of a cell of unknown life, one since the request began is meant", async () => {
-    const { it } = cells();
-    const sinceMs = Date.now();
-    it.accept({ lives: [], incident: incident({ life: 8, atMs: sinceMs - 1 }) });
-    const told = incident({ life: 9 });
-    const waiting = it.incidentOf({ index: 0, life: undefined }, sinceMs);
-    it.accept({ lives: [], incident: told });
-    expect(await waiting).toBe(told);
-  });
-
-  test("all requests that wait for one are told", async () => {
-    const { it } = cells();
-    const waiting = [1, 2, 3].map(() => it.incidentOf({ index: 0, life: 10 }, Date.now()));
-    const told = incident({});
-    it.accept({ lives: [20], incident: told });
-    expect(await Promise.all(waiting)).toEqual([told, told, told]);
-  });
-});
 
 describe("dedicated cells", () => {
   test("the hub is asked once", async () => {

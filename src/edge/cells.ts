@@ -1,18 +1,11 @@
 /**
  * What this edge knows of the cells: which process is behind each index, which versions it holds, which
- * dedicated cell a version has, what befell them. The supervisor tells lives and incidents, the hub assigns
- * dedicated cells; the rest this edge has seen for itself. All of it may be out of date, and whoever acts on it
+ * dedicated cell a version has. The supervisor tells lives, the hub assigns dedicated cells; the rest this edge has seen for itself. All of it may be out of date, and whoever acts on it
  * must cope: a cell says `missing`, a dead one does not answer.
  */
 import { homeOf } from "../namespace/home.ts";
-import type { CellAssignment, CellNews, Incident } from "../protocol/incident.ts";
+import type { CellAssignment, CellNews } from "../protocol/incident.ts";
 import type { CellCounts } from "../protocol/placement.ts";
-
-/** The supervisor tells of an incident within a few milliseconds; after this long there was none. */
-const INCIDENT_WAIT_MS = 500;
-
-/** Incidents are told to all edges, and most of them lost no request to it. */
-const MAX_INCIDENTS = 64;
 
 /** A cell may have ended the isolate since: requests that cannot be sent twice ask first after this long. */
 const FRESH_MS = 10_000;
@@ -29,11 +22,6 @@ export interface CellRef {
   readonly life: number | null | undefined;
 }
 
-interface Waiter extends CellRef {
-  readonly sinceMs: number;
-  readonly resolve: (incident: Incident | undefined) => void;
-}
-
 export class Cells {
   readonly #counts: CellCounts;
   readonly #assign: (versionId: string) => Promise<CellAssignment>;
@@ -43,8 +31,6 @@ export class Cells {
   #seen: Map<string, number>[] = [];
   /** Per cell index: when its process was last replaced. */
   readonly #replacedMs: number[] = [];
-  #incidents: Incident[] = [];
-  #waiters: Waiter[] = [];
   #newsWaiters: (() => void)[] = [];
 
   /** `assign` asks the hub for the dedicated cell of a version. */
@@ -53,12 +39,11 @@ export class Cells {
     this.#assign = assign;
   }
 
-  accept({ lives, incident }: CellNews): void {
+  accept({ lives }: CellNews): void {
     for (const [index, life] of lives.entries()) {
       if (life !== this.#lives[index]) this.#replaced(index, life);
     }
     this.#lives = lives;
-    if (incident !== undefined) this.#acceptIncident(incident);
     const waiters = this.#newsWaiters;
     this.#newsWaiters = [];
     for (const resolve of waiters) resolve();
@@ -96,22 +81,6 @@ export class Cells {
     return nowMs - (this.#seen[index]?.get(id) ?? 0) < FRESH_MS;
   }
 
-  /** Why the cell's requests were lost, waiting for the news of it; undefined: nobody said. */
-  async incidentOf(cell: CellRef, sinceMs: number): Promise<Incident | undefined> {
-    const told = this.#incidents.findLast((incident) => isOf(incident, cell, sinceMs));
-    if (told !== undefined) return told;
-    const { promise, resolve } = Promise.withResolvers<Incident | undefined>();
-    const waiter: Waiter = { ...cell, sinceMs, resolve };
-    this.#waiters.push(waiter);
-    const timer = setTimeout(() => resolve(undefined), INCIDENT_WAIT_MS);
-    try {
-      return await promise;
-    } finally {
-      clearTimeout(timer);
-      this.#waiters = this.#waiters.filter((other) => other !== waiter);
-    }
-  }
-
   /** Resolves at the next news of cells, or after `timeoutMs`. */
   async news(timeoutMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -136,18 +105,4 @@ export class Cells {
       }
     }
   }
-
-  #acceptIncident(incident: Incident): void {
-    // One that drains goes on answering what it was asked.
-    if (incident.process !== "cell" || !incident.killed) return;
-    this.#incidents = [...this.#incidents.slice(1 - MAX_INCIDENTS), incident];
-    for (const waiter of this.#waiters) {
-      if (isOf(incident, waiter, waiter.sinceMs)) waiter.resolve(incident);
-    }
-  }
-}
-
-function isOf(incident: Incident, { index, life }: CellRef, sinceMs: number): boolean {
-  if (incident.index !== index) return false;
-  return typeof life === "number" ? incident.life === life : incident.atMs >= sinceMs;
 }

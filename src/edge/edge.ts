@@ -11,13 +11,14 @@ import type { ScriptEntry } from "../namespace/script-entry.ts";
 import { ScriptTable } from "../namespace/script-table.ts";
 import { createDispatchNamespace } from "../namespace/user-worker.ts";
 import { DEFAULT_NAMESPACE } from "../dispatcher/env.ts";
-import type { CellAssignment } from "../protocol/incident.ts";
+import type { CellAssignment, CellNews } from "../protocol/incident.ts";
 import type { CellCounts } from "../protocol/placement.ts";
 import type { Route, RoutesState, RoutingUpdate } from "../protocol/routing.ts";
 import { CellCalls } from "./call-cell.ts";
 import { EdgeCalls } from "./call-edge.ts";
 import { Cells } from "./cells.ts";
 import { HubClient, HubMetrics } from "./hub-client.ts";
+import { IncidentLog } from "./incident-log.ts";
 import { Invoker } from "./invoke.ts";
 import { CellLoader } from "./load-cell.ts";
 import { Once } from "./once.ts";
@@ -61,8 +62,9 @@ export interface DispatcherBindings {
 export class Edge {
   readonly isolates: Isolates;
   readonly invoker: Invoker;
-  readonly cells: Cells;
   readonly dispatcherEnv: DispatcherBindings;
+  readonly #cells: Cells;
+  readonly #incidents = new IncidentLog();
   readonly #hub: HubClient;
   readonly #routing: Routing;
   #routesGeneration = -1;
@@ -83,6 +85,7 @@ export class Edge {
       (versionId) => assignments.share(versionId, () => hub.cell(versionId)).result,
     );
     const bundle = (versionId: string) => hub.bundle(versionId);
+    const incidents = this.#incidents;
     const loader = new CellLoader({ cells, fetchers, bundle, keepAlive });
     const isolates = new Isolates({
       loader: env.LOADER,
@@ -113,17 +116,18 @@ export class Edge {
         isolates,
         edgeIndex,
         peers,
+        incidents,
         load: (entry, versionId, variant) => routing.load(entry, versionId, variant),
         refresh,
       }),
-      cells: new CellCalls({ cells, loader, fetchers, refresh }),
+      cells: new CellCalls({ cells, loader, fetchers, incidents, refresh }),
       edgeCount,
       resolve: (namespace, script) => routing.resolve(namespace, script),
     });
     this.#hub = hub;
     this.#routing = routing;
     this.isolates = isolates;
-    this.cells = cells;
+    this.#cells = cells;
     const namespaces = this.#namespaces();
     this.dispatcherEnv = {
       DISPATCHER: namespaces.get(DEFAULT_NAMESPACE),
@@ -140,6 +144,11 @@ export class Edge {
   async accept({ scripts, routes }: RoutingUpdate): Promise<void> {
     await this.#routing.take(scripts ?? []);
     if (routes !== undefined) this.#acceptRoutes(routes);
+  }
+
+  acceptNews(news: CellNews): void {
+    this.#cells.accept(news);
+    if (news.incident !== undefined) this.#incidents.accept(news.incident);
   }
 
   /** Called at intervals, out of the way of requests; by its answer this process is known to be well. */

@@ -62,7 +62,7 @@ export class EdgeControl extends WorkerEntrypoint {
       return new Response(null, { status: 204 });
     }
     if (request.method === "POST" && pathname === "/cells") {
-      edge.cells.accept(await request.json<CellNews>());
+      edge.acceptNews(await request.json<CellNews>());
       return new Response(null, { status: 204 });
     }
     if (request.method === "POST" && pathname === "/heartbeat") {

@@ -4,6 +4,7 @@
  * no other edges.
  */
 import { EdgeCalls } from "../../edge/call-edge.ts";
+import { IncidentLog } from "../../edge/incident-log.ts";
 import { HubClient } from "../../edge/hub-client.ts";
 import { UnavailableError, workerNotFound } from "../../protocol/dispatch-errors.ts";
 import { Isolates } from "../../cell/isolates.ts";
@@ -42,6 +43,7 @@ export default function createBinding(env: InnerEnv): DispatchNamespace {
     isolates,
     edgeIndex: 0,
     peers: [host],
+    incidents: new IncidentLog(),
     load: ({ state }, id) =>
       isolates.load(id, () => hub.bundle(splitIsolateId(id).versionId), {
         namespace,
