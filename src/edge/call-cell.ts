@@ -19,9 +19,9 @@ import { relayed } from "./relay.ts";
 /** Of one request: every loss, eviction and deploy on its way costs one. */
 const MAX_TRIES = 8;
 
-/** A cell whose socket is not there is being replaced, which takes some milliseconds. */
+/** A cell whose socket is not there is being replaced: milliseconds, or seconds while many start at once. */
 const REPLACEMENT_WAIT_MS = 250;
-const MAX_REPLACEMENT_WAITS = 8;
+const MAX_REPLACEMENT_WAITS = 40;
 
 export interface CellCallsOptions {
   readonly cells: Cells;

@@ -47,6 +47,8 @@ export interface CellRequest {
   readonly script: string;
   readonly memoryMb: number;
   readonly cpuMs: number;
+  /** It has hurt a process, or is suspected of it. */
+  readonly isMistrusted: boolean;
 }
 
 export interface CellAssignment {

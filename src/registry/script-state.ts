@@ -70,8 +70,9 @@ export function cellRequest(
   const { kind } = placeOf(row, policy);
   if (kind !== "dedicated") return failure({ reason: "not-dedicated", versionId, place: kind });
   const { memory_mb: memoryMb, cpu_ms: cpuMs } = limitsOf(row, policy);
-  const { namespace, script } = row;
-  return success({ versionId, namespace, script, memoryMb, cpuMs });
+  const { namespace, script, state } = row;
+  const isMistrusted = state === "suspect" || state === "convicted";
+  return success({ versionId, namespace, script, memoryMb, cpuMs, isMistrusted });
 }
 
 function placeOf(row: Row, policy: Policy): Place {

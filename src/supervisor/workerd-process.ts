@@ -6,7 +6,7 @@
  * reads clocks and memory needs `workerdPid`. Each of the two ends at once when the other one does.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { childPrefix } from "./death-signal.ts";
@@ -47,8 +47,10 @@ export interface Exit {
 /** Enough for workerd's report of a bad configuration or a Worker that does not start. */
 const KEPT_ERROR_LINES = 12;
 const FIRST_INHERITED_FD = 3;
-/** A cell that spins must not slow down those who have proven that they do not: a third of their weight. */
+/** Cells that spin must not slow down those who have proven that they do not: a third of their weight each. */
 const CELL_NICENESS = 5;
+/** Those that are known to hurt, and may be many, must not slow down other cells either: a tenth of their weight. */
+const MISTRUSTED_NICENESS = 15;
 /** An exit code above this one is the number of a signal on top of it. */
 const SIGNAL_CODES = 128;
 
@@ -131,6 +133,11 @@ export class WorkerdProcess {
     const { code, signal } = this.exit ?? { code: null, signal: null };
     const how = signal ? `was ended by ${signal}` : `ended with code ${code}`;
     return [`${this.name} ${how}`, ...this.#errorLines].join("\n  ");
+  }
+
+  /** It runs mistrusted code from now on. */
+  giveWay(): void {
+    for (const { pid } of this.identities) giveWay(pid, MISTRUSTED_NICENESS);
   }
 
   /** SIGTERM lets a process that is ready finish what it has; any other ends it at once. */
@@ -272,7 +279,8 @@ function spawnWorkerd(command: WorkerdCommand): Spawned {
   ];
   const child = spawn(file, args, {
     cwd: directory,
-    // A process group of its own: Ctrl-C in a terminal reaches the supervisor only, which drains.
+    // A session of its own: Ctrl-C in a terminal reaches the supervisor only, which drains; and no terminal can be
+    // written to from a sandbox.
     detached: true,
     stdio: [
       "ignore",
@@ -285,7 +293,7 @@ function spawnWorkerd(command: WorkerdCommand): Spawned {
     ],
     env: environment,
   });
-  if (command.kind === "cell" || command.kind === "trial") giveWay(child.pid);
+  if (command.kind === "cell" || command.kind === "trial") giveWay(child.pid, CELL_NICENESS);
   const streamOf = (fd: number) => (child.stdio as (Readable | Writable | null | undefined)[])[fd];
   if (filter !== undefined) sendFilter(streamOf(seccomp) as Writable | undefined, filter);
   return {
@@ -295,11 +303,16 @@ function spawnWorkerd(command: WorkerdCommand): Spawned {
   };
 }
 
-/** What its child processes and threads are later, too. A process that is gone already needs no priority. */
-function giveWay(pid: number | undefined): void {
+/**
+ * It, and what its child processes and threads are later. Where Linux groups processes by session, niceness counts
+ * only within a group, and the group has one of its own; without privileges it can be set ten times a second.
+ */
+function giveWay(pid: number | undefined, niceness: number): void {
+  if (pid === undefined) return;
   try {
-    if (pid !== undefined) setPriority(pid, CELL_NICENESS);
+    setPriority(pid, niceness);
+    writeFileSync(`/proc/${pid}/autogroup`, String(niceness));
   } catch {
-    // ESRCH
+    // It is gone already, or there are no such groups here.
   }
 }

@@ -104,6 +104,7 @@ const request = (versionId: string): CellRequest => ({
   script: versionId,
   memoryMb: 64,
   cpuMs: 50,
+  isMistrusted: false,
 });
 /** Who answers callers of a cell; undefined: nobody. */
 async function reach(index: number): Promise<string | undefined> {

@@ -363,6 +363,7 @@ export class CellPool {
     cell.withdraw = undefined;
     this.#alive.set(process, cell.index);
     this.#options.connect(cell.index, process);
+    if (cell.request?.isMistrusted) process.giveWay();
     this.#watch(cell, process);
     this.#changed();
   }

@@ -15,7 +15,7 @@ test("leaves a process alone in namespaces of its own, without rights or environ
   for (const option of ["user", "pid", "net", "ipc", "uts"]) {
     expect(command).toContain(`--unshare-${option}`);
   }
-  expect(command.join(" ")).toContain("--cap-drop ALL --clearenv --new-session --die-with-parent");
+  expect(command.join(" ")).toContain("--cap-drop ALL --clearenv --die-with-parent");
 });
 
 test("shows exactly what was asked for, and only the directory of its own sockets to write to", () => {

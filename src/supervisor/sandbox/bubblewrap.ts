@@ -44,7 +44,6 @@ export function bubblewrapCommand(
     "--cap-drop",
     "ALL",
     "--clearenv",
-    "--new-session",
     "--die-with-parent",
     // Its own pid 1: one process fewer, and a signal to it reaches workerd itself.
     "--as-pid-1",
