@@ -122,6 +122,7 @@ async function tryStart(
   const { compatibilityDate, compatibilityFlags } = plan.settings;
   const facts = {
     id: versionId,
+    namespace: plan.namespace.name,
     tag: plan.annotations?.["workers/tag"] ?? "",
     createdOn: Date.now(),
   };

@@ -173,6 +173,7 @@ describe("hostnames", () => {
       "*.localhost",
       "*.production.localhost",
       "*.staging.localhost",
+      "*.workers.localhost",
       "*.tenants.example",
       "bare.example",
       "*.bare.example",

@@ -9,6 +9,8 @@
  *   rest      the contents of the modules, one after the other, in the header's order
  */
 
+import type { OutboundWorker } from "./outbound.ts";
+
 export const MODULE_TYPES = ["esm", "cjs", "text", "data", "wasm", "source-map"] as const;
 export type ModuleType = (typeof MODULE_TYPES)[number];
 
@@ -19,10 +21,45 @@ export interface BundleModule {
   readonly content: Uint8Array;
 }
 
-/** A value of the function's `env`. `module` exists for service-worker syntax only. */
+/**
+ * A value of the function's `env`. `module` exists for service-worker syntax only. What follows `module` are objects
+ * with methods: the process that loads the function makes them.
+ */
 export type EnvValue =
   | { readonly type: "value"; readonly value: unknown }
-  | { readonly type: "module"; readonly module: string; readonly as: "wasm" | "text" | "data" };
+  | { readonly type: "module"; readonly module: string; readonly as: "wasm" | "text" | "data" }
+  | ServiceValue
+  | DispatchNamespaceValue
+  | RateLimitValue
+  | { readonly type: "analytics"; readonly dataset: string }
+  | { readonly type: "assets" };
+
+/** Another Worker. */
+export interface ServiceValue {
+  readonly type: "service";
+  readonly namespace: string;
+  readonly script: string;
+  /** Absent: the default export. */
+  readonly entrypoint?: string;
+  /** What the callee finds as `ctx.props`. */
+  readonly props?: Readonly<Record<string, unknown>>;
+}
+
+export interface DispatchNamespaceValue {
+  readonly type: "dispatch-namespace";
+  readonly namespace: string;
+  /** Gets the fetches of the functions that are called through this binding. */
+  readonly outbound?: OutboundWorker;
+}
+
+export interface RateLimitValue {
+  readonly type: "rate-limit";
+  /** Bindings of one account that have the same id share their counters. */
+  readonly id: string;
+  /** Calls with the same key within a period. */
+  readonly limit: number;
+  readonly periodSeconds: 10 | 60;
+}
 
 export interface Bundle {
   /** UUID. Also the key under which a loader holds the isolate. */

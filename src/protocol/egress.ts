@@ -11,6 +11,16 @@ export const EGRESS_HEADER = "x-skep-egress";
 /** Tells an answer of the platform from one of the destination. Its value is the reason. */
 export const EGRESS_ERROR_HEADER = "x-skep-egress-error";
 
+/**
+ * What the trusted code beside an isolate asks of an edge, since a cell has no other way to the rest of the platform:
+ *
+ *   dispatch   a call of another function: bindings to services and to dispatch namespaces
+ *   assets     static assets of the isolate's own version
+ *   traces     trace events for whoever wants them
+ *   analytics  data points that functions wrote
+ */
+export type EdgeService = "dispatch" | "assets" | "traces" | "analytics";
+
 /** Which function asked. */
 export interface EgressCall {
   readonly namespace: string;
@@ -19,6 +29,8 @@ export interface EgressCall {
   readonly via: readonly string[];
   /** Who gets the request, whatever its URL. */
   readonly outbound?: OutboundTarget;
+  /** No fetch of the function, but a call to an edge by the trusted code beside it. */
+  readonly call?: EdgeService;
 }
 
 export function encodeEgressCall(call: EgressCall): string {

@@ -10,6 +10,40 @@ import type { Limits } from "./limits.ts";
 import type { OutboundWorker } from "./outbound.ts";
 import type { Place } from "./placement.ts";
 
+/** What an edge has to know of a version that gets traffic. */
+export interface VersionState {
+  readonly versionId: string;
+  readonly place: Place;
+  readonly limits: Limits;
+  /** Its static assets; absent: it has none. */
+  readonly assets?: AssetsState;
+}
+
+export interface VersionShare extends VersionState {
+  /** More than 0, at most 100; those of a script add up to 100. */
+  readonly percentage: number;
+}
+
+/** How the static assets of a version are served. Names and meanings are those of Cloudflare's `assets` config. */
+export interface AssetsState {
+  /** SHA-256 of the manifest's blob, hex. */
+  readonly manifest: string;
+  readonly htmlHandling: string;
+  readonly notFoundHandling: string;
+  /** `true`, or path patterns for which the Worker comes first. */
+  readonly runWorkerFirst: boolean | readonly string[];
+  /** There is no code: what is not an asset is not found. */
+  readonly isOnly: boolean;
+}
+
+/** Who wants the trace events (protocol/trace.ts) of a script's invocations. */
+export interface Traced {
+  /** The hub: for logs that are kept, or for somebody who tails right now. 0 to 1: the share of invocations. */
+  readonly hub: number;
+  /** Tail Workers. */
+  readonly consumers: readonly { readonly namespace: string; readonly script: string }[];
+}
+
 /** The state of one script name. `versionId` null: there is no such script (any more). */
 export interface ScriptState {
   readonly generation: number;
@@ -23,6 +57,16 @@ export interface ScriptState {
   readonly trusted?: boolean;
   /** Of the namespace: gets every fetch of its functions. */
   readonly outbound?: OutboundWorker;
+  /** There, if more than one version gets traffic; `versionId` and what belongs to it are the largest share's. */
+  readonly shares?: readonly VersionShare[];
+  /** Of `versionId`. */
+  readonly assets?: AssetsState;
+  /** False: its own host name leads to nothing. Routes and bindings do. Absent: true. */
+  readonly workersDev?: boolean;
+  /** This name is that of a version's preview: the script whose version it is. */
+  readonly previewOf?: string;
+  /** Absent: nobody. */
+  readonly traced?: Traced;
   /** Load it before taking it into use: set in the push that follows a deploy. */
   readonly prewarm?: boolean;
 }

@@ -1,7 +1,7 @@
 /** Accounts and their API tokens. A token's text is never stored: it is found by its SHA-256. */
 import type { Bootstrap, BootstrapResult } from "../protocol/hub.ts";
 import type { Outcome } from "./failures.ts";
-import { insertNamespace } from "./namespaces.ts";
+import { ensureAccountNamespace, insertNamespace } from "./namespaces.ts";
 import { PERMISSIONS, type Permission, type TokenRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
 
@@ -37,6 +37,7 @@ export function bootstrap(sql: SqlStorage, wanted: Bootstrap, now: number): Boot
     );
     insertNamespace(sql, wanted.accountId, wanted.namespace, OPERATOR_TOKEN, now);
   }
+  ensureAccountNamespace(sql, wanted.accountId, OPERATOR_TOKEN, now);
   const [token] = sql
     .exec<{ hash: string }>(
       `SELECT hash FROM tokens WHERE account_id = ? AND name = ?`,

@@ -13,21 +13,23 @@ const MODULE_KINDS = {
   data_blob: "data",
 } as const satisfies Record<PartBindingType, string>;
 
-/** What `version_metadata` bindings and the loader's key are made of. */
+/** What of a version its bindings are made of. `namespace`: the name of the one that its script is in. */
 export interface VersionFacts {
   readonly id: string;
+  readonly namespace: string;
   readonly tag: string;
   readonly createdOn: number;
 }
 
 export async function makeBundle(
-  { namespaceId, script, version }: VersionInPlace,
+  { namespaceId, namespace, script, version }: VersionInPlace,
   blobs: Fetcher,
   sealer: Sealer,
 ): Promise<Bundle> {
   const place = placeOf(namespaceId, script);
   const facts = {
     id: version.id,
+    namespace,
     tag: version.annotations["workers/tag"] ?? "",
     createdOn: version.createdOn,
   };
@@ -68,6 +70,35 @@ async function toValue(
       const timestamp = new Date(facts.createdOn).toISOString();
       return { type: "value", value: { id: facts.id, tag: facts.tag, timestamp } };
     }
+    case "service": {
+      const { service: script, entrypoint, props } = binding;
+      const { namespace } = facts;
+      return {
+        type: "service",
+        namespace,
+        script,
+        ...(entrypoint !== undefined && { entrypoint }),
+        ...(props !== undefined && { props }),
+      };
+    }
+    case "dispatch_namespace": {
+      const { namespace, outbound } = binding;
+      if (outbound === undefined) return { type: "dispatch-namespace", namespace };
+      const { service: script, params: parameters } = outbound;
+      return {
+        type: "dispatch-namespace",
+        namespace,
+        outbound: { namespace: facts.namespace, script, parameters },
+      };
+    }
+    case "ratelimit": {
+      const { namespaceId: id, simple } = binding;
+      return { type: "rate-limit", id, limit: simple.limit, periodSeconds: simple.period };
+    }
+    case "analytics_engine":
+      return { type: "analytics", dataset: binding.dataset };
+    case "assets":
+      return { type: "assets" };
     case "wasm_module":
     case "text_blob":
     case "data_blob":

@@ -8,7 +8,7 @@ import type { Isolation } from "../protocol/placement.ts";
 import { Rejection, type Outcome } from "./failures.ts";
 import { beginChange, type Change } from "./generation.ts";
 import { outboundUsers, readOutbound, writeOutbound } from "./outbound.ts";
-import type { NamespaceRecord } from "./records.ts";
+import type { NamespaceKind, NamespaceRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
 
 const SELECT = `
@@ -17,7 +17,10 @@ const SELECT = `
 
 export function listNamespaces(sql: SqlStorage, accountId: string): NamespaceRecord[] {
   return sql
-    .exec<NamespaceRow>(`${SELECT} WHERE account_id = ? ORDER BY created_on, name`, accountId)
+    .exec<NamespaceRow>(
+      `${SELECT} WHERE account_id = ? AND kind = 'dispatch' ORDER BY created_on, name`,
+      accountId,
+    )
     .toArray()
     .map((row) => toNamespace(sql, row));
 }
@@ -36,12 +39,45 @@ export function findNamespace(
   name: string,
 ): Outcome<NamespaceRecord> {
   const [row] = sql
-    .exec<NamespaceRow>(`${SELECT} WHERE account_id = ? AND name = ?`, accountId, name)
+    .exec<NamespaceRow>(
+      `${SELECT} WHERE account_id = ? AND kind = 'dispatch' AND name = ?`,
+      accountId,
+      name,
+    )
     .toArray();
   return row
     ? success(toNamespace(sql, row))
     : failure({ reason: "unknown-namespace", namespace: name });
 }
+
+/** Where the account's Workers outside of dispatch namespaces are. */
+export function accountNamespace(sql: SqlStorage, accountId: string): NamespaceRecord {
+  const row = sql
+    .exec<NamespaceRow>(`${SELECT} WHERE account_id = ? AND kind = 'account'`, accountId)
+    .one();
+  return toNamespace(sql, row);
+}
+
+/** Idempotent. Its Workers have cells of their own. */
+export function ensureAccountNamespace(
+  sql: SqlStorage,
+  accountId: string,
+  author: string,
+  now: number,
+): void {
+  const [found] = sql
+    .exec(`SELECT 1 FROM namespaces WHERE account_id = ? AND kind = 'account'`, accountId)
+    .toArray();
+  if (found) return;
+  // A dispatch namespace may have had the name before this kind existed.
+  const name =
+    SUBDOMAINS.find((candidate) => findNamespaceId(sql, candidate) === null) ?? accountId;
+  insertNamespace(sql, accountId, name, author, now);
+  sql.exec(`UPDATE namespaces SET kind = 'account', isolation = 'dedicated' WHERE name = ?`, name);
+}
+
+/** Host names of account Workers end in one of these, in front of the base domain. */
+const SUBDOMAINS = ["workers", "account-workers"];
 
 export function findNamespaceId(sql: SqlStorage, name: string): string | null {
   const [row] = sql
@@ -178,6 +214,7 @@ function refuseTakenName(sql: SqlStorage, name: string, except: string | null): 
 interface NamespaceRow extends Record<string, SqlStorageValue> {
   id: string;
   name: string;
+  kind: string;
   trusted_workers: number;
   isolation: string | null;
   outbound: string | null;
@@ -193,6 +230,7 @@ function toNamespace(sql: SqlStorage, row: NamespaceRow): NamespaceRecord {
   return {
     id: row.id,
     name: row.name,
+    kind: row.kind as NamespaceKind,
     trustedWorkers: row.trusted_workers !== 0,
     isolation: row.isolation as Isolation | null,
     outbound: readOutbound(sql, row.outbound),

@@ -22,9 +22,13 @@ export interface TokenRecord {
 export const PERMISSIONS = ["read", "write"] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
+/** `account`: the one that holds the Workers of an account outside of dispatch namespaces. Its name is the subdomain. */
+export type NamespaceKind = "dispatch" | "account";
+
 export interface NamespaceRecord {
   readonly id: string;
   readonly name: string;
+  readonly kind: NamespaceKind;
   readonly trustedWorkers: boolean;
   /** null: the platform's. */
   readonly isolation: Isolation | null;
@@ -44,7 +48,37 @@ export type StoredBinding =
   | { readonly type: "json"; readonly name: string; readonly json: unknown }
   | { readonly type: "secret_text"; readonly name: string; readonly sealed: string }
   | { readonly type: "version_metadata"; readonly name: string }
+  | ServiceBinding
+  | DispatchNamespaceBinding
+  | RateLimitBinding
+  | { readonly type: "analytics_engine"; readonly name: string; readonly dataset: string }
+  | { readonly type: "assets"; readonly name: string }
   | { readonly type: PartBindingType; readonly name: string; readonly part: string };
+
+/** A Worker of the account (outside of dispatch namespaces), or for a user Worker one of its own namespace. */
+export interface ServiceBinding {
+  readonly type: "service";
+  readonly name: string;
+  readonly service: string;
+  readonly entrypoint?: string;
+  readonly props?: Readonly<Record<string, unknown>>;
+}
+
+export interface DispatchNamespaceBinding {
+  readonly type: "dispatch_namespace";
+  readonly name: string;
+  /** By name: a binding to one that is renamed leads nowhere, as on Cloudflare. */
+  readonly namespace: string;
+  /** `service`: an account Worker. `params`: names. */
+  readonly outbound?: { readonly service: string; readonly params: readonly string[] };
+}
+
+export interface RateLimitBinding {
+  readonly type: "ratelimit";
+  readonly name: string;
+  readonly namespaceId: string;
+  readonly simple: { readonly limit: number; readonly period: 10 | 60 };
+}
 
 /** Bindings whose value is a module of the upload. Service-worker syntax only. */
 export const PART_BINDING_TYPES = ["wasm_module", "text_blob", "data_blob"] as const;
@@ -77,11 +111,36 @@ export interface VersionSettings {
   readonly placement: Readonly<Record<string, string>> | null;
 }
 
+/** The static assets of a version. `isOnly`: its upload had no code. */
+export interface AssetsRecord {
+  /** SHA-256 of the manifest in the blob store: JSON of path -> {hash, blob, size, contentType}. */
+  readonly manifest: string;
+  readonly htmlHandling: string;
+  readonly notFoundHandling: string;
+  readonly runWorkerFirst: boolean | readonly string[];
+  readonly isOnly: boolean;
+}
+
+/** Which versions get traffic. Percentages are more than 0 and add up to 100. */
+export interface DeploymentRecord {
+  readonly id: string;
+  readonly createdOn: number;
+  readonly author: string;
+  readonly source: string;
+  readonly shares: readonly { readonly versionId: string; readonly percentage: number }[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
 /** What belongs to the script and survives every version. */
 export interface ScriptSettings {
   readonly tags: readonly string[];
   readonly logpush: boolean;
   readonly observability: Readonly<Record<string, unknown>> | null;
+  /** Its own host name, and those of its versions' previews, lead somewhere. */
+  readonly workersDev: boolean;
+  readonly previews: boolean;
+  /** Names of Workers that get its trace events, of the same kind and namespace as itself. */
+  readonly tailConsumers: readonly string[];
 }
 
 export interface VersionRecord {
@@ -97,6 +156,7 @@ export interface VersionRecord {
   readonly bindings: readonly StoredBinding[];
   /** Such as `workers/message`. */
   readonly annotations: Readonly<Record<string, string>>;
+  readonly assets: AssetsRecord | null;
 }
 
 export interface ScriptRecord {
@@ -110,8 +170,10 @@ export interface ScriptRecord {
   readonly limits: LimitSettings;
   /** Of its version. */
   readonly trust: TrustRecord;
-  /** The newest version, which gets all traffic. */
+  /** The one that gets the largest share of traffic. */
   readonly version: VersionRecord;
+  /** In force. */
+  readonly deployment: DeploymentRecord;
 }
 
 /** A script in a list: without bindings, which may be large. */
@@ -122,6 +184,7 @@ export type ScriptSummary = Omit<ScriptRecord, "version"> & {
 /** A version and where it belongs: what is needed to make its bundle. */
 export interface VersionInPlace {
   readonly namespaceId: string;
+  readonly namespace: string;
   readonly script: string;
   readonly version: VersionRecord;
 }

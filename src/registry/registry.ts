@@ -100,6 +100,10 @@ export class Registry extends DurableObject<RegistryEnv> {
     return namespaces.findNamespace(this.#sql, accountId, name);
   }
 
+  accountNamespace(accountId: string): NamespaceRecord {
+    return namespaces.accountNamespace(this.#sql, accountId);
+  }
+
   createNamespace(accountId: string, name: string, author: string): Outcome<NamespaceRecord> {
     return this.#write(() => {
       namespaces.insertNamespace(this.#sql, accountId, name, author, Date.now());

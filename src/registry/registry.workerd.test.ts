@@ -231,14 +231,11 @@ describe("a change that the edges did not get", () => {
 describe("a database of the first schema", () => {
   it("is brought up to date with every version on probation", async () => {
     const old = hub.REGISTRY.getByName("old");
-    const rows = await runInDurableObject(old, (_instance, { storage }) => {
+    const rows = await runInDurableObject(old, async (_instance, { storage }) => {
       const { sql } = storage;
+      await storage.deleteAll();
+      migrate(storage, 1);
       sql.exec(`
-        DROP TABLE events; DROP TABLE trust;
-        ALTER TABLE namespaces DROP COLUMN isolation; ALTER TABLE namespaces DROP COLUMN limits;
-        ALTER TABLE namespaces DROP COLUMN outbound;
-        ALTER TABLE scripts DROP COLUMN limits; ALTER TABLE outbox DROP COLUMN prewarm;
-        UPDATE meta SET value = 1 WHERE key = 'schema';
         INSERT INTO accounts VALUES ('a', 'A', 0);
         INSERT INTO namespaces VALUES ('n', 'a', 'ns', 0, 0, 'x', 0, 'x');
         INSERT INTO scripts VALUES ('s', 'n', 'f', 'v', '[]', 0, NULL, 0, 0);

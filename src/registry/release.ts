@@ -20,7 +20,14 @@ const DEFAULT_SETTINGS: VersionSettings = {
   placement: null,
 };
 
-const DEFAULT_SCRIPT_SETTINGS: ScriptSettings = { tags: [], logpush: false, observability: null };
+const DEFAULT_SCRIPT_SETTINGS: ScriptSettings = {
+  tags: [],
+  logpush: false,
+  observability: null,
+  workersDev: true,
+  previews: true,
+  tailConsumers: [],
+};
 
 /** Call in a transaction, with the blob of `release.code` stored. Returns the generation. */
 export function applyRelease(sql: SqlStorage, release: Release, now: number): number {
@@ -73,21 +80,39 @@ function storeScript(
   before: ScriptRecord | null,
   now: number,
 ): void {
+  const deploymentId = crypto.randomUUID();
   const settings = { ...(before?.settings ?? DEFAULT_SCRIPT_SETTINGS), ...release.scriptSettings };
   sql.exec(
-    `INSERT INTO scripts (id, namespace_id, name, version_id, tags, logpush, observability, created_on, modified_on)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (id) DO UPDATE SET version_id = excluded.version_id, tags = excluded.tags,
-       logpush = excluded.logpush, observability = excluded.observability, modified_on = excluded.modified_on`,
+    `INSERT INTO scripts (id, namespace_id, name, version_id, deployment_id, tags, logpush, observability,
+       workers_dev, previews, tail_consumers, created_on, modified_on)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET version_id = excluded.version_id, deployment_id = excluded.deployment_id,
+       tags = excluded.tags, logpush = excluded.logpush, observability = excluded.observability,
+       workers_dev = excluded.workers_dev, previews = excluded.previews,
+       tail_consumers = excluded.tail_consumers, modified_on = excluded.modified_on`,
     scriptId,
     release.namespaceId,
     release.script,
     release.versionId,
+    deploymentId,
     JSON.stringify(settings.tags),
     Number(settings.logpush),
     settings.observability && JSON.stringify(settings.observability),
+    Number(settings.workersDev),
+    Number(settings.previews),
+    JSON.stringify(settings.tailConsumers),
     now,
     now,
+  );
+  sql.exec(
+    `INSERT INTO deployments (id, script_id, created_on, author, source, shares, annotations) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    deploymentId,
+    scriptId,
+    now,
+    release.author,
+    release.source,
+    JSON.stringify([{ versionId: release.versionId, percentage: 100 }]),
+    JSON.stringify(release.annotations),
   );
 }
 

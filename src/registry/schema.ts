@@ -6,13 +6,19 @@
  *               `trust:<state>`, which counts the versions that came into it
  *   accounts    owners
  *   tokens      API tokens: only SHA-256 of the token. `namespaces` null: all of the account
- *   namespaces  dispatch namespaces; their names are unique on the whole platform, since they are in host names
+ *   namespaces  their names are unique on the whole platform, since they are in host names. `kind`: `dispatch`, or
+ *               `account` for the one of each account that holds its Workers outside of dispatch namespaces
  *               `outbound`: JSON {namespaceId, script, parameters} or null (outbound.ts)
- *   scripts     one row per user Worker, with what is not versioned; `version_id` gets all traffic
+ *   scripts     one row per Worker, with what is not versioned; `deployment_id` is in force, and `version_id` has
+ *               the largest share of it. `workers_dev`: its host name leads to it; `previews`: those of versions do
+ *   deployments which versions of a script get traffic: `shares` is JSON [{versionId, percentage}], of 100 together
  *   versions    uploads; the newest 10 of a script are kept, older ones go a minute after they were replaced
  *   blobs       files in the blob store; those that neither a version nor an upload under way names are swept
  *   uploads     blobs held by an upload that is not committed yet; forgotten after an hour
- *   routes      custom routes; `script` null opts the host out
+ *   zones       domains whose routes and custom domains wrangler may set
+ *   routes      custom routes; `script` null opts the host out. `custom_domain`: the pattern is all of a host
+ *   assets      static files in the blob store, by the hash that clients gave them, apart per namespace
+ *   audit       changes made by the API: who, what, from where, before and after; the newest 10,000 are kept
  *   outbox      what the edges have not confirmed yet; the row ('', '') stands for the route table
  *   trust       one row per version: what it has earned or lost (trust.ts)
  *   events      what befell processes and changed trust; the newest 10,000 are kept
@@ -142,9 +148,70 @@ const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE namespaces ADD COLUMN outbound TEXT;
   `,
+  `
+  ALTER TABLE namespaces ADD COLUMN kind TEXT NOT NULL DEFAULT 'dispatch';
+
+  ALTER TABLE scripts ADD COLUMN deployment_id TEXT;
+  ALTER TABLE scripts ADD COLUMN workers_dev INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE scripts ADD COLUMN previews INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE scripts ADD COLUMN tail_consumers TEXT NOT NULL DEFAULT '[]';
+
+  CREATE TABLE deployments (
+    id TEXT PRIMARY KEY,
+    script_id TEXT NOT NULL REFERENCES scripts (id) ON DELETE CASCADE,
+    created_on INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    source TEXT NOT NULL,
+    shares TEXT NOT NULL,
+    annotations TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX deployments_by_script ON deployments (script_id, created_on);
+  INSERT INTO deployments (id, script_id, created_on, author, source, shares, annotations)
+  SELECT versions.id, versions.script_id, versions.created_on, versions.author, versions.source,
+    json_array(json_object('versionId', versions.id, 'percentage', 100)), versions.annotations
+  FROM scripts JOIN versions ON versions.id = scripts.version_id;
+  UPDATE scripts SET deployment_id = version_id;
+
+  ALTER TABLE versions ADD COLUMN assets TEXT;
+
+  CREATE TABLE assets (
+    namespace_id TEXT NOT NULL REFERENCES namespaces (id) ON DELETE CASCADE,
+    hash TEXT NOT NULL,
+    blob TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    content_type TEXT,
+    created_on INTEGER NOT NULL,
+    PRIMARY KEY (namespace_id, hash)
+  ) STRICT;
+  CREATE INDEX assets_by_blob ON assets (blob);
+
+  CREATE TABLE zones (
+    id TEXT PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    name TEXT NOT NULL UNIQUE,
+    created_on INTEGER NOT NULL
+  ) STRICT;
+  ALTER TABLE routes ADD COLUMN zone_id TEXT REFERENCES zones (id) ON DELETE CASCADE;
+  ALTER TABLE routes ADD COLUMN custom_domain INTEGER NOT NULL DEFAULT 0;
+
+  ALTER TABLE tokens ADD COLUMN last_used_on INTEGER;
+
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    actor TEXT NOT NULL,
+    address TEXT NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    before TEXT,
+    after TEXT
+  ) STRICT;
+  `,
 ];
 
-export function migrate(storage: DurableObjectStorage): void {
+/** `wanted`: the schema to end with, the newest by default. */
+export function migrate(storage: DurableObjectStorage, wanted = MIGRATIONS.length): void {
   const { sql } = storage;
   sql.exec(`CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT`);
   const [row] = sql
@@ -157,7 +224,7 @@ export function migrate(storage: DurableObjectStorage): void {
     );
   }
   for (const [index, statements] of MIGRATIONS.entries()) {
-    if (index < current) continue;
+    if (index < current || index >= wanted) continue;
     storage.transactionSync(() => {
       sql.exec(statements);
       sql.exec(`INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', ?)`, index + 1);

@@ -5,7 +5,9 @@ import { Rejection } from "./failures.ts";
 import { beginChange } from "./generation.ts";
 import { namespaceName } from "./namespaces.ts";
 import type {
+  AssetsRecord,
   CodeRecord,
+  DeploymentRecord,
   ScriptRecord,
   ScriptSettings,
   ScriptSummary,
@@ -18,10 +20,14 @@ import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
 
 const SELECT = `
   SELECT scripts.id AS script_id, scripts.name, scripts.namespace_id, namespaces.name AS namespace,
-    scripts.tags, scripts.logpush, scripts.observability, scripts.limits,
+    scripts.tags, scripts.logpush, scripts.observability, scripts.limits, scripts.workers_dev, scripts.previews,
+    scripts.tail_consumers, deployments.id AS deployment_id, deployments.created_on AS deployed_on,
+    deployments.author AS deployed_by, deployments.source AS deployed_from, deployments.shares,
+    deployments.annotations AS deployment_annotations,
     scripts.created_on AS script_created_on, scripts.modified_on, versions.*, ${TRUST_COLUMNS}
   FROM scripts
-  JOIN namespaces ON namespaces.id = scripts.namespace_id`;
+  JOIN namespaces ON namespaces.id = scripts.namespace_id
+  JOIN deployments ON deployments.id = scripts.deployment_id`;
 
 const WITH_TRUST = `JOIN trust ON trust.version_id = versions.id`;
 const NEWEST = `${SELECT} JOIN versions ON versions.id = scripts.version_id ${WITH_TRUST}`;
@@ -64,8 +70,8 @@ export function findVersion(sql: SqlStorage, versionId: string): VersionInPlace 
     )
     .toArray();
   if (!row) return null;
-  const { namespaceId, name, version } = toScript(row);
-  return { namespaceId, script: name, version };
+  const { namespaceId, namespace, name, version } = toScript(row);
+  return { namespaceId, namespace, script: name, version };
 }
 
 /** Every function of the platform, by the names that metrics use. */
@@ -114,10 +120,14 @@ export function updateScript(
 ): void {
   const settings = { ...script.settings, ...patch };
   sql.exec(
-    `UPDATE scripts SET tags = ?, logpush = ?, observability = ?, modified_on = ? WHERE id = ?`,
+    `UPDATE scripts SET tags = ?, logpush = ?, observability = ?, workers_dev = ?, previews = ?, tail_consumers = ?,
+       modified_on = ? WHERE id = ?`,
     JSON.stringify(settings.tags),
     Number(settings.logpush),
     settings.observability && JSON.stringify(settings.observability),
+    Number(settings.workersDev),
+    Number(settings.previews),
+    JSON.stringify(settings.tailConsumers),
     now,
     script.id,
   );
@@ -153,6 +163,15 @@ interface ScriptRow extends TrustRow {
   tags: string;
   logpush: number;
   observability: string | null;
+  workers_dev: number;
+  previews: number;
+  tail_consumers: string;
+  deployment_id: string;
+  deployed_on: number;
+  deployed_by: string;
+  deployed_from: string;
+  shares: string;
+  deployment_annotations: string;
   limits: string;
   script_created_on: number;
   modified_on: number;
@@ -165,6 +184,7 @@ interface ScriptRow extends TrustRow {
   settings: string;
   bindings: string;
   annotations: string;
+  assets: string | null;
 }
 
 function toSummary(row: ScriptRow): ScriptSummary {
@@ -188,6 +208,9 @@ function toScript(row: ScriptRow): ScriptRecord {
         row.observability === null
           ? null
           : (JSON.parse(row.observability) as Record<string, unknown>),
+      workersDev: row.workers_dev !== 0,
+      previews: row.previews !== 0,
+      tailConsumers: JSON.parse(row.tail_consumers) as string[],
     },
     limits: JSON.parse(row.limits) as LimitSettings,
     trust: toTrust(row),
@@ -201,6 +224,15 @@ function toScript(row: ScriptRow): ScriptRecord {
       settings: JSON.parse(row.settings) as VersionSettings,
       bindings: JSON.parse(row.bindings) as StoredBinding[],
       annotations: JSON.parse(row.annotations) as Record<string, string>,
+      assets: row.assets === null ? null : (JSON.parse(row.assets) as AssetsRecord),
+    },
+    deployment: {
+      id: row.deployment_id,
+      createdOn: row.deployed_on,
+      author: row.deployed_by,
+      source: row.deployed_from,
+      shares: JSON.parse(row.shares) as DeploymentRecord["shares"],
+      annotations: JSON.parse(row.deployment_annotations) as Record<string, string>,
     },
   };
 }
