@@ -106,11 +106,13 @@ export class WatchedProcess {
       this.#io() + begins + (ledger?.ends ?? 0) + (this.#watched.markers?.count ?? 0);
     const { role } = this.#limits;
     const isShared = role !== "dedicated";
-    const budget = cpuBudget(ledger === undefined ? undefined : this.#entries, isShared);
+    const memoryBytes = signs.memoryBytes();
+    const entries = ledger === undefined ? undefined : this.#entries;
+    const budget = cpuBudget(entries, isShared, memoryBytes);
     const cpu = { beforeMs, afterMs: signs.cpuMs(), progress, budgetMs: budget.ms };
     const stall = this.#stall.take(cpu);
     // Nobody's code runs in a spare, whatever it is busy with.
-    if (stall === undefined || role === "spare") this.#weigh(begins);
+    if (stall === undefined || role === "spare") this.#weigh(begins, memoryBytes);
     else this.#judgeStall(stall, budget.isFull);
   }
 
@@ -124,9 +126,8 @@ export class WatchedProcess {
     return signs.reads + this.#writes;
   }
 
-  #weigh(begins: number): void {
+  #weigh(begins: number, bytes: number): void {
     const { role, memoryBudgetBytes: budget, memoryLimitBytes: limit } = this.#limits;
-    const bytes = this.#signs.memoryBytes();
     const limits = { budget, limit, hoard: role === "probation" ? HOARD_BYTES : undefined };
     const bloat = this.#memory.take(bytes, begins, this.#entries, limits, Date.now());
     if (bloat !== undefined) this.#judgeBloat(bloat);
