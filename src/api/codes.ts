@@ -23,6 +23,9 @@ export const CODES = {
     status: 404,
     source: "cloudflare/workers-sdk: dispatch_namespace_not_found",
   },
+  versionNotFound: { code: 10222, status: 404, source: "wrangler: no version of a Worker" },
+  newestNotDeployed: { code: 10215, status: 400, source: "wrangler: secrets, newest undeployed" },
+  secretsChanged: { code: 10220, status: 400, source: "wrangler rollback: asks, then forces" },
   scriptTooLarge: { code: 10027, status: 400, source: "[docs], wrangler: lists dependencies" },
   bodyTooLarge: {
     code: 10027,
@@ -51,6 +54,7 @@ export const CODES = {
   badTags: { code: 930003, status: 400, source: "Skep" },
   badRoute: { code: 930004, status: 400, source: "Skep" },
   routeNotFound: { code: 930005, status: 404, source: "Skep" },
+  deploymentNotFound: { code: 930009, status: 404, source: "Skep" },
   badLimit: { code: 930007, status: 400, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;

@@ -23,7 +23,7 @@ export async function getContent(c: ApiContext): Promise<Response> {
 /** New modules under the settings and bindings that are there. */
 export async function putContent(c: ApiContext): Promise<Response> {
   const namespace = await namespaceOf(c);
-  const current = unwrap(await registry(c).script(namespace.id, param(c, "script")));
+  const current = unwrap(await registry(c).newest(namespace.id, param(c, "script")));
   const { code } = await readCode(c.req.raw);
   const deployed = await deployCode(
     c,

@@ -33,9 +33,11 @@ export function accountId(c: ApiContext): string {
   return c.var.token.accountId;
 }
 
-/** The `:namespace` of the path. */
+/** The `:namespace` of the path; without one, where the account's Workers outside of dispatch namespaces are. */
 export async function namespaceOf(c: ApiContext): Promise<NamespaceRecord> {
-  return unwrap(await registry(c).namespace(accountId(c), param(c, "namespace")));
+  const name = c.req.param("namespace");
+  if (name === undefined) return registry(c).accountNamespace(accountId(c));
+  return unwrap(await registry(c).namespace(accountId(c), name));
 }
 
 /** The isolation that holds in a namespace. */

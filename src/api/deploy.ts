@@ -29,6 +29,8 @@ interface Plan {
   readonly settings: VersionSettings;
   readonly scriptSettings?: Partial<ScriptSettings>;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** False: the version is only uploaded. Absent: true. */
+  readonly deploy?: boolean;
 }
 
 /** Deploys new code. */
@@ -54,7 +56,7 @@ export async function deployCode(c: ApiContext, plan: Plan, code: Code): Promise
 export async function redeploy(
   c: ApiContext,
   plan: Plan,
-  base: ScriptRecord,
+  base: Pick<ScriptRecord, "version">,
 ): Promise<ScriptRecord> {
   const versionId = crypto.randomUUID();
   const { code } = base.version;
@@ -138,6 +140,12 @@ async function tryStart(
   return { startupTimeMs, handlers, exports };
 }
 
+/** Who deploys, and with what. */
+export function authorOf(c: ApiContext): Pick<Release, "author" | "source"> {
+  const isWrangler = c.req.header("user-agent")?.startsWith("wrangler/") ?? false;
+  return { author: c.var.token.id, source: isWrangler ? "wrangler" : "api" };
+}
+
 async function commit(
   c: ApiContext,
   plan: Omit<Plan, "settings"> & { settings?: VersionSettings },
@@ -149,13 +157,13 @@ async function commit(
       namespaceId: plan.namespace.id,
       script: plan.script,
       versionId,
+      deploy: plan.deploy ?? true,
       ...code,
       bindings: plan.bindings,
       settings: plan.settings ?? {},
       scriptSettings: plan.scriptSettings ?? {},
       annotations: plan.annotations ?? {},
-      author: c.var.token.id,
-      source: c.req.header("user-agent")?.startsWith("wrangler/") ? "wrangler" : "api",
+      ...authorOf(c),
     }),
   );
   await settle(c, released.generation);

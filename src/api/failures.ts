@@ -38,12 +38,35 @@ function toApiError(failure: RegistryFailure): ApiError {
         `The dispatch namespace '${failure.namespace}' has the outbound Worker of ${failure.users.map((name) => `'${name}'`).join(", ")}: give that another one, or none, first.`,
       );
     case "unknown-script":
+      if (failure.kind === "account") {
+        return new ApiError(
+          "workerNotFound",
+          `workers.api.error.script_not_found: there is no Worker named '${failure.script}' outside of a dispatch namespace.`,
+        );
+      }
       return new ApiError(
         "scriptNotFound",
         `There is no script named '${failure.script}' in the dispatch namespace '${failure.namespace}'.`,
       );
     case "unknown-version":
-      return new ApiError("scriptNotFound", `There is no version ${failure.versionId}.`);
+      return new ApiError(
+        "versionNotFound",
+        `There is no version ${failure.versionId}: 'wrangler versions list' shows those that there are.`,
+      );
+    case "newest-not-deployed":
+      return new ApiError(
+        "newestNotDeployed",
+        `The newest version of '${failure.script}', ${failure.versionId}, does not get all traffic, and this change would deploy it. Deploy it first with 'wrangler versions deploy', or change a version without deploying it, such as with 'wrangler versions secret put'.`,
+      );
+    case "bad-shares":
+      return new ApiError("invalid", `The deployment is not valid: ${failure.detail}.`);
+    case "unknown-deployment":
+      return new ApiError("deploymentNotFound", `There is no deployment ${failure.id}.`);
+    case "deployment-in-force":
+      return new ApiError(
+        "invalid",
+        `The deployment ${failure.id} is in force: deploy other versions before you delete it.`,
+      );
     case "not-dedicated":
       return new ApiError(
         "invalid",

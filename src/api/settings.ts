@@ -1,7 +1,7 @@
 /** `…/scripts/{script}/settings` and `…/bindings`. */
 import { loadCode } from "../registry/blobs.ts";
 import type { ScriptRecord } from "../registry/records.ts";
-import { namespaceOf, param, registry, scriptOf, type ApiContext } from "./context.ts";
+import { namespaceOf, param, registry, scriptOf, settle, type ApiContext } from "./context.ts";
 import { redeploy, sealBindings } from "./deploy.ts";
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
@@ -30,7 +30,7 @@ export async function listBindings(c: ApiContext): Promise<Response> {
 export async function patchSettings(c: ApiContext): Promise<Response> {
   const namespace = await namespaceOf(c);
   const name = param(c, "script");
-  const current = unwrap(await registry(c).script(namespace.id, name));
+  const current = unwrap(await registry(c).newest(namespace.id, name));
   const patch = parseMetadata(await readSettings(c.req.raw), "settings");
   const ofVersion = versionSettings(patch, new Date());
   const ofScript = scriptSettings(patch);
@@ -38,7 +38,8 @@ export async function patchSettings(c: ApiContext): Promise<Response> {
   if (limits) refuseBadLimits(limits, c.env.PLATFORM.limits, "settings.limits", "invalid");
   if (!patch.bindings && Object.keys(ofVersion).length === 0) {
     const updated = unwrap(await registry(c).updateScript(namespace.id, name, ofScript));
-    return ok(c, settingsToJson(updated));
+    await settle(c, updated.generation);
+    return ok(c, settingsToJson(updated.value));
   }
   const bindings = patch.bindings && parseBindings(patch.bindings, "settings.bindings");
   if (bindings) checkPartBindings(await loadCode(c.env.BLOBS, current.version.code.blob), bindings);

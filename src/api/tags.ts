@@ -20,7 +20,7 @@ export async function putTags(c: ApiContext): Promise<Response> {
   const updated = unwrap(
     await registry(c).updateScript(id, param(c, "script"), { tags: [...new Set(tags)] }),
   );
-  return page(c, updated.settings.tags);
+  return page(c, updated.value.settings.tags);
 }
 
 export async function putTag(c: ApiContext): Promise<Response> {

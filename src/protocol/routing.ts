@@ -20,7 +20,7 @@ export interface VersionState {
 }
 
 export interface VersionShare extends VersionState {
-  /** More than 0, at most 100; those of a script add up to 100. */
+  /** 0 to 100; those of a script add up to 100. One with 0 is reached by those who ask for it. */
   readonly percentage: number;
 }
 

@@ -3,6 +3,7 @@
  * answer in one exhaustive switch (src/api/failures.ts).
  */
 import type { PlaceKind } from "../protocol/placement.ts";
+import type { NamespaceKind } from "./records.ts";
 import { failure, type Result } from "./result.ts";
 
 export type RegistryFailure =
@@ -18,8 +19,18 @@ export type RegistryFailure =
       readonly namespace: string;
       readonly users: readonly string[];
     }
-  | { readonly reason: "unknown-script"; readonly namespace: string; readonly script: string }
+  | {
+      readonly reason: "unknown-script";
+      readonly kind: NamespaceKind;
+      readonly namespace: string;
+      readonly script: string;
+    }
   | { readonly reason: "unknown-version"; readonly versionId: string }
+  /** Its code would come into force with a change of something else. */
+  | { readonly reason: "newest-not-deployed"; readonly script: string; readonly versionId: string }
+  | { readonly reason: "bad-shares"; readonly detail: string }
+  | { readonly reason: "unknown-deployment"; readonly id: string }
+  | { readonly reason: "deployment-in-force"; readonly id: string }
   | { readonly reason: "not-dedicated"; readonly versionId: string; readonly place: PlaceKind }
   | { readonly reason: "unknown-route"; readonly id: string }
   | { readonly reason: "route-exists"; readonly pattern: string }

@@ -94,6 +94,18 @@ export function namespaceName(sql: SqlStorage, id: string): string {
   return row.name;
 }
 
+export function unknownScript(sql: SqlStorage, namespaceId: string, script: string): Rejection {
+  const [row] = sql
+    .exec<{ name: string; kind: string }>(
+      `SELECT name, kind FROM namespaces WHERE id = ?`,
+      namespaceId,
+    )
+    .toArray();
+  if (!row) return new Rejection({ reason: "unknown-namespace", namespace: namespaceId });
+  const kind = row.kind as NamespaceKind;
+  return new Rejection({ reason: "unknown-script", kind, namespace: row.name, script });
+}
+
 export function insertNamespace(
   sql: SqlStorage,
   accountId: string,

@@ -71,6 +71,7 @@ function resolve(
   const [found] = sql
     .exec(`SELECT 1 FROM scripts WHERE namespace_id = ? AND name = ?`, target.id, script)
     .toArray();
-  if (!found) throw new Rejection({ reason: "unknown-script", namespace, script });
+  if (!found)
+    throw new Rejection({ reason: "unknown-script", kind: "dispatch", namespace, script });
   return { namespaceId: target.id, script, parameters };
 }

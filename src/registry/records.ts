@@ -121,7 +121,7 @@ export interface AssetsRecord {
   readonly isOnly: boolean;
 }
 
-/** Which versions get traffic. Percentages are more than 0 and add up to 100. */
+/** Which versions get traffic. Percentages add up to 100; a version with 0 is reached by those who ask for it. */
 export interface DeploymentRecord {
   readonly id: string;
   readonly createdOn: number;
@@ -181,6 +181,9 @@ export type ScriptSummary = Omit<ScriptRecord, "version"> & {
   readonly version: Omit<VersionRecord, "bindings">;
 };
 
+/** A version in a list: without bindings, which may be large. */
+export type VersionSummary = Omit<VersionRecord, "bindings">;
+
 /** A version and where it belongs: what is needed to make its bundle. */
 export interface VersionInPlace {
   readonly namespaceId: string;
@@ -218,11 +221,15 @@ export type BindingChange =
   /** Single bindings by name; null removes. */
   | { readonly mode: "secrets"; readonly secrets: Readonly<Record<string, string | null>> };
 
-/** A new version of a script. Applied in one transaction on top of the version that is newest then. */
+/**
+ * A new version of a script. Applied in one transaction on top of the version that is newest then, deployed or not.
+ */
 export interface Release {
   readonly namespaceId: string;
   readonly script: string;
   readonly versionId: string;
+  /** It gets all traffic. False: it is only uploaded, to a script that there is. */
+  readonly deploy: boolean;
   /** null: that of the version before. */
   readonly code: CodeRecord | null;
   /** Fails with `changed-meanwhile` if the version before does not have this blob. */
@@ -235,6 +242,12 @@ export interface Release {
   readonly author: string;
   readonly source: string;
 }
+
+/** What gets the traffic of a script from now on. */
+export interface DeploymentChange extends Pick<
+  DeploymentRecord,
+  "shares" | "annotations" | "author" | "source"
+> {}
 
 /** A change that is stored. It reaches the edges with `settle(generation)`. */
 export interface Stored<T> {

@@ -15,6 +15,7 @@ import * as accounts from "./accounts.ts";
 import { loadCode } from "./blobs.ts";
 import { CleanRuns, type Observation } from "./clean-runs.ts";
 import { Delivery } from "./delivery.ts";
+import { applyDeployment, deleteDeployment, listDeployments } from "./deployments.ts";
 import type { RegistryEnv } from "./env.ts";
 import { listEvents, type EventQuery, type EventRecord } from "./events.ts";
 import { expected, type Outcome } from "./failures.ts";
@@ -22,6 +23,8 @@ import { currentGeneration, pendingChanges } from "./generation.ts";
 import * as namespaces from "./namespaces.ts";
 import type {
   BindingChange,
+  DeploymentChange,
+  DeploymentRecord,
   NamespaceRecord,
   PlacementRecord,
   Release,
@@ -32,6 +35,8 @@ import type {
   StoredBinding,
   TokenRecord,
   VersionInPlace,
+  VersionRecord,
+  VersionSummary,
 } from "./records.ts";
 import { applyRelease, previewBindings } from "./release.ts";
 import { failure, success } from "./result.ts";
@@ -44,6 +49,7 @@ import { BlobKeeper } from "./sweep.ts";
 import { TrialQueue, type Trial } from "./trials.ts";
 import { derivePlace } from "./trust.ts";
 import { trustChanges } from "./trust-store.ts";
+import { listVersions, requireVersion } from "./versions.ts";
 
 /** How soon after a change the alarm looks whether the edges were told. */
 const BACKSTOP_MS = 2_000;
@@ -193,7 +199,50 @@ export class Registry extends DurableObject<RegistryEnv> {
     return this.#trials.run({ ...version, ...(await loadCode(this.env.BLOBS, blob)) });
   }
 
-  /** Commits a deploy: from here on the version gets all traffic. */
+  /** As `script`, with the version that was uploaded last, deployed or not, as its version. */
+  newest(namespaceId: string, script: string): Outcome<ScriptRecord> {
+    return expected(() => {
+      const found = scripts.findNewest(this.#sql, namespaceId, script);
+      return success(found ?? scripts.requireScript(this.#sql, namespaceId, script));
+    });
+  }
+
+  /** Newest first; none of a script that there is not. */
+  versions(namespaceId: string, script: string): VersionSummary[] {
+    return listVersions(this.#sql, namespaceId, script);
+  }
+
+  scriptVersion(namespaceId: string, script: string, versionId: string): Outcome<VersionRecord> {
+    return expected(() => success(requireVersion(this.#sql, namespaceId, script, versionId)));
+  }
+
+  /** Newest first, the first is in force; none of a script that there is not. */
+  deployments(namespaceId: string, script: string): DeploymentRecord[] {
+    return listDeployments(this.#sql, namespaceId, script);
+  }
+
+  /** Gives the traffic of a script to versions that were uploaded before. */
+  deploy(
+    namespaceId: string,
+    script: string,
+    deployment: DeploymentChange,
+  ): Outcome<Stored<DeploymentRecord>> {
+    return this.#write(() => {
+      const found = scripts.requireScript(this.#sql, namespaceId, script);
+      const generation = applyDeployment(this.#sql, found, deployment, Date.now());
+      const { deployment: value } = scripts.requireScript(this.#sql, namespaceId, script);
+      return success({ value, generation });
+    });
+  }
+
+  deleteDeployment(namespaceId: string, script: string, id: string): Outcome<null> {
+    return this.#write(() => {
+      deleteDeployment(this.#sql, scripts.requireScript(this.#sql, namespaceId, script), id);
+      return success();
+    });
+  }
+
+  /** Commits an upload, and unless it is no deploy: from here on the version gets all traffic. */
   release(release: Release): Outcome<Stored<ScriptRecord>> {
     return this.#write(() => {
       const generation = applyRelease(this.#sql, release, Date.now());
@@ -206,11 +255,12 @@ export class Registry extends DurableObject<RegistryEnv> {
     namespaceId: string,
     script: string,
     patch: Partial<ScriptSettings>,
-  ): Outcome<ScriptRecord> {
+  ): Outcome<Stored<ScriptRecord>> {
     return this.#write(() => {
       const found = scripts.requireScript(this.#sql, namespaceId, script);
-      scripts.updateScript(this.#sql, found, patch, Date.now());
-      return success(scripts.requireScript(this.#sql, namespaceId, script));
+      const generation = scripts.updateScript(this.#sql, found, patch, Date.now());
+      const value = scripts.requireScript(this.#sql, namespaceId, script);
+      return success({ value, generation });
     });
   }
 

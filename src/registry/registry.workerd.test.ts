@@ -2,6 +2,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { ScriptState } from "../protocol/routing.ts";
 import {
+  ACCOUNT,
   bootstrap,
   call,
   deploy,
@@ -143,23 +144,38 @@ describe("secrets at rest", () => {
 });
 
 describe("the sweep", () => {
-  it("keeps ten versions, and no blob that none of them names", async () => {
-    const etags: string[] = [];
-    for (let n = 0; n < 12; n++) {
-      const { result } = await deploy("swept", helloForm(`sweep ${n}`));
-      etags.push(result.etag);
-    }
+  it("keeps the newest hundred versions and those in use, and no blob that none of them names", async () => {
+    const deployed = [];
+    for (let n = 1; n <= 4; n++)
+      deployed.push((await deploy("swept", helloForm(`sweep ${n}`))).result);
+    const client = registryOf(hub);
+    const { id } = await client.accountNamespace(ACCOUNT);
+    expect(await client.versions(id, "swept")).toEqual([]);
+    const namespaceId = (await client.namespaceId("production"))!;
+    const rollback = {
+      shares: [{ versionId: deployed[0].deployment_id, percentage: 100 }],
+      annotations: {},
+      author: "test",
+      source: "api",
+    };
+    expect((await client.deploy(namespaceId, "swept", rollback)).ok).toBe(true);
+    // As if ninety-nine had been uploaded between the third and the last.
+    await query(`UPDATE versions SET number = 103 WHERE id = ?`, deployed[3].deployment_id);
     await runDurableObjectAlarm(registry);
-    expect(await blobExists(etags[0]!)).toBe(true);
+    expect(await blobExists(deployed[1].etag)).toBe(true);
     await passTime(120_000);
     await sweep();
-    const rows = await query<{ number: number }>(
-      `SELECT number FROM versions JOIN scripts ON scripts.id = script_id
-       WHERE scripts.name = 'swept' ORDER BY number`,
-    );
-    expect(rows.map(({ number }) => number)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-    const there = await Promise.all(etags.map(blobExists));
-    expect(there).toEqual([false, false, ...Array.from({ length: 10 }, () => true)]);
+    const kept = await client.versions(namespaceId, "swept");
+    expect(kept.map(({ number }) => number)).toEqual([103, 1]);
+    const there = await Promise.all(deployed.map(({ etag }) => blobExists(etag)));
+    expect(there).toEqual([true, false, false, true]);
+    // Deployments of the past go with their versions.
+    const deployments = await client.deployments(namespaceId, "swept");
+    expect(deployments.map(({ shares }) => shares[0]?.versionId)).toEqual([
+      deployed[0].deployment_id,
+      deployed[3].deployment_id,
+      deployed[0].deployment_id,
+    ]);
   });
 
   it("takes the blob of a refused upload", async () => {

@@ -12,7 +12,8 @@
  *   scripts     one row per Worker, with what is not versioned; `deployment_id` is in force, and `version_id` has
  *               the largest share of it. `workers_dev`: its host name leads to it; `previews`: those of versions do
  *   deployments which versions of a script get traffic: `shares` is JSON [{versionId, percentage}], of 100 together
- *   versions    uploads; the newest 10 of a script are kept, older ones go a minute after they were replaced
+ *   versions    uploads; the newest 100 of a script are kept, older ones go a minute after they were replaced.
+ *               `superseded_on` null: it gets traffic
  *   blobs       files in the blob store; those that neither a version nor an upload under way names are swept
  *   uploads     blobs held by an upload that is not committed yet; forgotten after an hour
  *   zones       domains whose routes and custom domains wrangler may set

@@ -1,22 +1,18 @@
 /** Scripts and versions as they are read, and the changes of a script that make no version. */
 import type { LimitSettings } from "../protocol/limits.ts";
 import type { Isolation } from "../protocol/placement.ts";
-import { Rejection } from "./failures.ts";
 import { beginChange } from "./generation.ts";
-import { namespaceName } from "./namespaces.ts";
+import { unknownScript } from "./namespaces.ts";
 import type {
-  AssetsRecord,
-  CodeRecord,
   DeploymentRecord,
   ScriptRecord,
   ScriptSettings,
   ScriptSummary,
-  StoredBinding,
   VersionInPlace,
-  VersionSettings,
 } from "./records.ts";
 import type { TrustRecord } from "./trust.ts";
 import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
+import { toVersion, type VersionRow } from "./versions.ts";
 
 const SELECT = `
   SELECT scripts.id AS script_id, scripts.name, scripts.namespace_id, namespaces.name AS namespace,
@@ -30,11 +26,14 @@ const SELECT = `
   JOIN deployments ON deployments.id = scripts.deployment_id`;
 
 const WITH_TRUST = `JOIN trust ON trust.version_id = versions.id`;
-const NEWEST = `${SELECT} JOIN versions ON versions.id = scripts.version_id ${WITH_TRUST}`;
+const IN_FORCE = `${SELECT} JOIN versions ON versions.id = scripts.version_id ${WITH_TRUST}`;
 
 export function listScripts(sql: SqlStorage, namespaceId: string): ScriptSummary[] {
   return sql
-    .exec<ScriptRow>(`${NEWEST} WHERE scripts.namespace_id = ? ORDER BY scripts.name`, namespaceId)
+    .exec<ScriptRow>(
+      `${IN_FORCE} WHERE scripts.namespace_id = ? ORDER BY scripts.name`,
+      namespaceId,
+    )
     .toArray()
     .map(toSummary);
 }
@@ -46,7 +45,7 @@ export function findScript(
 ): ScriptRecord | null {
   const [row] = sql
     .exec<ScriptRow>(
-      `${NEWEST} WHERE scripts.namespace_id = ? AND scripts.name = ?`,
+      `${IN_FORCE} WHERE scripts.namespace_id = ? AND scripts.name = ?`,
       namespaceId,
       script,
     )
@@ -57,8 +56,24 @@ export function findScript(
 export function requireScript(sql: SqlStorage, namespaceId: string, script: string): ScriptRecord {
   const found = findScript(sql, namespaceId, script);
   if (found) return found;
-  const namespace = namespaceName(sql, namespaceId);
-  throw new Rejection({ reason: "unknown-script", namespace, script });
+  throw unknownScript(sql, namespaceId, script);
+}
+
+/** As `findScript`, with the version that was uploaded last, deployed or not, as its version. */
+export function findNewest(
+  sql: SqlStorage,
+  namespaceId: string,
+  script: string,
+): ScriptRecord | null {
+  const [row] = sql
+    .exec<ScriptRow>(
+      `${SELECT} JOIN versions ON versions.script_id = scripts.id ${WITH_TRUST}
+       WHERE scripts.namespace_id = ? AND scripts.name = ? ORDER BY versions.number DESC LIMIT 1`,
+      namespaceId,
+      script,
+    )
+    .toArray();
+  return row ? toScript(row) : null;
 }
 
 /** Any version that is still kept, also one that gets no traffic any more. */
@@ -111,13 +126,21 @@ interface FunctionRow extends TrustRow {
   isolation: string | null;
 }
 
-/** Changes what is not versioned. No edge has to know. */
+/** Of these edges are told. */
+const EDGE_SETTINGS = [
+  "workersDev",
+  "previews",
+  "tailConsumers",
+  "observability",
+] as const satisfies readonly (keyof ScriptSettings)[];
+
+/** Changes what is not versioned. Returns the generation of the change; 0: no edge has to know. */
 export function updateScript(
   sql: SqlStorage,
   script: ScriptRecord,
   patch: Partial<ScriptSettings>,
   now: number,
-): void {
+): number {
   const settings = { ...script.settings, ...patch };
   sql.exec(
     `UPDATE scripts SET tags = ?, logpush = ?, observability = ?, workers_dev = ?, previews = ?, tail_consumers = ?,
@@ -131,6 +154,13 @@ export function updateScript(
     now,
     script.id,
   );
+  const same = EDGE_SETTINGS.every(
+    (key) => JSON.stringify(settings[key]) === JSON.stringify(script.settings[key]),
+  );
+  if (same) return 0;
+  const change = beginChange(sql);
+  change.script(script.namespace, script.name);
+  return change.generation;
 }
 
 /** Returns the generation of the change. */
@@ -155,7 +185,8 @@ export function deleteScripts(sql: SqlStorage, scripts: readonly ScriptRecord[])
   return change.generation;
 }
 
-interface ScriptRow extends TrustRow {
+interface ScriptRow extends TrustRow, VersionRow {
+  [column: string]: SqlStorageValue;
   script_id: string;
   name: string;
   namespace_id: string;
@@ -175,16 +206,6 @@ interface ScriptRow extends TrustRow {
   limits: string;
   script_created_on: number;
   modified_on: number;
-  id: string;
-  number: number;
-  created_on: number;
-  author: string;
-  source: string;
-  code: string;
-  settings: string;
-  bindings: string;
-  annotations: string;
-  assets: string | null;
 }
 
 function toSummary(row: ScriptRow): ScriptSummary {
@@ -214,18 +235,7 @@ function toScript(row: ScriptRow): ScriptRecord {
     },
     limits: JSON.parse(row.limits) as LimitSettings,
     trust: toTrust(row),
-    version: {
-      id: row.id,
-      number: row.number,
-      createdOn: row.created_on,
-      author: row.author,
-      source: row.source,
-      code: JSON.parse(row.code) as CodeRecord,
-      settings: JSON.parse(row.settings) as VersionSettings,
-      bindings: JSON.parse(row.bindings) as StoredBinding[],
-      annotations: JSON.parse(row.annotations) as Record<string, string>,
-      assets: row.assets === null ? null : (JSON.parse(row.assets) as AssetsRecord),
-    },
+    version: toVersion(row),
     deployment: {
       id: row.deployment_id,
       createdOn: row.deployed_on,

@@ -5,10 +5,17 @@
  */
 import { deleteBlob } from "./blobs.ts";
 
-const KEPT_VERSIONS = 10;
+/** Of each script, beside those that get traffic. */
+const KEPT_VERSIONS = 100;
 const SUPERSEDED_GRACE_MS = 60_000;
 /** Far longer than an upload with its trial can take. */
 const UPLOAD_LIFETIME_MS = 60 * 60_000;
+
+/** Of a script's versions those that are not in use and no longer among the newest. */
+const SURPLUS = `
+  SELECT versions.id FROM scripts CROSS JOIN versions ON versions.script_id = scripts.id AND versions.number <=
+    (SELECT MAX(number) FROM versions AS newer WHERE newer.script_id = scripts.id) - ${KEPT_VERSIONS}
+  WHERE versions.superseded_on < ?`;
 
 /** Of unused blobs only what a crash or a refused upload left behind is younger than its versions. */
 const UNUSED = `
@@ -46,18 +53,30 @@ export class BlobKeeper {
 
   /** Returns whether there will be more to sweep later on. */
   async sweep(now: number): Promise<boolean> {
-    this.#sql.exec(
-      `DELETE FROM versions WHERE superseded_on < ?
-       AND number <= (SELECT MAX(number) FROM versions AS newer WHERE newer.script_id = versions.script_id) - ?`,
-      now - SUPERSEDED_GRACE_MS,
-      KEPT_VERSIONS,
-    );
+    this.#dropSurplus(now - SUPERSEDED_GRACE_MS);
     this.#sql.exec(`DELETE FROM uploads WHERE created_on < ?`, now - UPLOAD_LIFETIME_MS);
     const unused = this.#sql
       .exec<{ hash: string }>(`SELECT hash FROM blobs WHERE ${UNUSED}`)
       .toArray();
     for (const { hash } of unused) await this.#delete(hash);
     return this.#moreToCome();
+  }
+
+  /** Deployments of the past that name a version which is gone go with it. */
+  #dropSurplus(supersededBefore: number): void {
+    const gone = this.#sql
+      .exec<{ id: string; script_id: string }>(
+        `DELETE FROM versions WHERE id IN (${SURPLUS}) RETURNING id, script_id`,
+        supersededBefore,
+      )
+      .toArray();
+    for (const { id, script_id } of gone) {
+      this.#sql.exec(
+        `DELETE FROM deployments WHERE script_id = ? AND INSTR(shares, ?) > 0`,
+        script_id,
+        id,
+      );
+    }
   }
 
   async #delete(hash: string): Promise<void> {
@@ -82,11 +101,8 @@ export class BlobKeeper {
   #moreToCome(): boolean {
     const { waiting } = this.#sql
       .exec<{ waiting: number }>(
-        `SELECT EXISTS (SELECT 1 FROM uploads) OR EXISTS (
-           SELECT 1 FROM versions WHERE number <=
-             (SELECT MAX(number) FROM versions AS newer WHERE newer.script_id = versions.script_id) - ?
-         ) AS waiting`,
-        KEPT_VERSIONS,
+        `SELECT EXISTS (SELECT 1 FROM uploads) OR EXISTS (${SURPLUS}) AS waiting`,
+        Number.MAX_SAFE_INTEGER,
       )
       .one();
     return waiting !== 0;

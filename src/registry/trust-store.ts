@@ -39,6 +39,25 @@ export function storeTrust(sql: SqlStorage, versionId: string, trust: TrustRecor
   );
 }
 
+/** What the newest version of a script with the same code has come to; null: its code is new. */
+export function findTrustOfCode(
+  sql: SqlStorage,
+  scriptId: string,
+  blob: string,
+  except: string,
+): TrustRecord | null {
+  const [row] = sql
+    .exec<TrustRow>(
+      `SELECT ${TRUST_COLUMNS} FROM versions JOIN trust ON trust.version_id = versions.id
+       WHERE versions.script_id = ? AND versions.blob = ? AND versions.id <> ? ORDER BY versions.number DESC LIMIT 1`,
+      scriptId,
+      blob,
+      except,
+    )
+    .toArray();
+  return row ? toTrust(row) : null;
+}
+
 /** A version's trust and whose version it is. */
 export interface TrustedVersion {
   readonly versionId: string;
@@ -48,7 +67,7 @@ export interface TrustedVersion {
   readonly script: string;
   /** Of the namespace; null: the platform's. */
   readonly isolation: Isolation | null;
-  /** It gets the traffic of its script. */
+  /** It gets traffic of its script. */
   readonly active: boolean;
 }
 
@@ -65,7 +84,7 @@ export function findTrust(sql: SqlStorage, versionId: string): TrustedVersion | 
   const [row] = sql
     .exec<TrustedRow>(
       `SELECT namespaces.id AS namespace_id, namespaces.name AS namespace, scripts.name AS script,
-         namespaces.isolation, scripts.version_id = versions.id AS active, ${TRUST_COLUMNS}
+         namespaces.isolation, versions.superseded_on IS NULL AS active, ${TRUST_COLUMNS}
        FROM trust
        JOIN versions ON versions.id = trust.version_id
        JOIN scripts ON scripts.id = versions.script_id

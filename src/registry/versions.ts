@@ -1,0 +1,70 @@
+/** The versions of a script as they are read: all that are kept, whether they get traffic or not. */
+import { Rejection } from "./failures.ts";
+import type {
+  AssetsRecord,
+  CodeRecord,
+  StoredBinding,
+  VersionRecord,
+  VersionSettings,
+  VersionSummary,
+} from "./records.ts";
+
+export interface VersionRow extends Record<string, SqlStorageValue> {
+  id: string;
+  number: number;
+  created_on: number;
+  author: string;
+  source: string;
+  code: string;
+  settings: string;
+  bindings: string;
+  annotations: string;
+  assets: string | null;
+}
+
+export function toVersion(row: VersionRow): VersionRecord {
+  return {
+    id: row.id,
+    number: row.number,
+    createdOn: row.created_on,
+    author: row.author,
+    source: row.source,
+    code: JSON.parse(row.code) as CodeRecord,
+    settings: JSON.parse(row.settings) as VersionSettings,
+    bindings: JSON.parse(row.bindings) as StoredBinding[],
+    annotations: JSON.parse(row.annotations) as Record<string, string>,
+    assets: row.assets === null ? null : (JSON.parse(row.assets) as AssetsRecord),
+  };
+}
+
+const SELECT = `
+  SELECT versions.* FROM versions JOIN scripts ON scripts.id = versions.script_id
+  WHERE scripts.namespace_id = ? AND scripts.name = ?`;
+
+/** Newest first. */
+export function listVersions(
+  sql: SqlStorage,
+  namespaceId: string,
+  script: string,
+): VersionSummary[] {
+  return sql
+    .exec<VersionRow>(`${SELECT} ORDER BY versions.number DESC`, namespaceId, script)
+    .toArray()
+    .map((row) => {
+      const { bindings: _, ...summary } = toVersion(row);
+      return summary;
+    });
+}
+
+export function requireVersion(
+  sql: SqlStorage,
+  namespaceId: string,
+  script: string,
+  versionId: string,
+): VersionRecord {
+  const [row] = sql
+    .exec<VersionRow>(`${SELECT} AND versions.id = ?`, namespaceId, script, versionId)
+    .toArray();
+  if (!row) throw new Rejection({ reason: "unknown-version", versionId });
+  return toVersion(row);
+}
