@@ -1,30 +1,72 @@
-/**
- * Workers outside of a dispatch namespace, which Skep does not have yet. wrangler looks the account's
- * Worker of the same name up even when it deploys into a namespace, and must be told that there is none.
- */
-import { param, type ApiContext } from "./context.ts";
-import { page } from "./envelope.ts";
+/** Workers outside of dispatch namespaces: what only they have. The rest they share with user Workers. */
+import { namespaceOf, param, registry, scriptOf, type ApiContext } from "./context.ts";
+import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
+import { scriptToJson } from "./script-json.ts";
+import { iso } from "./user.ts";
 
-export function listAccountWorkers(c: ApiContext): Response {
-  return page(c, []);
+/** `GET …/workers/scripts` */
+export async function listAccountWorkers(c: ApiContext): Promise<Response> {
+  const { id } = await namespaceOf(c);
+  return page(c, (await registry(c).scripts(id)).map(scriptToJson));
 }
 
-export function lookUpAccountWorker(c: ApiContext): never {
-  throw new ApiError(
-    "workerNotFound",
-    `workers.api.error.script_not_found: there is no Worker '${param(c, "script")}' outside of a dispatch namespace.`,
+/** `GET …/workers/scripts-search?name=&id=&order_by=`: by a part of the name, or by the id. */
+export async function searchAccountWorkers(c: ApiContext): Promise<Response> {
+  const { name, id, order_by: order = "name" } = c.req.query();
+  const keys = { name: "name", created_on: "createdOn", modified_on: "modifiedOn" } as const;
+  const key = Object.hasOwn(keys, order) ? keys[order as keyof typeof keys] : null;
+  if (!key) {
+    const known = Object.keys(keys).join(", ");
+    throw new ApiError("invalid", `order_by is '${order}', expected one of ${known}`);
+  }
+  const namespace = await namespaceOf(c);
+  const found = (await registry(c).scripts(namespace.id))
+    .filter((script) => name === undefined || script.name.includes(name))
+    .filter((script) => id === undefined || script.id === id)
+    .toSorted((a, b) => (a[key] < b[key] ? -1 : 1));
+  return page(
+    c,
+    found.map((script) => ({
+      id: script.id,
+      script_name: script.name,
+      service_name: script.name,
+      environment_name: "production",
+      environment_is_default: true,
+      created_on: iso(script.createdOn),
+      modified_on: iso(script.modifiedOn),
+    })),
   );
 }
 
-/** What wrangler asks before it uploads a new Worker outside of a namespace; never for one inside. */
-export function lookUpSubdomain(): never {
-  throw new ApiError("notSupported", `A Worker ${OUTSIDE}`);
+/** `GET …/workers/scripts/{script}/references`: wrangler asks before it deletes. */
+export async function listReferences(c: ApiContext): Promise<Response> {
+  const { namespaceId, name } = await scriptOf(c);
+  const { services, dispatchers } = await registry(c).users(namespaceId, name);
+  return ok(c, {
+    services: {
+      incoming: services.map((service) => ({ name: service, service, environment: "production" })),
+      outgoing: [],
+      pages_function: false,
+    },
+    durable_objects: [],
+    dispatch_outbounds: dispatchers.map(({ script: service, namespace }) => {
+      return { service, namespace, environment: "production" };
+    }),
+  });
 }
 
-export function changeAccountWorker(c: ApiContext): never {
-  throw new ApiError("notSupported", `'${param(c, "script")}' would be a Worker ${OUTSIDE}`);
+/** `GET …/workers/tails/by-consumer/{script}` */
+export async function listTailProducers(c: ApiContext): Promise<Response> {
+  const { id } = await namespaceOf(c);
+  const { tails } = await registry(c).users(id, param(c, "script"));
+  return page(
+    c,
+    tails.map((script) => ({ producer: { script }, consumer: { script: param(c, "script") } })),
+  );
 }
 
-const OUTSIDE =
-  "outside of a dispatch namespace, which this platform does not run yet. Deploy it into a namespace: wrangler deploy --dispatch-namespace <namespace>";
+/** `GET …/workers/account-settings` */
+export function getAccountSettings(c: ApiContext): Response {
+  return ok(c, { default_usage_model: "standard", green_compute: false });
+}

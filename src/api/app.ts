@@ -3,7 +3,7 @@
  * Cloudflare's v4 API unless it is marked as ours.
  */
 import { Hono } from "hono";
-import * as accountWorkers from "./account-workers.ts";
+import { routeAccountWorkers, routeVersions } from "./account-routes.ts";
 import { authenticate, authorize } from "./auth.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
@@ -22,7 +22,6 @@ import * as user from "./user.ts";
 
 const V4 = "/client/v4";
 const ACCOUNT = `${V4}/accounts/:account`;
-const WORKER = `${ACCOUNT}/workers/scripts/:script`;
 const NAMESPACES = `${ACCOUNT}/workers/dispatch/namespaces`;
 const NAMESPACE = `${NAMESPACES}/:namespace`;
 const SCRIPT = `${NAMESPACE}/scripts/:script`;
@@ -94,13 +93,6 @@ app.get(`${ROUTES}/:id`, routes.getRoute);
 app.put(`${ROUTES}/:id`, routes.updateRoute);
 app.delete(`${ROUTES}/:id`, routes.deleteRoute);
 
-// Workers outside of a namespace: none, and what wrangler asks about them
-app.get(`${ACCOUNT}/workers/scripts`, accountWorkers.listAccountWorkers);
-app.get(`${ACCOUNT}/workers/services/:script`, accountWorkers.lookUpAccountWorker);
-app.get(`${ACCOUNT}/workers/subdomain`, accountWorkers.lookUpSubdomain);
-app.on(["GET"], [WORKER, `${WORKER}/*`], accountWorkers.lookUpAccountWorker);
-app.on(
-  ["PUT", "POST", "PATCH", "DELETE"],
-  [WORKER, `${WORKER}/*`],
-  accountWorkers.changeAccountWorker,
-);
+// Versions and deployments of user Workers; Workers outside of a namespace
+routeVersions(app, SCRIPT);
+routeAccountWorkers(app, ACCOUNT);

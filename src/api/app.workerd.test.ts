@@ -111,20 +111,13 @@ describe("Workers outside of a namespace", () => {
     `/workers/scripts/x/secrets`,
     `/workers/scripts/x/settings`,
     `/workers/scripts/x/deployments`,
+    `/workers/scripts/x/versions`,
+    `/workers/scripts/x/subdomain`,
+    `/workers/workers/x`,
+    `/workers/workers/x/versions/latest`,
   ])("%s tells wrangler that there is none", async (path) => {
     const answer = await call("GET", `/accounts/${ACCOUNT}${path}`);
     expect([answer.status, answer.errors[0]?.code]).toEqual([404, 10007]);
-  });
-
-  it.each([
-    ["PUT", `/workers/scripts/x`],
-    // Asked first for a new Worker; 10007 would make wrangler speak of onboarding.
-    ["GET", `/workers/subdomain`],
-  ])("%s %s is refused with the way to do it", async (method, path) => {
-    const body = method === "PUT" ? "" : undefined;
-    const answer = await call(method, `/accounts/${ACCOUNT}${path}`, body);
-    expect(answer.status).toBe(400);
-    expect(answer.errors[0]?.message).toContain("wrangler deploy --dispatch-namespace");
   });
 });
 

@@ -71,6 +71,7 @@ export async function writeSecrets(
   namespace: NamespaceRecord,
   script: string,
   secrets: Readonly<Record<string, string | null>>,
+  { deploy = true, annotations = {} }: Pick<Plan, "deploy" | "annotations"> = {},
 ): Promise<ScriptRecord> {
   const place = placeOf(namespace.id, script);
   const sealed = await Promise.all(
@@ -85,6 +86,8 @@ export async function writeSecrets(
       namespace,
       script,
       bindings: { mode: "secrets", secrets: Object.fromEntries(sealed) as typeof secrets },
+      annotations: { "workers/triggered_by": "secret", ...annotations },
+      deploy,
     },
     crypto.randomUUID(),
     { code: null },

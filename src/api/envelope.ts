@@ -10,8 +10,25 @@ export function ok(c: ApiContext, result: unknown): Response {
  * page until one is empty, and would never stop otherwise.
  */
 export function page(c: ApiContext, items: readonly unknown[]): Response {
+  const { result, result_info } = paged(c, items, Math.max(items.length, 1));
+  return c.json({ success: true, errors: [], messages: [], result, result_info });
+}
+
+/** A list within an object, under each of these names. `usualSize`: of a page, unless the client says. */
+export function pageWithin(
+  c: ApiContext,
+  items: readonly unknown[],
+  usualSize: number,
+  ...names: readonly string[]
+): Response {
+  const { result: list, result_info } = paged(c, items, usualSize);
+  const result = Object.fromEntries(names.map((name) => [name, list]));
+  return c.json({ success: true, errors: [], messages: [], result, result_info });
+}
+
+function paged(c: ApiContext, items: readonly unknown[], usualSize: number) {
   const number = positive(c.req.query("page")) ?? 1;
-  const size = positive(c.req.query("per_page")) ?? Math.max(items.length, 1);
+  const size = positive(c.req.query("per_page")) ?? usualSize;
   const result = items.slice((number - 1) * size, number * size);
   const result_info = {
     page: number,
@@ -20,7 +37,7 @@ export function page(c: ApiContext, items: readonly unknown[]): Response {
     total_count: items.length,
     total_pages: Math.ceil(items.length / size),
   };
-  return c.json({ success: true, errors: [], messages: [], result, result_info });
+  return { result, result_info };
 }
 
 function positive(text: string | undefined): number | undefined {

@@ -1,9 +1,10 @@
-/** `…/dispatch/namespaces/{namespace}/scripts` */
+/** `…/dispatch/namespaces/{namespace}/scripts`, and the Workers outside of namespaces at `…/workers/scripts` */
 import { isolationOf, namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";
 import { deployCode, sealBindings } from "./deploy.ts";
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
+import type { ScriptRecord } from "../registry/records.ts";
 import { forgetMetrics } from "./forget-metrics.ts";
 import { refuseBadLimits } from "./limit-rules.ts";
 import { namespacedScriptToJson, scriptToJson } from "./script-json.ts";
@@ -34,6 +35,14 @@ export async function getScript(c: ApiContext): Promise<Response> {
 }
 
 export async function putScript(c: ApiContext): Promise<Response> {
+  return ok(c, scriptToJson(await upload(c, { deploy: true })));
+}
+
+/** Tries and stores what the request brings as a new version. The script is returned with it as its version. */
+export async function upload(
+  c: ApiContext,
+  { deploy }: { readonly deploy: boolean },
+): Promise<ScriptRecord> {
   const script = param(c, "script");
   if (!NAME.test(script)) {
     throw new ApiError(
@@ -42,30 +51,30 @@ export async function putScript(c: ApiContext): Promise<Response> {
     );
   }
   const namespace = await namespaceOf(c);
-  const upload = await readUpload(c.req.raw, new Date());
-  const { limits } = upload.settings;
+  const uploaded = await readUpload(c.req.raw, new Date());
+  const { limits } = uploaded.settings;
   if (limits) refuseBadLimits(limits, c.env.PLATFORM.limits, "metadata.limits", "invalid");
-  const deployed = await deployCode(
+  return deployCode(
     c,
     {
       namespace,
       script,
+      deploy,
       bindings: {
         mode: "replace",
-        bindings: await sealBindings(c, namespace, script, upload.bindings),
-        keepTypes: upload.keepTypes,
+        bindings: await sealBindings(c, namespace, script, uploaded.bindings),
+        keepTypes: uploaded.keepTypes,
         strict: c.req.query("bindings_inherit") === "strict",
       },
-      settings: upload.settings,
-      scriptSettings: upload.scriptSettings,
-      annotations: upload.annotations,
+      settings: uploaded.settings,
+      scriptSettings: uploaded.scriptSettings,
+      annotations: { "workers/triggered_by": "upload", ...uploaded.annotations },
     },
-    upload.code,
+    uploaded.code,
   );
-  return ok(c, scriptToJson(deployed));
 }
 
-/** `?force` makes no difference: nothing can depend on a user Worker yet. */
+/** `?force` makes no difference: what depends on it gets an error from then on. */
 export async function deleteScript(c: ApiContext): Promise<Response> {
   const { id } = await namespaceOf(c);
   const script = param(c, "script");

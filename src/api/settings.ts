@@ -65,6 +65,20 @@ export async function patchSettings(c: ApiContext): Promise<Response> {
   return ok(c, settingsToJson(deployed));
 }
 
+/** `…/script-settings`: what belongs to no version. */
+export async function getScriptSettings(c: ApiContext): Promise<Response> {
+  return ok(c, scriptSettingsToJson(await scriptOf(c)));
+}
+
+/** Changes what is given. Nothing of a version is, so nothing is deployed. */
+export async function patchScriptSettings(c: ApiContext): Promise<Response> {
+  const { id } = await namespaceOf(c);
+  const patch = scriptSettings(parseMetadata(await readSettings(c.req.raw), "settings"));
+  const updated = unwrap(await registry(c).updateScript(id, param(c, "script"), patch));
+  await settle(c, updated.generation);
+  return ok(c, scriptSettingsToJson(updated.value));
+}
+
 /** A form with the part `settings`, or plain JSON, with or without that name around it. */
 async function readSettings(request: Request): Promise<unknown> {
   const body = await readBody(request, MAX_JSON_BYTES);
@@ -88,10 +102,16 @@ function settingsToJson({ settings, version }: ScriptRecord) {
     compatibility_flags: version.settings.compatibilityFlags,
     limits: version.settings.limits ?? {},
     placement: version.settings.placement ?? {},
+    ...scriptSettingsToJson({ settings }),
+    usage_model: "standard",
+  };
+}
+
+function scriptSettingsToJson({ settings }: Pick<ScriptRecord, "settings">) {
+  return {
     tags: settings.tags,
     logpush: settings.logpush,
     observability: settings.observability ?? { enabled: false },
-    tail_consumers: [],
-    usage_model: "standard",
+    tail_consumers: settings.tailConsumers.map((service) => ({ service })),
   };
 }

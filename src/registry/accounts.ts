@@ -23,6 +23,17 @@ export function authenticate(sql: SqlStorage, hash: string, now: number): Outcom
   return success(toToken(row));
 }
 
+/** By their ids. */
+export function tokenNames(sql: SqlStorage, accountId: string): Record<string, string> {
+  const rows = sql
+    .exec<{ id: string; name: string }>(
+      `SELECT id, name FROM tokens WHERE account_id = ?`,
+      accountId,
+    )
+    .toArray();
+  return Object.fromEntries(rows.map(({ id, name }) => [id, name]));
+}
+
 /** Idempotent. The operator's token is replaced if its file was made anew. */
 export function bootstrap(sql: SqlStorage, wanted: Bootstrap, now: number): BootstrapResult {
   const [account] = sql

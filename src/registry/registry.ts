@@ -49,6 +49,7 @@ import { BlobKeeper } from "./sweep.ts";
 import { TrialQueue, type Trial } from "./trials.ts";
 import { derivePlace } from "./trust.ts";
 import { trustChanges } from "./trust-store.ts";
+import * as users from "./users.ts";
 import { listVersions, requireVersion } from "./versions.ts";
 
 /** How soon after a change the alarm looks whether the edges were told. */
@@ -242,11 +243,15 @@ export class Registry extends DurableObject<RegistryEnv> {
     });
   }
 
-  /** Commits an upload, and unless it is no deploy: from here on the version gets all traffic. */
+  /**
+   * Commits an upload. Unless it is no deploy, the version gets all traffic from here on. The record has it as its
+   * version in either case.
+   */
   release(release: Release): Outcome<Stored<ScriptRecord>> {
     return this.#write(() => {
       const generation = applyRelease(this.#sql, release, Date.now());
-      const value = scripts.requireScript(this.#sql, release.namespaceId, release.script);
+      const value = scripts.findNewest(this.#sql, release.namespaceId, release.script);
+      if (!value) throw new Error(`${release.script} was released, but is not there`);
       return success({ value, generation });
     });
   }
@@ -281,6 +286,16 @@ export class Registry extends DurableObject<RegistryEnv> {
       scripts.updateScript(this.#sql, found, { tags: [...tags] }, Date.now());
       return success([...tags]);
     });
+  }
+
+  /** Which Workers of the account would miss this one, and how. */
+  users(namespaceId: string, script: string): users.Users {
+    return users.findUsers(this.#sql, namespaceId, script);
+  }
+
+  /** Names of the account's tokens by their ids, for people. */
+  tokenNames(accountId: string): Record<string, string> {
+    return accounts.tokenNames(this.#sql, accountId);
   }
 
   deleteScript(namespaceId: string, script: string): Outcome<Stored<null>> {
