@@ -49,6 +49,8 @@ export interface CellRequest {
   readonly cpuMs: number;
   /** It has hurt a process, or is suspected of it. */
   readonly isMistrusted: boolean;
+  /** It gets no traffic of its script, and is called by the name of its preview only. */
+  readonly isPreview: boolean;
 }
 
 export interface CellAssignment {

@@ -61,6 +61,8 @@ export interface ScriptState {
   readonly shares?: readonly VersionShare[];
   /** Of `versionId`. */
   readonly assets?: AssetsState;
+  /** It is a Worker of the account, outside of dispatch namespaces: those who dispatch do not reach it. */
+  readonly isAccountWorker?: true;
   /** False: its own host name leads to nothing. Routes and bindings do. Absent: true. */
   readonly workersDev?: boolean;
   /** This name is that of a version's preview: the script whose version it is. */
@@ -69,6 +71,13 @@ export interface ScriptState {
   readonly traced?: Traced;
   /** Load it before taking it into use: set in the push that follows a deploy. */
   readonly prewarm?: boolean;
+}
+
+/** The versions that may be called by this name. */
+export function versionsOf(state: ScriptState): readonly { versionId: string; place?: Place }[] {
+  const { versionId, place, shares } = state;
+  if (shares !== undefined) return shares;
+  return versionId === null ? [] : [place === undefined ? { versionId } : { versionId, place }];
 }
 
 /** A custom route. Patterns have Cloudflare's syntax: `example.com/api/*`, `*.example.com/*`. */

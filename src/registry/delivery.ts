@@ -6,6 +6,7 @@
 import type { RoutingUpdate } from "../protocol/routing.ts";
 import type { Outcome } from "./failures.ts";
 import { confirm, currentGeneration, pendingChanges } from "./generation.ts";
+import { forgetPreview } from "./previews.ts";
 import { failure, success } from "./result.ts";
 import { allRoutes } from "./routes.ts";
 import type { Policy } from "./env.ts";
@@ -56,6 +57,7 @@ export class Delivery {
     return {
       scripts: pending.scripts.map(({ namespace, script, prewarm }) => {
         const state = scriptState(this.#sql, this.#policy, generation, namespace, script);
+        if (state.versionId === null) forgetPreview(this.#sql, namespace, script);
         return prewarm && state.versionId !== null ? { ...state, prewarm } : state;
       }),
       ...(pending.routes && { routes: { generation, routes: allRoutes(this.#sql) } }),

@@ -13,7 +13,7 @@ export function currentGeneration(sql: SqlStorage): number {
 
 export interface Change {
   readonly generation: number;
-  /** `prewarm`: edges should load its version before they take it into use. */
+  /** With its previews. `prewarm`: edges should load its versions before they take them into use. */
   script(namespace: string, script: string, prewarm?: boolean): void;
   routes(): void;
 }
@@ -30,6 +30,13 @@ export function beginChange(sql: SqlStorage): Change {
       script,
       generation,
       Number(prewarm),
+    );
+    sql.exec(
+      `INSERT INTO outbox (namespace, script, generation) SELECT namespace, name, ?1 FROM previews
+       WHERE namespace = ?2 AND script = ?3 ON CONFLICT DO UPDATE SET generation = excluded.generation`,
+      generation,
+      namespace,
+      script,
     );
   };
   return { generation, script: touch, routes: () => touch(...ROUTES_ROW) };

@@ -38,6 +38,7 @@ import type {
   VersionRecord,
   VersionSummary,
 } from "./records.ts";
+import { rememberPreview } from "./previews.ts";
 import { applyRelease, previewBindings } from "./release.ts";
 import { failure, success } from "./result.ts";
 import * as routes from "./routes.ts";
@@ -418,6 +419,7 @@ export class Registry extends DurableObject<RegistryEnv> {
 
   resolve(namespace: string, script: string): ScriptState {
     const generation = currentGeneration(this.#sql);
+    rememberPreview(this.#sql, namespace, script);
     return scriptState(this.#sql, this.env.PLATFORM, generation, namespace, script);
   }
 

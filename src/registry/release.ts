@@ -8,6 +8,7 @@ import { putInForce } from "./deployments.ts";
 import { Rejection } from "./failures.ts";
 import { beginChange } from "./generation.ts";
 import { namespaceName, unknownScript } from "./namespaces.ts";
+import { touchAlias } from "./previews.ts";
 import type { Release, ScriptRecord, ScriptSettings, VersionSettings } from "./records.ts";
 import { findNewest } from "./scripts.ts";
 import { newcomer } from "./trust.ts";
@@ -76,6 +77,7 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
     putInForce(sql, scriptId, { shares, annotations, author, source }, now);
     change.script(namespace, release.script, true);
   }
+  touchAlias(change, namespace, release);
   return change.generation;
 }
 

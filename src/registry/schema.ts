@@ -20,6 +20,7 @@
  *   routes      custom routes; `script` null opts the host out. `custom_domain`: the pattern is all of a host
  *   assets      static files in the blob store, by the hash that clients gave them, apart per namespace
  *   audit       changes made by the API: who, what, from where, before and after; the newest 10,000 are kept
+ *   previews    names of versions' previews that edges have asked for, and so may know; by names, as the outbox
  *   outbox      what the edges have not confirmed yet; the row ('', '') stands for the route table
  *   trust       one row per version: what it has earned or lost (trust.ts)
  *   events      what befell processes and changed trust; the newest 10,000 are kept
@@ -194,6 +195,14 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT;
   ALTER TABLE routes ADD COLUMN zone_id TEXT REFERENCES zones (id) ON DELETE CASCADE;
   ALTER TABLE routes ADD COLUMN custom_domain INTEGER NOT NULL DEFAULT 0;
+
+  CREATE TABLE previews (
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    script TEXT NOT NULL,
+    PRIMARY KEY (namespace, name)
+  ) STRICT;
+  CREATE INDEX previews_by_script ON previews (namespace, script);
 
   ALTER TABLE tokens ADD COLUMN last_used_on INTEGER;
 

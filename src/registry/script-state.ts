@@ -1,11 +1,16 @@
-/** What edges are told of a script: its version, the place that its trust gives it, the limits that hold. */
+/**
+ * What edges are told of a script, or of a preview: the versions that get traffic, the places that their trust gives
+ * them, the limits that hold.
+ */
 import type { CellRequest } from "../protocol/incident.ts";
 import { effectiveLimits, type Limits, type LimitSettings } from "../protocol/limits.ts";
 import type { Isolation, Place } from "../protocol/placement.ts";
-import type { ScriptState } from "../protocol/routing.ts";
+import type { ScriptState, VersionShare, VersionState } from "../protocol/routing.ts";
 import type { Policy } from "./env.ts";
 import type { Outcome } from "./failures.ts";
 import { readOutbound } from "./outbound.ts";
+import { findPreview } from "./previews.ts";
+import type { AssetsRecord, DeploymentRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
 import { derivePlace } from "./trust.ts";
 import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
@@ -13,7 +18,8 @@ import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
 const SELECT = `
   SELECT versions.id AS version_id, namespaces.name AS namespace, scripts.name AS script, json_extract(versions.settings, '$.limits') AS version_limits,
     scripts.limits AS script_limits, namespaces.limits AS namespace_limits,
-    namespaces.isolation, namespaces.trusted_workers, namespaces.outbound, ${TRUST_COLUMNS}
+    namespaces.isolation, namespaces.trusted_workers, namespaces.outbound, namespaces.kind,
+    scripts.workers_dev, versions.number, versions.assets, versions.superseded_on, ${TRUST_COLUMNS}
   FROM versions
   JOIN trust ON trust.version_id = versions.id
   JOIN scripts ON scripts.id = versions.script_id
@@ -29,6 +35,16 @@ interface Row extends TrustRow {
   isolation: string | null;
   trusted_workers: number;
   outbound: string | null;
+  kind: string;
+  workers_dev: number;
+  number: number;
+  assets: string | null;
+  superseded_on: number | null;
+}
+
+interface DeploymentRow extends Record<string, SqlStorageValue> {
+  version_id: string;
+  shares: string;
 }
 
 /** By the names that edges use. */
@@ -39,24 +55,73 @@ export function scriptState(
   namespace: string,
   script: string,
 ): ScriptState {
-  const [row] = sql
-    .exec<Row>(
-      `${SELECT} WHERE versions.id = scripts.version_id AND namespaces.name = ? AND scripts.name = ?`,
+  const name = { generation, namespace, script };
+  const [deployed] = sql
+    .exec<DeploymentRow>(
+      `SELECT scripts.version_id, deployments.shares FROM scripts
+       JOIN namespaces ON namespaces.id = scripts.namespace_id
+       JOIN deployments ON deployments.id = scripts.deployment_id
+       WHERE namespaces.name = ? AND scripts.name = ?`,
       namespace,
       script,
     )
     .toArray();
-  const name = { generation, namespace, script };
-  if (!row) return { ...name, versionId: null };
-  const outbound = readOutbound(sql, row.outbound);
+  if (!deployed) return previewState(sql, policy, name);
+  const row = requireRow(sql, deployed.version_id);
+  const shares = JSON.parse(deployed.shares) as DeploymentRecord["shares"];
   return {
     ...name,
+    ...baseState(sql, policy, row),
+    ...(shares.length > 1 && { shares: versionShares(sql, policy, shares) }),
+    ...(row.workers_dev === 0 && { workersDev: false }),
+  };
+}
+
+function previewState(
+  sql: SqlStorage,
+  policy: Policy,
+  name: Pick<ScriptState, "generation" | "namespace" | "script">,
+): ScriptState {
+  const preview = findPreview(sql, name.namespace, name.script);
+  if (!preview?.isOn) return { ...name, versionId: null };
+  const row = requireRow(sql, preview.versionId);
+  return { ...name, ...baseState(sql, policy, row), previewOf: preview.script };
+}
+
+/** In the order of their making, so that a change of percentages leads as few clients as possible elsewhere. */
+function versionShares(
+  sql: SqlStorage,
+  policy: Policy,
+  shares: DeploymentRecord["shares"],
+): VersionShare[] {
+  return shares
+    .map(({ versionId, percentage }) => ({ row: requireRow(sql, versionId), percentage }))
+    .sort((a, b) => a.row.number - b.row.number)
+    .map(({ row, percentage }) => ({ ...versionState(row, policy), percentage }));
+}
+
+/** What holds however the version is called. */
+function baseState(sql: SqlStorage, policy: Policy, row: Row) {
+  const outbound = readOutbound(sql, row.outbound);
+  return {
+    ...versionState(row, policy),
+    trusted: row.trusted_workers !== 0,
+    ...(outbound !== null && { outbound }),
+    ...(row.kind === "account" && { isAccountWorker: true as const }),
+  };
+}
+
+function versionState(row: Row, policy: Policy): VersionState {
+  return {
     versionId: row.version_id,
     place: placeOf(row, policy),
     limits: limitsOf(row, policy),
-    trusted: row.trusted_workers !== 0,
-    ...(outbound === null ? {} : { outbound }),
+    ...(row.assets !== null && { assets: JSON.parse(row.assets) as AssetsRecord }),
   };
+}
+
+function requireRow(sql: SqlStorage, versionId: string): Row {
+  return sql.exec<Row>(`${SELECT} WHERE versions.id = ?`, versionId).one();
 }
 
 /** What the dedicated cell of a version has to be like; a failure if the version does not get one. */
@@ -70,9 +135,10 @@ export function cellRequest(
   const { kind } = placeOf(row, policy);
   if (kind !== "dedicated") return failure({ reason: "not-dedicated", versionId, place: kind });
   const { memory_mb: memoryMb, cpu_ms: cpuMs } = limitsOf(row, policy);
-  const { namespace, script, state } = row;
-  const isMistrusted = state === "suspect" || state === "convicted";
-  return success({ versionId, namespace, script, memoryMb, cpuMs, isMistrusted });
+  const { namespace, script, trust_state: trust } = row;
+  const isMistrusted = trust === "suspect" || trust === "convicted";
+  const isPreview = row.superseded_on !== null;
+  return success({ versionId, namespace, script, memoryMb, cpuMs, isMistrusted, isPreview });
 }
 
 function placeOf(row: Row, policy: Policy): Place {

@@ -8,6 +8,7 @@ import type { CleanRun } from "./clean-runs.ts";
 import type { Policy } from "./env.ts";
 import { incidentKey, isReported, recordEvent, type EventKind } from "./events.ts";
 import { beginChange } from "./generation.ts";
+import { hasPreviews } from "./previews.ts";
 import { blames, derivePlace, nextTrust, type TrustEvent, type TrustRecord } from "./trust.ts";
 import { countTrustChange, findTrust, storeTrust, type TrustedVersion } from "./trust-store.ts";
 
@@ -66,7 +67,8 @@ function applyAll(
     changed.push(versionId);
     const isolation = isolationOf(version, policy);
     const before = derivePlace(version.trust, isolation);
-    if (version.active && !samePlace(before, derivePlace(next, isolation))) moved.push(version);
+    const isCalled = version.active || hasPreviews(sql, version);
+    if (isCalled && !samePlace(before, derivePlace(next, isolation))) moved.push(version);
   }
   if (moved.length === 0) return { generation: 0, changed };
   const change = beginChange(sql);

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DEFAULT_PLATFORM_LIMITS } from "../../protocol/limits.ts";
 import type { CellRequest, Incident } from "../../protocol/incident.ts";
 import { readConfig } from "../config.ts";
 import { callControl } from "../control-client.ts";
@@ -105,6 +106,7 @@ const request = (versionId: string): CellRequest => ({
   memoryMb: 64,
   cpuMs: 50,
   isMistrusted: false,
+  isPreview: false,
 });
 /** Who answers callers of a cell; undefined: nobody. */
 async function reach(index: number): Promise<string | undefined> {
@@ -272,6 +274,32 @@ describe("a pool of cells", () => {
     await pool.assign(request("c"));
     expect([placeOf(1).versionId, placeOf(2).versionId]).toEqual(["c", "b"]);
     await expect(pool.assign(request("d"))).rejects.toThrow("are in use");
+  });
+
+  test("keeps cells of versions with a share, and of previews", async () => {
+    await startPool();
+    const of = (versionId: string, isPreview = false) => ({
+      ...request(versionId),
+      script: "a",
+      isPreview,
+    });
+    const state = { generation: 1, namespace: "production", script: "a" };
+    const dedicated = { kind: "dedicated" as const, why: "", refusedUntilMs: 0 };
+    const { defaults: limits } = DEFAULT_PLATFORM_LIMITS;
+    const share = { place: dedicated, limits, percentage: 50 };
+    const version = { versionId: "a3", place: dedicated };
+    const given = { ...state, ...version };
+    await pool.assign(of("a1"));
+    await pool.assign(of("a2", true));
+    // Both stay: a1 has a share, and a2 is called as a preview.
+    pool.supersede([{ ...given, shares: ["a1", "a3"].map((id) => ({ ...share, versionId: id })) }]);
+    pool.supersede([{ ...state, script: "next-a", previewOf: "a", ...version }]);
+    await expect(pool.assign(of("a3"))).rejects.toThrow("are in use");
+    // The preview got traffic, and lost it.
+    pool.supersede([{ ...given, shares: ["a1", "a2"].map((id) => ({ ...share, versionId: id })) }]);
+    pool.supersede([{ ...given, versionId: "a1" }]);
+    await pool.assign(of("a3"));
+    expect([placeOf(1).versionId, placeOf(2).versionId]).toEqual(["a1", "a3"]);
   });
 
   test("takes the cell that is idle longest when there is no other, or says that there is none", async () => {

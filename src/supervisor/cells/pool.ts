@@ -10,7 +10,7 @@
 import type { CellAssignment, CellRequest, Incident } from "../../protocol/incident.ts";
 import { WAIT_UNTIL_MS } from "../../protocol/limits.ts";
 import type { CellCounts } from "../../protocol/placement.ts";
-import type { ScriptState } from "../../protocol/routing.ts";
+import { versionsOf, type ScriptState } from "../../protocol/routing.ts";
 import { drain } from "../drain.ts";
 import type { ProcessList } from "../process-list.ts";
 import { RestartPause } from "../restart-pause.ts";
@@ -172,13 +172,23 @@ export class CellPool {
     return { index: cell.index, life: cell.process.life };
   }
 
-  /** Cells whose versions got successors or other places end soon, and first if room is needed. */
+  /**
+   * Cells whose versions got successors or other places end soon, and first if room is needed. Not those of versions
+   * that have none of the traffic to lose, since they are called as previews.
+   */
   supersede(states: readonly ScriptState[]): void {
-    for (const { namespace, script, versionId, place } of states) {
+    for (const state of states) {
+      const { namespace, script, previewOf, versionId } = state;
       for (const cell of this.#dedicated.values()) {
         const { request } = cell;
-        if (request?.namespace !== namespace || request.script !== script) continue;
-        cell.isSuperseded = request.versionId !== versionId || place?.kind !== "dedicated";
+        if (request?.namespace !== namespace || request.script !== (previewOf ?? script)) continue;
+        const version = versionsOf(state).find((each) => each.versionId === request.versionId);
+        if (version !== undefined) {
+          cell.isSuperseded = version.place?.kind !== "dedicated";
+          if (previewOf === undefined) cell.request = { ...request, isPreview: false };
+        } else if (previewOf === undefined && (!request.isPreview || versionId === null)) {
+          cell.isSuperseded = true;
+        }
       }
     }
   }
