@@ -4,11 +4,11 @@
  */
 import type { Route } from "../protocol/routing.ts";
 import type { MetricsSink } from "./recorder.ts";
-import { RouteTable } from "./routes.ts";
+import { RouteTable, type Target } from "./routes.ts";
 
 export interface DispatcherEnv {
-  /** On a Skep server: every namespace by name. Elsewhere each has a binding named by `bindingName`. */
-  readonly NAMESPACES?: { get(namespace: string): DispatchNamespace };
+  /** On a Skep server: every namespace by name, as `by` may reach it. Elsewhere each has a binding named by `bindingName`. */
+  readonly NAMESPACES?: { get(namespace: string, by: Target["by"]): DispatchNamespace };
   readonly DISPATCHER: DispatchNamespace;
   readonly [binding: `DISPATCHER_${string}`]: DispatchNamespace | undefined;
   /** Missing, or METRICS_FLUSH_MS is 0: nothing is recorded. */

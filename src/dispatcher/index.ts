@@ -20,7 +20,8 @@ export default {
   async fetch(request, env, ctx) {
     const target = routesOf(env).match(request.url);
     if (target === null) return platform.fetch(request, env, ctx);
-    const namespace = env.NAMESPACES?.get(target.namespace) ?? env[bindingName(target.namespace)];
+    const namespace =
+      env.NAMESPACES?.get(target.namespace, target.by) ?? env[bindingName(target.namespace)];
     if (namespace === undefined) return platformError("notFound", request);
 
     const worker = namespace.get(target.script);

@@ -5,7 +5,7 @@ import { requestBytes, responseBytes, sampleWeight } from "./body-size.ts";
 import type { DispatcherEnv } from "./env.ts";
 import type { Reason } from "./errors.ts";
 import { Recorder, type MetricsSink } from "./recorder.ts";
-import type { Target } from "./routes.ts";
+import type { FunctionName } from "./routes.ts";
 
 export type MetricsEnv = Pick<DispatcherEnv, "METRICS" | "METRICS_FLUSH_MS">;
 
@@ -31,7 +31,7 @@ const OUTCOMES: Readonly<Record<Reason, Outcome | undefined>> = {
 export function record(
   env: MetricsEnv,
   ctx: ExecutionContext,
-  target: Target,
+  target: FunctionName,
   facts: InvocationFacts | undefined,
   startedMs: number,
   request: Request,
@@ -43,7 +43,8 @@ export function record(
   if (outcome === undefined) return;
   const records = (recorder ??= createRecorder(env, env.METRICS));
   const nowMs = Date.now();
-  const { namespace, script } = target;
+  const { namespace } = target;
+  const script = facts?.script ?? target.script;
   const versionId = facts?.versionId ?? "";
   const invocation: Invocation = {
     versionId,

@@ -20,7 +20,7 @@ describe("default names", () => {
     ["http://HELLO.Production.localhost:8787/x?y", "hello", "production"],
     ["https://a-b.team_1.localhost", "a-b", "team_1"],
   ])("%s is %s in %s", (url, script, namespace) => {
-    expect(routes.match(url)).toEqual({ script, namespace });
+    expect(routes.match(url)).toEqual({ script, namespace, by: "host" });
   });
   test.each([
     "http://localhost/",

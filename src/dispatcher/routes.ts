@@ -6,9 +6,14 @@
 import type { Route } from "../protocol/routing.ts";
 import { parseRoutePattern, type RoutePattern } from "../protocol/route-pattern.ts";
 
-export interface Target {
+export interface FunctionName {
   readonly namespace: string;
   readonly script: string;
+}
+
+export interface Target extends FunctionName {
+  /** What led to it. */
+  readonly by: "host" | "route";
 }
 
 interface CompiledRoute extends RoutePattern {
@@ -67,7 +72,7 @@ export class RouteTable {
     const labels = host.slice(0, -this.#suffix.length).split(".");
     const [script, namespace] = labels;
     if (labels.length !== 2 || !script || !namespace) return null;
-    return { namespace, script };
+    return { namespace, script, by: "host" };
   }
 }
 
@@ -75,8 +80,8 @@ function compile(route: Route): CompiledRoute[] {
   const parsed = parseRoutePattern(route.pattern);
   // The API refuses bad patterns; on Cloudflare the list is the operator's own variable.
   if (!parsed.ok) throw new Error(parsed.reason);
-  const target =
-    route.script === null ? null : { namespace: route.namespace, script: route.script };
+  const { namespace, script } = route;
+  const target = script === null ? null : { namespace, script, by: "route" as const };
   return [{ ...parsed.pattern, target }];
 }
 

@@ -16,11 +16,11 @@ export function refusalOf(
   edges: number,
   nowMs: number,
 ): LimitError | undefined {
-  const { limits, state } = entry;
+  const { limits, state, whole } = entry;
   const refusedUntilMs = state.place?.refusedUntilMs ?? 0;
   if (refusedUntilMs > nowMs) return backOff(entry, refusedUntilMs, nowMs);
   if (via.length >= MAX_HOPS) return loop(entry, via);
-  if (entry.underWay >= limits.concurrency) return tooManyConcurrent(entry, "concurrency");
+  if (whole.underWay >= limits.concurrency) return tooManyConcurrent(entry, "concurrency");
   if (entry.namespaceUsage.underWay >= limits.namespace_concurrency) {
     return tooManyConcurrent(entry, "namespace_concurrency");
   }
@@ -28,8 +28,9 @@ export function refusalOf(
 }
 
 /** The bucket holds one second's worth, and at least one request. */
-function takeToken(entry: ScriptEntry, edges: number, nowMs: number): LimitError | undefined {
-  const perSecond = entry.limits.requests_per_second / edges;
+function takeToken(version: ScriptEntry, edges: number, nowMs: number): LimitError | undefined {
+  const entry = version.whole;
+  const perSecond = version.limits.requests_per_second / edges;
   const burst = Math.max(1, perSecond);
   const isNew = entry.tokensAtMs === 0;
   const gained = ((nowMs - entry.tokensAtMs) / 1000) * perSecond;

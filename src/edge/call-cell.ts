@@ -162,7 +162,8 @@ export class CellCalls {
 
 function cellCall(call: EdgeCall, versionId: string): Omit<CellCall, "method"> {
   const { entry, dispatch, variant, via } = call;
-  const { namespace, script, trusted } = entry.state;
+  const { script } = entry;
+  const { namespace, trusted } = entry.state;
   const { limits } = optionsOf(entry, dispatch, via);
   const cf = trusted === true ? { cf: TRUSTED_CF } : {};
   return { namespace, script, versionId, args: dispatch.args, limits, variant, via, ...cf };

@@ -67,7 +67,8 @@ export class EdgeCalls {
       }
     }
     const { namespace } = entry.state;
-    const peerCall = { ...call.dispatch, namespace, via: call.via };
+    const chosen = entry.whole === entry ? {} : { versionId };
+    const peerCall = { ...call.dispatch, namespace, via: call.via, ...chosen };
     try {
       return await forward(peer, peerCall, request, facts, call.signal);
     } catch (error) {

@@ -9,7 +9,7 @@ import { Ledger } from "../cell/ledger.ts";
 import type { OutboundProps } from "../cell/outbound.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import { ScriptTable } from "../namespace/script-table.ts";
-import { createDispatchNamespace } from "../namespace/user-worker.ts";
+import { createDispatchNamespace, type CalledBy } from "../namespace/user-worker.ts";
 import { DEFAULT_NAMESPACE } from "../dispatcher/env.ts";
 import type { CellAssignment, CellNews } from "../protocol/incident.ts";
 import type { CellCounts } from "../protocol/placement.ts";
@@ -51,7 +51,7 @@ export interface EdgeEnv {
 /** What the dispatcher finds in its env; ROUTES is missing until the hub has told them. */
 export interface DispatcherBindings {
   readonly DISPATCHER: DispatchNamespace;
-  readonly NAMESPACES: { get(namespace: string): DispatchNamespace };
+  readonly NAMESPACES: { get(namespace: string, by?: CalledBy): DispatchNamespace };
   readonly METRICS: HubMetrics;
   readonly BASE_DOMAIN: string;
   readonly SERVER_TIMING: string;
@@ -182,16 +182,22 @@ export class Edge {
   }
 
   #namespaces(): DispatcherBindings["NAMESPACES"] {
-    const made = new Map<string, DispatchNamespace>();
+    const made = {
+      host: new Map<string, DispatchNamespace>(),
+      route: new Map<string, DispatchNamespace>(),
+      dispatch: new Map<string, DispatchNamespace>(),
+    };
     return {
-      get: (namespace) => {
-        let dispatch = made.get(namespace);
+      get: (namespace, by = "dispatch") => {
+        const known = made[by];
+        let dispatch = known.get(namespace);
         if (dispatch === undefined) {
           dispatch = createDispatchNamespace(
             (call, request, facts) => this.invoker.invoke(namespace, call, request, facts),
             (script, given) => this.invoker.checkOutbound(namespace, script, given),
+            by,
           );
-          if (made.size < MAX_NAMESPACE_OBJECTS) made.set(namespace, dispatch);
+          if (known.size < MAX_NAMESPACE_OBJECTS) known.set(namespace, dispatch);
         }
         return dispatch;
       },

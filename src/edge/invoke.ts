@@ -6,8 +6,10 @@
  */
 import { workerNotFound } from "../protocol/dispatch-errors.ts";
 import type { PeerCall } from "../protocol/hop.ts";
+import type { ScriptState } from "../protocol/routing.ts";
 import { isolateId, refuseUndeclared } from "../protocol/outbound.ts";
 import type { Isolates } from "../cell/isolates.ts";
+import { chooseShare } from "../namespace/choose-share.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
@@ -66,9 +68,11 @@ export class Invoker {
     request: Request,
     facts: InvocationFacts,
   ): Promise<Response> {
-    const { namespace, script, via } = peerCall;
-    const entry =
+    const { namespace, script, via, versionId } = peerCall;
+    const whole =
       this.#scripts.get(namespace, script) ?? (await this.#options.resolve(namespace, script));
+    // One that is not among them was deployed, or replaced, a moment ago.
+    const entry = whole.shares?.find((share) => share.state.versionId === versionId) ?? whole;
     const { edges } = this.#options;
     const call = {
       entry,
@@ -83,21 +87,25 @@ export class Invoker {
   }
 
   async #admit(
-    entry: ScriptEntry,
+    whole: ScriptEntry,
     dispatch: DispatchCall,
     original: Request,
     facts: InvocationFacts,
   ): Promise<Response> {
-    const { versionId, namespace, script } = entry.state;
-    if (versionId === null) throw workerNotFound(namespace, script);
+    const entry = whole.shares === undefined ? whole : chooseShare(whole, original.headers);
+    const { state } = entry;
+    const { versionId, namespace, script } = state;
+    if (versionId === null || !isReachable(state, dispatch))
+      throw workerNotFound(namespace, script);
     facts.versionId = versionId;
+    if (state.previewOf !== undefined) facts.script = state.previewOf;
     const via = viaOf(original);
     const refusal = refusalOf(entry, via, this.#options.edgeCount, Date.now());
     if (refusal !== undefined) throw refusal;
     const chained = via.length === 0 ? original : withoutChain(original);
     const { request, signal } = boundRequest(entry, prepared(entry, chained));
     const usage = entry.namespaceUsage;
-    entry.underWay++;
+    whole.underWay++;
     usage.underWay++;
     try {
       const variant = isPlain(entry, dispatch) ? undefined : await variantOf(entry, dispatch);
@@ -112,7 +120,7 @@ export class Invoker {
     } catch (error) {
       throw signal?.aborted === true ? signal.reason : error;
     } finally {
-      entry.underWay--;
+      whole.underWay--;
       usage.underWay--;
     }
   }
@@ -130,6 +138,12 @@ export class Invoker {
       if (response !== undefined) return response;
     }
   }
+}
+
+/** Host names and dispatchers do not lead to all Workers of an account; routes and bindings do. */
+function isReachable({ workersDev, isAccountWorker }: ScriptState, { by }: DispatchCall): boolean {
+  if (by === "host") return workersDev !== false;
+  return by !== "dispatch" || isAccountWorker !== true;
 }
 
 /** As the function sees it, apart from what its place does to it. */

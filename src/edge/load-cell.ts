@@ -97,7 +97,8 @@ export class CellLoader {
     const startedMs = Date.now();
     const bundle = encodeBundle(await this.#options.bundle(versionId));
     const fetchedMs = Date.now();
-    const { namespace, script } = entry.state;
+    const { script } = entry;
+    const { namespace } = entry.state;
     const minWarm = String(isUsual(variant) ? entry.limits.min_warm : 0);
     const query = new URLSearchParams({ namespace, script, minWarm });
     if (variant !== undefined) query.set("variant", JSON.stringify(variant));

@@ -5,7 +5,7 @@
  */
 import { reasonOf, type Reason } from "../dispatcher/errors.ts";
 import { record, type MetricsEnv } from "../dispatcher/record.ts";
-import type { Target } from "../dispatcher/routes.ts";
+import type { FunctionName } from "../dispatcher/routes.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
 import { EGRESS_ERROR_HEADER } from "../protocol/egress.ts";
 import type { OutboundTarget } from "../protocol/outbound.ts";
@@ -39,9 +39,9 @@ export async function callOutboundWorker(
 }
 
 /** One object for each: what is measured of a function now and then is remembered by it. */
-const targets = new Map<string, Target>();
+const targets = new Map<string, FunctionName>();
 
-function targetOf(namespace: string, script: string): Target {
+function targetOf(namespace: string, script: string): FunctionName {
   const name = `${namespace}/${script}`;
   let target = targets.get(name);
   if (target === undefined) targets.set(name, (target = { namespace, script }));

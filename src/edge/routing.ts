@@ -29,7 +29,7 @@ export interface RoutingOptions {
 
 export class Routing {
   readonly #options: RoutingOptions;
-  /** Those of which this edge keeps an isolate. */
+  /** Those of which this edge keeps an isolate, of one version at least. */
   readonly #minWarm = new Set<ScriptEntry>();
 
   constructor(options: RoutingOptions) {
@@ -51,35 +51,41 @@ export class Routing {
 
   /** Loads what has to be loaded at all times and is not. Never rejects. */
   async keepWarm(): Promise<void> {
-    await Promise.all(Array.from(this.#minWarm, (entry) => this.#warm(entry)));
+    const versions = Array.from(this.#minWarm, (entry) => entry.versions).flat();
+    const warm = versions.filter((version) => this.#keepsWarm(version));
+    await Promise.all(warm.map((version) => this.#warm(version)));
   }
 
   /** Into an isolate of this edge. */
   load(entry: ScriptEntry, versionId: string, variant: Variant | undefined): Promise<LoadTimes> {
-    const { namespace, script } = entry.state;
-    const minWarm = this.#minWarm.has(entry) && isUsual(variant) ? entry.limits.min_warm : 0;
+    const { namespace } = entry.state;
+    const minWarm = this.#keepsWarm(entry) && isUsual(variant) ? entry.limits.min_warm : 0;
     const { isolates, hub } = this.#options;
-    const of = { namespace, script, minWarm, variant };
+    const of = { namespace, script: entry.script, minWarm, variant };
     return isolates.load(versionId, () => hub.bundle(versionId), of);
   }
 
   #accept(state: ScriptState): ScriptEntry {
     const { scripts, isolates, keepAlive } = this.#options;
     const { entry, leaves } = scripts.accept(state);
-    if (leaves !== null) isolates.supersede(leaves);
-    if (this.#keepsWarm(entry)) {
+    for (const versionId of leaves) isolates.supersede(versionId);
+    const warm = entry.versions.filter((version) => this.#keepsWarm(version));
+    if (warm.length > 0) {
       this.#minWarm.add(entry);
-      keepAlive(this.#warm(entry));
+      for (const version of warm) keepAlive(this.#warm(version));
     } else {
       this.#minWarm.delete(entry);
     }
     return entry;
   }
 
-  /** Edges keep isolates warm in order of their index, beginning with the home edge; of cells there is one. */
+  /**
+   * Edges keep isolates warm in order of their index, beginning with the home edge; of cells there is one. Not those
+   * of previews.
+   */
   #keepsWarm({ state, limits, place }: ScriptEntry): boolean {
     const { edgeIndex, edgeCount } = this.#options;
-    if (state.versionId === null) return false;
+    if (state.versionId === null || state.previewOf !== undefined) return false;
     const distance = (edgeIndex - homeOf(state.versionId, edgeCount) + edgeCount) % edgeCount;
     return distance < Math.min(limits.min_warm, place === "edge" ? Infinity : 1);
   }
@@ -87,11 +93,14 @@ export class Routing {
   async #prewarm(states: readonly ScriptState[]): Promise<void> {
     const { scripts, edgeIndex, edgeCount, keepAlive } = this.#options;
     const loads = states.flatMap((state) => {
-      const { namespace, script, versionId, generation } = state;
+      const { namespace, script, generation } = state;
       const known = scripts.get(namespace, script);
-      if (versionId === null || homeOf(versionId, edgeCount) !== edgeIndex) return [];
       if (known !== undefined && known.state.generation >= generation) return [];
-      return [this.#warm(new ScriptEntry(state, { underWay: 0 }))];
+      return new ScriptEntry(state, { underWay: 0 }).versions
+        .filter(({ state: { versionId } }) => {
+          return versionId !== null && homeOf(versionId, edgeCount) === edgeIndex;
+        })
+        .map((version) => this.#warm(version));
     });
     if (loads.length === 0) return;
     const loaded = Promise.all(loads);

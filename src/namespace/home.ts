@@ -8,7 +8,7 @@ export function homeOf(versionId: string, edges: number): number {
   let home = 0;
   let highest = -1;
   for (let edge = 0; edge < edges; edge++) {
-    const weight = fnv1a(`${versionId}/${edge}`);
+    const weight = hashOf(`${versionId}/${edge}`);
     if (weight > highest) {
       highest = weight;
       home = edge;
@@ -18,7 +18,7 @@ export function homeOf(versionId: string, edges: number): number {
 }
 
 /** FNV-1a, 32 bit, with the finaliser of MurmurHash3 since inputs differ in their last character only. */
-function fnv1a(text: string): number {
+export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);

@@ -26,10 +26,10 @@ export class ScriptTable {
   }
 
   /**
-   * `entry` has the state that holds now. `leaves`: a version that has no business in the edges any more, because
-   * another one took its place or because it moved to a cell; or whose isolates there have an old way out.
+   * `entry` has the state that holds now. `leaves`: versions that have no business in the edges any more, because
+   * others took their place or because they moved to cells; or whose isolates there have an old way out.
    */
-  accept(state: ScriptState): { readonly entry: ScriptEntry; readonly leaves: string | null } {
+  accept(state: ScriptState): { readonly entry: ScriptEntry; readonly leaves: readonly string[] } {
     const { scripts, usage } =
       this.#namespaces.get(state.namespace) ?? this.#addNamespace(state.namespace);
     const known = scripts.get(state.script);
@@ -37,16 +37,22 @@ export class ScriptTable {
       this.#makeRoom();
       const entry = new ScriptEntry(state, usage);
       scripts.set(state.script, entry);
-      return { entry, leaves: null };
+      return { entry, leaves: [] };
     }
-    if (known.state.generation >= state.generation) return { entry: known, leaves: null };
-    const { place, state: before } = known;
+    if (known.state.generation >= state.generation) return { entry: known, leaves: [] };
+    const { outbound, previewOf } = known.state;
+    const before = known.versions.flatMap(({ place, state: { versionId } }) =>
+      versionId !== null && place === "edge" ? [versionId] : [],
+    );
     known.take(state);
-    const stays =
-      state.versionId === before.versionId &&
-      known.place === place &&
-      JSON.stringify(state.outbound) === JSON.stringify(before.outbound);
-    return { entry: known, leaves: stays || place !== "edge" ? null : before.versionId };
+    const sameWayOut = JSON.stringify(state.outbound) === JSON.stringify(outbound);
+    const leaves = before.filter((versionId) => {
+      const now = known.versions.find((entry) => entry.state.versionId === versionId);
+      // The version of which it was a preview may get traffic all the same.
+      if (now === undefined) return previewOf === undefined;
+      return now.place !== "edge" || !sameWayOut;
+    });
+    return { entry: known, leaves };
   }
 
   #addNamespace(name: string): Namespace {

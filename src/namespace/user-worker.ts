@@ -13,9 +13,17 @@ const FACTS = Symbol.for("skep.invocation");
 export interface InvocationFacts {
   /** Empty while no version was chosen. */
   versionId: string;
+  /** Whose version it is, if the name that was called is that of a preview. */
+  script?: string;
   /** Set if the invocation had to load its isolate. */
   cold?: ColdStart;
 }
+
+/**
+ * How a function was named: `host`, by its own host name; `route`, by a custom route; `dispatch`, by who dispatches.
+ * The first and the last do not lead to all Workers of an account.
+ */
+export type CalledBy = "host" | "route" | "dispatch";
 
 export interface DispatchCall {
   readonly script: string;
@@ -24,6 +32,8 @@ export interface DispatchCall {
   readonly options: DynamicDispatchOptions | undefined;
   /** Set: it is called as an outbound Worker, with these parameters in its env. */
   readonly asOutbound?: OutboundParameters;
+  /** Absent: by a binding, or as an outbound Worker. */
+  readonly by?: CalledBy;
 }
 
 /** Rejects with `Worker not found…` if there is no such script. */
@@ -69,6 +79,7 @@ const refuseOutbound: CheckOutbound = (script) => {
 export function createDispatchNamespace(
   invoke: Invoke,
   checkOutbound: CheckOutbound = refuseOutbound,
+  by: CalledBy = "dispatch",
 ): DispatchNamespace {
   return {
     get(script, args, options) {
@@ -76,7 +87,7 @@ export function createDispatchNamespace(
         throw new TypeError(`the script name must be a non-empty string, got ${String(script)}`);
       }
       if (options?.outbound !== undefined) checkOutbound(script, options.outbound);
-      return new UserWorker({ script, args, options }, invoke) as unknown as Fetcher;
+      return new UserWorker({ script, args, options, by }, invoke) as unknown as Fetcher;
     },
   };
 }

@@ -32,7 +32,10 @@ interface HopCall {
 }
 
 /** To the home edge, which knows version and limits itself. */
-export interface PeerCall extends HopCall, DispatchCall {}
+export interface PeerCall extends HopCall, DispatchCall {
+  /** The one that was chosen; absent: there was no choice. */
+  readonly versionId?: string;
+}
 
 /** To a cell, which knows nothing but the bundles it was sent. */
 export interface CellCall extends HopCall {

@@ -69,7 +69,7 @@ export default function createBinding(env: InnerEnv): DispatchNamespace {
       const id = versionId === null ? null : isolateId(versionId, set);
       const state = { namespace: set, script, generation, versionId: id };
       const { entry, leaves } = scripts.accept(state);
-      if (leaves !== null) isolates.supersede(leaves);
+      for (const gone of leaves) isolates.supersede(gone);
       await sweep(Date.now());
       if (versionId === null) throw workerNotFound(namespace, script);
       const here = {
