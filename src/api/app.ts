@@ -19,6 +19,7 @@ import * as secrets from "./secrets.ts";
 import * as settings from "./settings.ts";
 import * as tags from "./tags.ts";
 import * as user from "./user.ts";
+import { routeZones } from "./zone-paths.ts";
 
 const V4 = "/client/v4";
 const ACCOUNT = `${V4}/accounts/:account`;
@@ -85,6 +86,9 @@ app.get(`${NAMESPACE}/events`, placement.listEvents);
 app.get("/metrics", metrics.getPrometheus);
 app.get(`${NAMESPACE}/metrics`, metrics.getNamespaceMetrics);
 app.get(`${SCRIPT}/metrics`, metrics.getScriptMetrics);
+
+// Zones, with routes and custom domains of account Workers
+routeZones(app, `${V4}/zones`, ACCOUNT);
 
 // Ours: custom routes
 app.get(ROUTES, routes.listRoutes);

@@ -24,12 +24,13 @@ export const authenticate = createMiddleware<Api>(async (c, next) => {
 /** Read from the path itself: middleware sees only the parameters of its own pattern. */
 const NAMESPACE_PATH = /\/workers\/dispatch\/namespaces\/([^/]+)/;
 
-/** For routes under an account: it must be the token's, and the token must allow what is done. */
+/** For routes under an account, and those of zones, which are the token's account's own: it must be the token's, and the token must allow what is done. */
 export const authorize = createMiddleware<Api>(async (c, next) => {
   const { token } = c.var;
   const needed: Permission = c.req.method === "GET" || c.req.method === "HEAD" ? "read" : "write";
   const namespace = NAMESPACE_PATH.exec(c.req.path)?.[1];
-  if (c.req.param("account") !== accountId(c)) throw forbidden("is for another account");
+  if ((c.req.param("account") ?? accountId(c)) !== accountId(c))
+    throw forbidden("is for another account");
   if (!token.permissions.includes(needed)) throw forbidden(`may not ${needed}`);
   refuseOtherNamespace(c, namespace);
   await next();

@@ -49,6 +49,8 @@ export const CODES = {
   bindingNotFound: { code: 10056, status: 404, source: "[docs] binding not found" },
   cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
 
+  zoneNotFound: { code: 7003, status: 404, source: "api.cloudflare.com, unknown zone" },
+  zoneExists: { code: 1061, status: 400, source: "api.cloudflare.com, duplicate zone" },
   routeExists: { code: 10020, status: 409, source: "api.cloudflare.com, duplicate route" },
 
   // Ours: Cloudflare's own number is not known or there is none.
@@ -59,6 +61,8 @@ export const CODES = {
   routeNotFound: { code: 930005, status: 404, source: "Skep" },
   deploymentNotFound: { code: 930009, status: 404, source: "Skep" },
   badLimit: { code: 930007, status: 400, source: "Skep" },
+  badZone: { code: 930021, status: 400, source: "Skep" },
+  notInZone: { code: 930020, status: 400, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

@@ -75,7 +75,37 @@ function toApiError(failure: RegistryFailure): ApiError {
     case "unknown-route":
       return new ApiError("routeNotFound", `There is no route with the id '${failure.id}'.`);
     case "route-exists":
-      return new ApiError("routeExists", `A route with the pattern '${failure.pattern}' exists.`);
+      return new ApiError(
+        "routeExists",
+        `A route with the pattern '${failure.pattern}' exists, which leads to ${failure.owner === null ? "no Worker" : `'${failure.owner}'`}. Remove it there first, or choose another pattern.`,
+      );
+    case "unknown-zone":
+      return new ApiError(
+        "zoneNotFound",
+        `Could not route to /zones/${failure.id}, perhaps your object identifier is invalid? There is no such zone in this account; skep zone list shows those that there are.`,
+      );
+    case "zone-exists":
+      return new ApiError(
+        "zoneExists",
+        failure.name === failure.taken
+          ? `The zone '${failure.name}' exists already.`
+          : `The zone '${failure.name}' would overlap with '${failure.taken}', which belongs to another account.`,
+      );
+    case "no-zone":
+      return new ApiError(
+        "notInZone",
+        `'${failure.pattern}' is in no zone of this account. Declare the domain first: skep zone add ${failure.host}, or a domain above it.`,
+      );
+    case "not-in-zone":
+      return new ApiError(
+        "notInZone",
+        `'${failure.pattern}' is not in the zone '${failure.zone}': leave the zone out, or name the one that it is in.`,
+      );
+    case "unknown-domain":
+      return new ApiError(
+        "routeNotFound",
+        `There is no custom domain with the id '${failure.id}'.`,
+      );
     case "unknown-binding":
       return new ApiError("bindingNotFound", `There is no secret named '${failure.name}'.`);
     case "binding-name-taken":

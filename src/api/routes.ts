@@ -50,7 +50,7 @@ async function done(c: ApiContext, generation: number, result: unknown): Promise
 }
 
 /** One spelling per pattern, so that no two routes mean the same. */
-function formatRoutePattern(pattern: RoutePattern): string {
+export function formatRoutePattern(pattern: RoutePattern): string {
   const { scheme, host, hostWildcard, path, pathWildcard } = pattern;
   return `${scheme ? `${scheme}://` : ""}${hostWildcard ? "*" : ""}${host}${path}${pathWildcard ? "*" : ""}`;
 }

@@ -9,13 +9,23 @@ interface Envelope {
 }
 
 /** `path` follows the account, such as `/workers/dispatch/routes`. @throws CommandError with the API's text. */
-export async function callApi(
+export function callApi(
+  platform: Pick<RunningPlatform, "token" | "state">,
+  method: string,
+  path: string,
+  body?: FormData | object,
+): Promise<unknown> {
+  return callV4(platform, method, `/accounts/${platform.state.accountId}${path}`, body);
+}
+
+/** As `callApi`, for what is not under an account, such as `/zones`. */
+export async function callV4(
   { state, token }: Pick<RunningPlatform, "token" | "state">,
   method: string,
   path: string,
   body?: FormData | object,
 ): Promise<unknown> {
-  const url = `${state.apiUrl}/client/v4/accounts/${state.accountId}${path}`;
+  const url = `${state.apiUrl}/client/v4${path}`;
   const isForm = body instanceof FormData;
   let response: Response;
   try {

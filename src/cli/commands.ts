@@ -67,6 +67,13 @@ export const COMMANDS: readonly Command[] = [
     run: async (args) => (await import("./route.ts")).route(args, around),
   },
   {
+    name: "zone",
+    summary: "Declare domains, whose hosts routes and custom domains of Workers may name",
+    forms: ["list", "add DOMAIN", "remove DOMAIN"],
+    options: { data, help },
+    run: async (args) => (await import("./zone.ts")).zone(args, around),
+  },
+  {
     name: "namespace",
     summary:
       "List dispatch namespaces, create one, say how apart its functions are kept or who gets their fetches",

@@ -33,7 +33,14 @@ export type RegistryFailure =
   | { readonly reason: "deployment-in-force"; readonly id: string }
   | { readonly reason: "not-dedicated"; readonly versionId: string; readonly place: PlaceKind }
   | { readonly reason: "unknown-route"; readonly id: string }
-  | { readonly reason: "route-exists"; readonly pattern: string }
+  /** `owner`: the script that it leads to, if it does to one. */
+  | { readonly reason: "route-exists"; readonly pattern: string; readonly owner: string | null }
+  | { readonly reason: "unknown-zone"; readonly id: string }
+  /** `taken`: the zone that is there, of the same name or of another account. */
+  | { readonly reason: "zone-exists"; readonly name: string; readonly taken: string }
+  | { readonly reason: "no-zone"; readonly host: string; readonly pattern: string }
+  | { readonly reason: "not-in-zone"; readonly pattern: string; readonly zone: string }
+  | { readonly reason: "unknown-domain"; readonly id: string }
   | { readonly reason: "unknown-binding"; readonly name: string }
   | { readonly reason: "binding-name-taken"; readonly name: string }
   | { readonly reason: "missing-inherited"; readonly names: readonly string[] }

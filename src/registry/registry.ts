@@ -52,6 +52,9 @@ import { derivePlace } from "./trust.ts";
 import { trustChanges } from "./trust-store.ts";
 import * as users from "./users.ts";
 import { listVersions, requireVersion } from "./versions.ts";
+import * as zoneRoutes from "./zone-routes.ts";
+import type { ZoneRoute } from "./zone-routes.ts";
+import * as zones from "./zones.ts";
 
 /** How soon after a change the alarm looks whether the edges were told. */
 const BACKSTOP_MS = 2_000;
@@ -411,6 +414,131 @@ export class Registry extends DurableObject<RegistryEnv> {
   deleteRoute(accountId: string, id: string): Outcome<Stored<null>> {
     return this.#write(() => {
       routes.requireRoute(this.#sql, accountId, id);
+      return success({ value: null, generation: routes.deleteRoute(this.#sql, id) });
+    });
+  }
+
+  // Zones, their routes and custom domains
+
+  zones(accountId: string): zones.ZoneRecord[] {
+    return zones.listZones(this.#sql, accountId);
+  }
+
+  zone(accountId: string, id: string): Outcome<zones.ZoneRecord> {
+    return expected(() => success(zones.requireZone(this.#sql, accountId, id)));
+  }
+
+  addZone(accountId: string, name: string): Outcome<zones.ZoneRecord> {
+    return this.#write(() => success(zones.addZone(this.#sql, accountId, name, Date.now())));
+  }
+
+  removeZone(accountId: string, id: string): Outcome<Stored<null>> {
+    return this.#write(() => {
+      const zone = zones.requireZone(this.#sql, accountId, id);
+      return success({ value: null, generation: zones.removeZone(this.#sql, zone) });
+    });
+  }
+
+  zoneRoutes(accountId: string, zoneId: string): Outcome<ZoneRoute[]> {
+    return expected(() => {
+      const zone = zones.requireZone(this.#sql, accountId, zoneId);
+      return success(zoneRoutes.listZoneRoutes(this.#sql, zone));
+    });
+  }
+
+  zoneRoute(accountId: string, zoneId: string, id: string): Outcome<ZoneRoute> {
+    return expected(() => {
+      const zone = zones.requireZone(this.#sql, accountId, zoneId);
+      return success(zoneRoutes.requireZoneRoute(this.#sql, zone, id));
+    });
+  }
+
+  /** `id` null: a new one. */
+  putZoneRoute(
+    accountId: string,
+    zoneId: string,
+    id: string | null,
+    pattern: zoneRoutes.ZonePattern,
+    script: string | null,
+  ): Outcome<Stored<ZoneRoute>> {
+    return this.#write(() => {
+      const sql = this.#sql;
+      const zone = zones.requireZone(sql, accountId, zoneId);
+      if (id !== null) zoneRoutes.requireZoneRoute(sql, zone, id);
+      const routeId = id ?? crypto.randomUUID();
+      const now = Date.now();
+      const generation = zoneRoutes.putZoneRoute(
+        sql,
+        accountId,
+        zone,
+        routeId,
+        pattern,
+        script,
+        now,
+      );
+      return success({ value: zoneRoutes.requireZoneRoute(sql, zone, routeId), generation });
+    });
+  }
+
+  deleteZoneRoute(accountId: string, zoneId: string, id: string): Outcome<Stored<null>> {
+    return this.#write(() => {
+      const zone = zones.requireZone(this.#sql, accountId, zoneId);
+      zoneRoutes.requireZoneRoute(this.#sql, zone, id);
+      return success({ value: null, generation: routes.deleteRoute(this.#sql, id) });
+    });
+  }
+
+  /** Of an account Worker. */
+  scriptRoutes(accountId: string, script: string): Outcome<ZoneRoute[]> {
+    return expected(() => success(zoneRoutes.routesOf(this.#sql, accountId, script, false)));
+  }
+
+  setScriptRoutes(
+    accountId: string,
+    script: string,
+    patterns: readonly zoneRoutes.ZonePattern[],
+  ): Outcome<Stored<ZoneRoute[]>> {
+    return this.#write(() => {
+      const sql = this.#sql;
+      const now = Date.now();
+      const generation = zoneRoutes.setScriptRoutes(sql, accountId, script, patterns, now);
+      return success({ value: zoneRoutes.routesOf(sql, accountId, script, false), generation });
+    });
+  }
+
+  domains(accountId: string): ZoneRoute[] {
+    return zoneRoutes.listDomains(this.#sql, accountId);
+  }
+
+  domain(accountId: string, id: string): Outcome<ZoneRoute> {
+    return expected(() => success(zoneRoutes.requireDomain(this.#sql, accountId, id)));
+  }
+
+  domainChanges(
+    accountId: string,
+    script: string,
+    wanted: readonly zoneRoutes.ZonePattern[],
+  ): Outcome<zoneRoutes.DomainChanges> {
+    return expected(() => success(zoneRoutes.domainChanges(this.#sql, accountId, script, wanted)));
+  }
+
+  setDomains(
+    accountId: string,
+    script: string,
+    wanted: readonly zoneRoutes.ZonePattern[],
+    how: { readonly keepOthers: boolean; readonly mayTake: boolean },
+  ): Outcome<Stored<ZoneRoute[]>> {
+    return this.#write(() => {
+      const sql = this.#sql;
+      const now = Date.now();
+      const generation = zoneRoutes.setDomains(sql, accountId, script, wanted, how, now);
+      return success({ value: zoneRoutes.routesOf(sql, accountId, script, true), generation });
+    });
+  }
+
+  deleteDomain(accountId: string, id: string): Outcome<Stored<null>> {
+    return this.#write(() => {
+      zoneRoutes.requireDomain(this.#sql, accountId, id);
       return success({ value: null, generation: routes.deleteRoute(this.#sql, id) });
     });
   }

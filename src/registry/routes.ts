@@ -15,6 +15,9 @@ export interface RouteSpec {
   readonly pattern: string;
   readonly namespaceId: string;
   readonly script: string | null;
+  /** Absent: it belongs to no zone. */
+  readonly zoneId?: string;
+  readonly isCustomDomain?: boolean;
 }
 
 /** The routes of all accounts, as edges see them. */
@@ -40,20 +43,25 @@ export function requireRoute(sql: SqlStorage, accountId: string, id: string): Ro
 export function putRoute(sql: SqlStorage, id: string, spec: RouteSpec, now: number): number {
   if (spec.script !== null) requireScript(sql, spec.namespaceId, spec.script);
   const [taken] = sql
-    .exec<{ id: string }>(`SELECT id FROM routes WHERE pattern = ?`, spec.pattern)
+    .exec<{ id: string; script: string | null }>(
+      `SELECT id, script FROM routes WHERE pattern = ?`,
+      spec.pattern,
+    )
     .toArray();
   if (taken && taken.id !== id) {
-    throw new Rejection({ reason: "route-exists", pattern: spec.pattern });
+    throw new Rejection({ reason: "route-exists", pattern: spec.pattern, owner: taken.script });
   }
   sql.exec(
-    `INSERT INTO routes (id, pattern, namespace_id, script, created_on) VALUES (?, ?, ?, ?, ?)
+    `INSERT INTO routes (id, pattern, namespace_id, script, created_on, zone_id, custom_domain) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET pattern = excluded.pattern, namespace_id = excluded.namespace_id,
-       script = excluded.script`,
+       script = excluded.script, zone_id = excluded.zone_id, custom_domain = excluded.custom_domain`,
     id,
     spec.pattern,
     spec.namespaceId,
     spec.script,
     now,
+    spec.zoneId ?? null,
+    Number(spec.isCustomDomain ?? false),
   );
   return touchRoutes(sql);
 }

@@ -11,6 +11,7 @@ import type {
   VersionInPlace,
 } from "./records.ts";
 import type { TrustRecord } from "./trust.ts";
+import { dropRoutesTo } from "./zones.ts";
 import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
 import { toVersion, type VersionRow } from "./versions.ts";
 
@@ -178,9 +179,11 @@ export function setScriptLimits(
 /** Deletes scripts of one namespace with their versions. Returns the generation of the change. */
 export function deleteScripts(sql: SqlStorage, scripts: readonly ScriptRecord[]): number {
   const change = beginChange(sql);
-  for (const { id, namespace, name } of scripts) {
+  for (const script of scripts) {
+    const { id, namespace, name } = script;
     sql.exec(`DELETE FROM scripts WHERE id = ?`, id);
     change.script(namespace, name);
+    dropRoutesTo(sql, change, script);
   }
   return change.generation;
 }
