@@ -57,10 +57,10 @@ export async function deleteZone(c: ApiContext): Promise<Response> {
 async function refuseBadName(c: ApiContext, name: string): Promise<void> {
   const { baseDomain } = c.env.PLATFORM;
   const bad = (why: string) => new ApiError("badZone", `'${name}' cannot be a zone: ${why}`);
-  if (!NAME.test(name)) throw bad("expected a domain such as example.com");
   if (name === baseDomain || baseDomain.endsWith(`.${name}`)) {
     throw bad(`the platform's own names are in it (${baseDomain}). Choose a domain beside it.`);
   }
+  if (!NAME.test(name)) throw bad("expected a domain such as example.com");
   if (!name.endsWith(`.${baseDomain}`)) return;
   const label =
     name
