@@ -87,11 +87,11 @@ export class Platform {
     const failed = once(child, "exit").then(([code]) => {
       throw new Error(`skep start ended with ${code}:\n${this.#output}`);
     });
-    await Promise.race([failed, this.#skep("status", "--wait")]);
+    await Promise.race([failed, this.skep("status", "--wait")]);
     failed.catch(() => {
       // It ended later, because a test wanted that.
     });
-    const { stdout } = await this.#skep("env");
+    const { stdout } = await this.skep("env");
     const lines = [...stdout.matchAll(/^export (\w+)=(.*)$/gm)];
     this.#env = Object.fromEntries(lines.map(([, name, value]) => [name, value])) as PlatformEnv;
   }
@@ -176,7 +176,8 @@ export class Platform {
     return result.summary.requests;
   }
 
-  #skep(...args: string[]): Promise<{ stdout: string }> {
+  /** Rejects if it fails. */
+  skep(...args: string[]): Promise<{ stdout: string }> {
     return run(process.execPath, [CLI, ...args, "--data", this.data]);
   }
 
@@ -203,9 +204,10 @@ interface Processes {
   readonly edges: readonly (number | null)[];
 }
 
-function uploadForm(source: string): FormData {
+/** One ES module; `more` is added to its metadata. */
+export function uploadForm(source: string, more: object = {}): FormData {
   const form = new FormData();
-  const metadata = { main_module: "index.js", compatibility_date: "2026-11-01" };
+  const metadata = { main_module: "index.js", compatibility_date: "2026-11-01", ...more };
   form.set("metadata", JSON.stringify(metadata));
   const type = "application/javascript+module";
   form.set("index.js", new File([source], "index.js", { type }));
