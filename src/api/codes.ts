@@ -47,6 +47,11 @@ export const CODES = {
   bindingTooLarge: { code: 10054, status: 400, source: "[docs] variable or secret too large" },
   tooManyBindings: { code: 10055, status: 400, source: "[docs] too many variables and secrets" },
   bindingNotFound: { code: 10056, status: 404, source: "[docs] binding not found" },
+  noBoundWorker: {
+    code: 10143,
+    status: 400,
+    source: "api.cloudflare.com, service binding to no Worker",
+  },
   cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
 
   zoneNotFound: { code: 7003, status: 404, source: "api.cloudflare.com, unknown zone" },

@@ -19,6 +19,7 @@ import { placeOf } from "../registry/seal.ts";
 import { registry, sealer, settle, type ApiContext } from "./context.ts";
 import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
+import { refuseBadTargets } from "./binding-targets.ts";
 import type { ClearBinding } from "./upload/binding.ts";
 
 interface Plan {
@@ -102,6 +103,7 @@ export async function sealBindings(
   bindings: readonly ClearBinding[],
 ): Promise<UploadedBinding[]> {
   const place = placeOf(namespace.id, script);
+  await refuseBadTargets(c, namespace, script, bindings);
   return Promise.all(
     bindings.map(async (binding) => {
       if (binding.type !== "secret_text") return binding;

@@ -11,6 +11,7 @@ export interface Offered {
 interface Control {
   ready(token?: string): Promise<Offered>;
   pending(): Promise<number>;
+  mark(): Promise<void>;
   evict(): Promise<never>;
 }
 
@@ -25,6 +26,15 @@ function controlOf(worker: WorkerStub): Control {
 export async function ready(worker: WorkerStub, token?: string): Promise<Offered> {
   using offered = (await controlOf(worker).ready(token)) as Offered & Disposable;
   return { handlers: [...offered.handlers], exports: [...offered.exports] };
+}
+
+/** Writes a marker, in front of what the isolate is asked for next. Only for marked isolates. */
+export function mark(worker: WorkerStub): void {
+  controlOf(worker)
+    .mark()
+    .catch(() => {
+      // What it stands in front of fails too, and is heard of.
+    });
 }
 
 /** How many promises given to `waitUntil` are not settled. The tenant can make it lie. */

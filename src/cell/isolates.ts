@@ -11,14 +11,17 @@ import { UnavailableError } from "../protocol/dispatch-errors.ts";
 import type { InvocationLimits } from "../protocol/hop.ts";
 import { STARTUP_CPU_MS, WAIT_UNTIL_MS } from "../protocol/limits.ts";
 import { isolateId, type Variant } from "../protocol/outbound.ts";
-import { evict, pending, ready } from "./control.ts";
+import type { BindingProps, BindingValue } from "./bindings.ts";
+import { evict, mark, pending, ready } from "./control.ts";
 import { Deadlines, type Background, type Started } from "./deadlines.ts";
 import { accounted } from "./invocation.ts";
 import { Isolate } from "./isolate.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import type { Ledger } from "./ledger.ts";
 import type { OutboundProps } from "./outbound.ts";
+import { callMethod } from "./rpc.ts";
 import { mayImportWaitUntil, toWorkerCode } from "./worker-code.ts";
+import { CONTROL_ENTRYPOINT } from "./wrapper.ts";
 
 /** workerd aborts at 2,000 to 4,000 live trivial isolates. */
 const MOST_ISOLATES = 1_000;
@@ -62,6 +65,8 @@ export interface IsolatesOptions {
   readonly keepAlive: KeepAlive;
   /** The way out of a new isolate: `(props) => exports.Outbound({ props })`; null: none. */
   readonly outbound: (props: OutboundProps) => Fetcher | null;
+  /** Makes what a function finds in its env for a binding that is an object. Left out: undefined. */
+  readonly bind?: (props: BindingProps) => unknown;
   /** `waitUntil` of `cloudflare:workers`; undefined where there is none. */
   readonly background: Background | undefined;
   /**
@@ -81,6 +86,10 @@ export interface InvokeOptions {
   readonly limits: InvocationLimits;
   /** The functions that called each other up to here, as `namespace/script`, first one first. */
   readonly via: readonly string[];
+  /** Left out: the default export. */
+  readonly entrypoint?: string | undefined;
+  /** RPC: the method to call with what the request's body says. Left out: `fetch`. */
+  readonly rpc?: string | undefined;
 }
 
 export interface LoadTimes {
@@ -146,7 +155,7 @@ export class Isolates {
   invoke(
     id: string,
     request: Request,
-    { props, limits, via }: InvokeOptions,
+    { props, limits, via, entrypoint, rpc }: InvokeOptions,
   ): Promise<Response> | undefined {
     const isolate = this.#loaded.get(id);
     if (isolate === undefined) return undefined;
@@ -155,10 +164,19 @@ export class Isolates {
       isolate.lastToldMs = nowMs;
       this.#options.keepAlive.called(id, nowMs);
     }
-    const answer = this.#worker(isolate.key)
-      .getEntrypoint(undefined, props && { props })
-      .fetch(request);
+    const worker = this.#worker(isolate.key);
+    if (entrypoint !== undefined) this.#aimAt(entrypoint, worker);
+    const target = worker.getEntrypoint(entrypoint, props && { props });
+    const answer = rpc === undefined ? target.fetch(request) : callMethod(target, rpc, request);
     return accounted(answer, isolate, limits, via, this.#deadlines, nowMs, this.#onFailure);
+  }
+
+  /** Throws if nobody may call it. The wrapper marks calls of the default export alone. */
+  #aimAt(entrypoint: string, worker: WorkerStub): void {
+    if (entrypoint === CONTROL_ENTRYPOINT) {
+      throw new Error(`Worker has no such entrypoint: ${entrypoint}`);
+    }
+    if (this.#options.announce !== undefined) mark(worker);
   }
 
   /**
@@ -191,7 +209,8 @@ export class Isolates {
         const props = { namespace, script, isolate: key };
         const target = variant?.outbound;
         const outbound = this.#options.outbound(target ? { ...props, outbound: target } : props);
-        const code = toWorkerCode(bundle, outbound, starting.token !== undefined);
+        const bind = (value: BindingValue) => this.#options.bind?.({ caller: props, value });
+        const code = toWorkerCode(bundle, outbound, starting.token !== undefined, bind);
         const parameters = variant?.parameters;
         return parameters === undefined ? code : { ...code, env: { ...code.env, ...parameters } };
       } catch (error) {

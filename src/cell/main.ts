@@ -9,12 +9,15 @@ import type { CellCall } from "../protocol/hop.ts";
 import type { CellLoad, EdgeHealth } from "../protocol/hub.ts";
 import { ANNOUNCEMENT } from "../protocol/ledger.ts";
 import { isolateId, type Variant } from "../protocol/outbound.ts";
+import { bindWith, connectBindings } from "./bindings.ts";
+import { callsThroughEgress } from "./calls-through-egress.ts";
 import { Isolates } from "./isolates.ts";
 import { FixedKeepAlive } from "./keep-alive.ts";
 import { Ledger } from "./ledger.ts";
 import type { OutboundProps } from "./outbound.ts";
 import { tryStart } from "./trial.ts";
 
+export { SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
 export { Outbound } from "./outbound.ts";
 
 interface CellEnv {
@@ -33,6 +36,12 @@ interface OwnExports {
 
 const env = bindings as unknown as CellEnv;
 
+connectBindings(callsThroughEgress(env.EGRESS));
+const bind = bindWith(exports);
+
+/** What a version finds in its env while it is tried: its top-level code could not call anything anyway. */
+const TRIED = { namespace: "", script: "", isolate: "" };
+
 /** Made at once: the supervisor looks for it when the process has started. */
 const ledger = new Ledger(env.LEDGER_KEY);
 
@@ -43,6 +52,7 @@ const isolates = new Isolates({
   background: (task) => waitUntil(task),
   maxIsolates: env.CELL?.maxIsolates,
   outbound: (props) => (exports as unknown as OwnExports).Outbound({ props }),
+  bind,
   announce(token, versionId) {
     console.log(`${ANNOUNCEMENT}${env.LEDGER_KEY ?? ""} ${token} ${versionId}`);
   },
@@ -82,7 +92,9 @@ export class CellControl extends WorkerEntrypoint<CellEnv> {
       }
       case "POST /trial": {
         const bundle = decodeBundle(new Uint8Array(await request.arrayBuffer()));
-        return Response.json(await tryStart(bundle, env.LOADER, ledger));
+        return Response.json(
+          await tryStart(bundle, env.LOADER, ledger, (value) => bind({ caller: TRIED, value })),
+        );
       }
       default:
         return noSuchCall(request.method, pathname);
@@ -101,13 +113,15 @@ function replaced(): Response {
 
 async function invoke(forwarded: Request): Promise<Response> {
   const { call, request } = receive<CellCall>(forwarded);
-  const { versionId, variant, args: props, limits, via } = call;
+  const { versionId, variant, args: props, limits, via, entrypoint, rpc } = call;
   const facts = { versionId };
   try {
     const response = isolates.invoke(isolateId(versionId, variant), request, {
       props,
       limits,
       via,
+      entrypoint,
+      rpc,
     });
     return response === undefined ? answerMissing() : answer(await response, facts);
   } catch (error) {

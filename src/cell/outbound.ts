@@ -28,21 +28,31 @@ const OWN_HEADERS = "x-skep-";
 
 export class Outbound extends WorkerEntrypoint<Env, OutboundProps> {
   override fetch(request: Request): Promise<Response> {
-    const { namespace, script, isolate, outbound } = this.ctx.props;
-    const allowance = allowanceOf(isolate);
-    if (allowance === undefined || allowance.credit <= 0) {
-      throw new Error(tooMany(allowance?.perInvocation));
-    }
-    allowance.credit--;
-    const via = [...longestChain(allowance), `${namespace}/${script}`];
-    const headers = new Headers(request.headers);
-    for (const name of request.headers.keys()) {
-      if (name.startsWith(OWN_HEADERS)) headers.delete(name);
-    }
+    const { namespace, script, outbound } = this.ctx.props;
+    const via = chargeSubrequest(this.ctx.props);
+    const headers = withoutOwn(request.headers);
     const call = { namespace, script, via };
     headers.set(EGRESS_HEADER, encodeEgressCall(outbound ? { ...call, outbound } : call));
     return this.env.EGRESS.fetch(new Request(request, { headers }));
   }
+}
+
+/** Counts a call out of an isolate, or throws if it may make no more. Returns the chain that ends with it. */
+export function chargeSubrequest(caller: Omit<OutboundProps, "outbound">): string[] {
+  const { namespace, script, isolate } = caller;
+  const allowance = allowanceOf(isolate);
+  if (allowance === undefined || allowance.credit <= 0) {
+    throw new Error(tooMany(allowance?.perInvocation));
+  }
+  allowance.credit--;
+  return [...longestChain(allowance), `${namespace}/${script}`];
+}
+
+/** Without what only the platform may say. */
+export function withoutOwn(headers: Headers): Headers {
+  const copy = new Headers(headers);
+  for (const name of headers.keys()) if (name.startsWith(OWN_HEADERS)) copy.delete(name);
+  return copy;
 }
 
 /** Begins as Cloudflare's message does. */

@@ -3,6 +3,7 @@
  * spin or eat memory. Who asks must time out, and replace this process if it does not answer.
  */
 import type { Bundle } from "../protocol/bundle.ts";
+import type { Bind } from "./bindings.ts";
 import type { TrialResult } from "../protocol/hub.ts";
 import { STARTUP_CPU_MS } from "../protocol/limits.ts";
 import { ready } from "./control.ts";
@@ -21,13 +22,14 @@ export async function tryStart(
   bundle: Bundle,
   loader: WorkerLoader,
   ledger: Ledger,
+  bind: Bind,
 ): Promise<TrialResult> {
   const started = Date.now();
   const entry = ledger.allocate(bundle.versionId);
   ledger.begin(entry, STARTUP_CPU_MS, started);
   try {
     // Loaded without a name: the runtime frees the isolate with this request.
-    const offered = await ready(loader.load(toWorkerCode(bundle, null)));
+    const offered = await ready(loader.load(toWorkerCode(bundle, null, false, bind)));
     const startupTimeMs = Date.now() - started;
     return {
       ok: true,

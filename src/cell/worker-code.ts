@@ -2,16 +2,19 @@
  * Turns a bundle into what the Worker Loader takes. Pure; the caller owns the loader and the outbound.
  */
 import type { Bundle, BundleModule } from "../protocol/bundle.ts";
+import type { Bind } from "./bindings.ts";
+import { flagsFor, shimSource } from "./shims.ts";
 import { CAPTURED_SOURCE, serviceWorkerGlobals, wrapModule, wrapServiceWorker } from "./wrapper.ts";
 
 /**
  * `outbound` null: the function's `fetch` and `connect` fail. `isMarked`: handlers write a marker line, once
- * `ready` has brought the token.
+ * `ready` has brought the token. `bind` makes the bindings that are objects; without it they are undefined.
  */
 export function toWorkerCode(
   bundle: Bundle,
   outbound: Fetcher | null,
   isMarked = false,
+  bind?: Bind,
 ): WorkerLoaderWorkerCode {
   const modules: Record<string, WorkerLoaderModule> = {};
   for (const module of bundle.modules) {
@@ -22,7 +25,10 @@ export function toWorkerCode(
   const start = freeName(modules, "skep-start.js");
   const captured = freeName(modules, "skep-captured.js");
   modules[captured] = { js: CAPTURED_SOURCE };
-  const options = { captured, isMarked };
+  const shims = shimSource(bundle.env);
+  const shim = shims === undefined ? undefined : freeName(modules, "skep-bindings.js");
+  if (shim !== undefined) modules[shim] = { js: shims as string };
+  const options = { captured, shim, isMarked };
   if (bundle.syntax === "modules") {
     modules[start] = { js: wrapModule(mainModule, options) };
   } else {
@@ -32,10 +38,10 @@ export function toWorkerCode(
   }
   return {
     compatibilityDate: bundle.compatibilityDate,
-    compatibilityFlags: [...bundle.compatibilityFlags],
+    compatibilityFlags: [...bundle.compatibilityFlags, ...flagsFor(bundle)],
     mainModule: start,
     modules,
-    env: plainEnv(bundle),
+    env: makeEnv(bundle, bind),
     globalOutbound: outbound,
   };
 }
@@ -93,10 +99,10 @@ function moduleGlobals(bundle: Bundle): Record<string, string> {
   return globals;
 }
 
-function plainEnv(bundle: Bundle): Record<string, unknown> {
+function makeEnv(bundle: Bundle, bind: Bind | undefined): Record<string, unknown> {
   const env: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(bundle.env)) {
-    if (value.type === "value") env[name] = value.value;
+    if (value.type !== "module") env[name] = value.type === "value" ? value.value : bind?.(value);
   }
   return env;
 }

@@ -4,6 +4,7 @@
  *
  *   ready(token?)  resolves when compiling and top-level code are done, with what the module offers
  *   pending()      how many promises that were given to `waitUntil` are not settled
+ *   mark()         in a marked isolate: writes the marker, for calls of other exports than the default one
  *   evict()        ends the isolate: responses and WebSockets under way finish, `waitUntil` work is lost, new
  *                  requests need a fresh load. The call itself always rejects.
  *
@@ -110,6 +111,7 @@ export class ${CONTROL_ENTRYPOINT} extends WorkerEntrypoint {
     return offered();
   }
   pending() { return pending; }
+  ${isMarked ? "mark() { mark(); }" : ""}
   evict() { abortIsolate("evicted"); }
 }
 freeze(${CONTROL_ENTRYPOINT});
@@ -150,15 +152,21 @@ export default typeof main === "function"
 export interface StartOptions {
   /** Specifier of the module with CAPTURED_SOURCE. */
   readonly captured: string;
+  /** Of the module that makes bindings what they have to be (shims.ts); undefined: there is none. */
+  readonly shim: string | undefined;
   readonly isMarked: boolean;
 }
 
+function importOf(shim: string | undefined): string {
+  return shim === undefined ? "" : `import ${JSON.stringify(`./${shim}`)};\n`;
+}
+
 /** The start module for ES module syntax. */
-export function wrapModule(mainModule: string, { captured, isMarked }: StartOptions): string {
+export function wrapModule(mainModule: string, { captured, shim, isMarked }: StartOptions): string {
   const specifier = JSON.stringify(`./${mainModule}`);
   return `import { WorkerEntrypoint, abortIsolate } from "cloudflare:workers";
 import { ${IMPORTED} } from ${JSON.stringify(`./${captured}`)};
-import * as tenant from ${specifier};
+${importOf(shim)}import * as tenant from ${specifier};
 export * from ${specifier};
 ${isMarked ? MARK + MARKED_DEFAULT : "export default tenant.default ?? {};"}
 ${OFFERED_BY_MODULE}${COUNT_WAIT_UNTIL}${controlSource("getPrototypeOf(this.ctx)", isMarked)}`;
@@ -184,7 +192,7 @@ import ${JSON.stringify(`./${script}`)};
  */
 export function serviceWorkerGlobals(
   moduleGlobals: Readonly<Record<string, string>>,
-  { captured, isMarked }: StartOptions,
+  { captured, shim, isMarked }: StartOptions,
 ): string {
   const entries = Object.entries(moduleGlobals);
   const imports = entries.map(
@@ -195,7 +203,7 @@ export function serviceWorkerGlobals(
   );
   return `import { WorkerEntrypoint, abortIsolate, env } from "cloudflare:workers";
 import { ${IMPORTED} } from ${JSON.stringify(`./${captured}`)};
-${imports.join("\n")}
+${importOf(shim)}${imports.join("\n")}
 const listened = new Set();
 function offered() { return { handlers: [...listened], exports: [] }; }
 ${COUNT_WAIT_UNTIL}

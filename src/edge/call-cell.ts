@@ -165,6 +165,8 @@ function cellCall(call: EdgeCall, versionId: string): Omit<CellCall, "method"> {
   const { script } = entry;
   const { namespace, trusted } = entry.state;
   const { limits } = optionsOf(entry, dispatch, via);
+  const { args, entrypoint, rpc } = dispatch;
   const cf = trusted === true ? { cf: TRUSTED_CF } : {};
-  return { namespace, script, versionId, args: dispatch.args, limits, variant, via, ...cf };
+  const target = { ...(entrypoint && { entrypoint }), ...(rpc && { rpc }) };
+  return { namespace, script, versionId, args, limits, variant, via, ...cf, ...target };
 }

@@ -3,6 +3,7 @@
  * the hub and to the other edges, and the env that the dispatcher sees.
  */
 import { waitUntil } from "cloudflare:workers";
+import type { BindingProps } from "../cell/bindings.ts";
 import { Isolates } from "../cell/isolates.ts";
 import { HybridKeepAlive } from "../cell/keep-alive-hybrid.ts";
 import { Ledger } from "../cell/ledger.ts";
@@ -22,6 +23,7 @@ import { IncidentLog } from "./incident-log.ts";
 import { Invoker } from "./invoke.ts";
 import { CellLoader } from "./load-cell.ts";
 import { Once } from "./once.ts";
+import { RateLimits } from "./rate-limits.ts";
 import { Routing } from "./routing.ts";
 
 /** Bindings of the edge's Worker, as the supervisor configures them. */
@@ -63,20 +65,26 @@ export class Edge {
   readonly isolates: Isolates;
   readonly invoker: Invoker;
   readonly dispatcherEnv: DispatcherBindings;
+  readonly rateLimits: RateLimits;
   readonly #cells: Cells;
   readonly #incidents = new IncidentLog();
   readonly #hub: HubClient;
   readonly #routing: Routing;
   #routesGeneration = -1;
 
-  /** `outbound` makes the way out of an isolate. */
-  constructor(env: EdgeEnv, outbound: (props: OutboundProps) => Fetcher) {
+  /** `outbound` makes the way out of an isolate, `bind` its bindings that are objects. */
+  constructor(
+    env: EdgeEnv,
+    outbound: (props: OutboundProps) => Fetcher,
+    bind: (props: BindingProps) => unknown,
+  ) {
     const { index: edgeIndex, count: edgeCount, cells: cellCounts } = env.EDGE;
     const peers = Array.from({ length: edgeCount }, (_, peer) => env[`PEER_${peer}`] as Fetcher);
     const fetchers = Array.from(
       { length: cellCounts.total },
       (_, cell) => env[`CELL_${cell}`] as Fetcher,
     );
+    this.rateLimits = new RateLimits(edgeIndex, peers);
     const keepAlive = (work: Promise<unknown>) => waitUntil(work);
     const hub = new HubClient(env.HUB, edgeIndex);
     const assignments = new Once<CellAssignment>(keepAlive);
@@ -94,6 +102,7 @@ export class Edge {
       background: keepAlive,
       maxIsolates: env.EDGE.maxIsolates,
       outbound,
+      bind,
     });
     const scripts = new ScriptTable();
     const routing = new Routing({

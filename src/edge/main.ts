@@ -3,22 +3,25 @@
  * another module of this very Worker, with an env in which dispatch namespaces and metrics are ours.
  * Three more entrypoints listen on unix sockets: EdgeControl for the supervisor, PeerGate for other edges,
  * HairpinGate for what functions fetch from our own base domain, or through an outbound Worker. Outbound is the way
- * out of the isolates.
+ * out of the isolates; what begins with Skep are their bindings.
  */
 import { env, exports, WorkerEntrypoint } from "cloudflare:workers";
 import dispatcher from "dispatcher";
+import { bindWith, connectBindings } from "../cell/bindings.ts";
 import type { OutboundProps } from "../cell/outbound.ts";
 import { platformError } from "../dispatcher/errors.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
 import type { EdgeHealth } from "../protocol/hub.ts";
-import { answer, answerError, receive, type PeerCall } from "../protocol/hop.ts";
+import { answer, answerError, CALL_HEADER, receive, type PeerCall } from "../protocol/hop.ts";
 import type { CellNews } from "../protocol/incident.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
 import { admit, admitHairpin, admitOutbound } from "./admit.ts";
+import { answerBound, callBound } from "./bound-calls.ts";
 import { Edge, type EdgeEnv } from "./edge.ts";
 import { callerOf } from "./hairpin.ts";
 import { callOutboundWorker } from "./outbound-worker.ts";
 
+export { SkepDispatcher, SkepRateLimit, SkepService } from "../cell/bindings.ts";
 export { Outbound } from "../cell/outbound.ts";
 
 /** What the runtime offers of this very module. */
@@ -27,9 +30,17 @@ interface OwnExports {
 }
 
 /** Made at once: the supervisor looks for its ledger when the process has started. */
-const edge = new Edge(env as unknown as EdgeEnv, (props) =>
-  (exports as unknown as OwnExports).Outbound({ props }),
+const edge = new Edge(
+  env as unknown as EdgeEnv,
+  (props) => (exports as unknown as OwnExports).Outbound({ props }),
+  bindWith(exports),
 );
+
+const parts = { invoker: edge.invoker, metrics: edge.dispatcherEnv };
+connectBindings({
+  dispatch: (_caller, call, request, ctx) => callBound(parts, call, request, ctx),
+  limit: (caller, value, key) => edge.rateLimits.take(caller, value, key),
+});
 
 function dispatch(request: Request, ctx: ExecutionContext): Response | Promise<Response> {
   const { dispatcherEnv } = edge;
@@ -47,8 +58,9 @@ export default {
 export class HairpinGate extends WorkerEntrypoint {
   override fetch(request: Request): Response | Promise<Response> {
     const caller = callerOf(request);
+    if (caller?.call === "dispatch") return answerBound(parts, request, caller, this.ctx);
+    if (caller?.call === "limits") return edge.rateLimits.answer(request, caller);
     if (caller?.outbound === undefined) return dispatch(admitHairpin(request, caller), this.ctx);
-    const parts = { invoker: edge.invoker, metrics: edge.dispatcherEnv };
     return callOutboundWorker(parts, caller.outbound, admitOutbound(request, caller), this.ctx);
   }
 }
@@ -76,6 +88,7 @@ export class EdgeControl extends WorkerEntrypoint {
 
 export class PeerGate extends WorkerEntrypoint {
   override async fetch(forwarded: Request): Promise<Response> {
+    if (!forwarded.headers.has(CALL_HEADER)) return edge.rateLimits.answerPeer(forwarded);
     const { call, request } = receive<PeerCall>(forwarded);
     const facts: InvocationFacts = { versionId: "" };
     try {

@@ -5,11 +5,11 @@
  */
 import { reasonOf, type Reason } from "../dispatcher/errors.ts";
 import { record, type MetricsEnv } from "../dispatcher/record.ts";
-import type { FunctionName } from "../dispatcher/routes.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
 import { EGRESS_ERROR_HEADER } from "../protocol/egress.ts";
 import type { OutboundTarget } from "../protocol/outbound.ts";
 import type { Invoker } from "./invoke.ts";
+import { targetOf } from "./targets.ts";
 
 export interface OutboundWorkerOptions {
   readonly invoker: Invoker;
@@ -36,16 +36,6 @@ export async function callOutboundWorker(
     record(metrics, ctx, target, facts, startedMs, request, reason);
     return failure(reason);
   }
-}
-
-/** One object for each: what is measured of a function now and then is remembered by it. */
-const targets = new Map<string, FunctionName>();
-
-function targetOf(namespace: string, script: string): FunctionName {
-  const name = `${namespace}/${script}`;
-  let target = targets.get(name);
-  if (target === undefined) targets.set(name, (target = { namespace, script }));
-  return target;
 }
 
 const FAILED: ReadonlySet<Reason> = new Set<Reason>([

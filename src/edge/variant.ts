@@ -9,19 +9,27 @@ import {
 } from "../protocol/outbound.ts";
 
 /** On the way of every request. */
-export function isPlain({ outbound }: ScriptEntry, { asOutbound, options }: DispatchCall): boolean {
-  return outbound === undefined && asOutbound === undefined && options?.outbound === undefined;
+export function isPlain(
+  entry: ScriptEntry,
+  { asOutbound, options, outbound }: DispatchCall,
+): boolean {
+  return (
+    entry.outbound === undefined &&
+    asOutbound === undefined &&
+    options?.outbound === undefined &&
+    outbound === undefined
+  );
 }
 
 /** Rejects with a TypeError if the parameters cannot be passed. */
 export async function variantOf(
   entry: ScriptEntry,
-  { asOutbound, options }: DispatchCall,
+  { asOutbound, options, outbound = entry.outbound }: DispatchCall,
 ): Promise<Variant | undefined> {
   if (asOutbound !== undefined) return parametersVariant(asOutbound);
   const given = options?.outbound;
-  if (given !== undefined) refuseUndeclared(entry.outbound, given, entry.state);
-  return entry.outbound && outboundVariant(entry.outbound, given);
+  if (given !== undefined) refuseUndeclared(outbound, given, entry.state);
+  return outbound && outboundVariant(outbound, given);
 }
 
 /** The one that is kept warm. */

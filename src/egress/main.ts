@@ -37,7 +37,7 @@ export default {
     const caller = callerOf(request);
     const namespace = caller?.namespace;
     const url = new URL(request.url);
-    if (caller?.outbound !== undefined) {
+    if (caller?.outbound !== undefined || caller?.call !== undefined) {
       return fetchFromEdge(edgesOf(env), request).catch((error: unknown) =>
         unreachable(url.host, error),
       );

@@ -3,7 +3,7 @@
  * The back end supplies `invoke`; facts about the invocation that Cloudflare's interface has no place for
  * are left on the object under a symbol, where only our own dispatcher looks for them.
  */
-import type { OutboundParameters } from "../protocol/outbound.ts";
+import type { OutboundParameters, OutboundWorker } from "../protocol/outbound.ts";
 import type { ColdStart } from "../protocol/telemetry.ts";
 
 /** Registered globally, since dispatcher and back end may be bundled apart. */
@@ -34,6 +34,12 @@ export interface DispatchCall {
   readonly asOutbound?: OutboundParameters;
   /** Absent: by a binding, or as an outbound Worker. */
   readonly by?: CalledBy;
+  /** Gets its fetches, instead of the namespace's outbound Worker. */
+  readonly outbound?: OutboundWorker;
+  /** Left out: the default export. */
+  readonly entrypoint?: string;
+  /** RPC: the method to call with what the request's body says (protocol/structured.ts). Left out: `fetch`. */
+  readonly rpc?: string;
 }
 
 /** Rejects with `Worker not found…` if there is no such script. */

@@ -15,11 +15,12 @@ export const EGRESS_ERROR_HEADER = "x-skep-egress-error";
  * What the trusted code beside an isolate asks of an edge, since a cell has no other way to the rest of the platform:
  *
  *   dispatch   a call of another function: bindings to services and to dispatch namespaces
+ *   limits     a call that a rate limit counts
  *   assets     static assets of the isolate's own version
  *   traces     trace events for whoever wants them
  *   analytics  data points that functions wrote
  */
-export type EdgeService = "dispatch" | "assets" | "traces" | "analytics";
+export type EdgeService = "dispatch" | "limits" | "assets" | "traces" | "analytics";
 
 /** Which function asked. */
 export interface EgressCall {

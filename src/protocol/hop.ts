@@ -46,6 +46,9 @@ export interface CellCall extends HopCall {
   readonly variant?: Variant;
   /** What the function finds as `request.cf`; absent: nothing. */
   readonly cf?: Record<string, unknown>;
+  /** As those of DispatchCall. */
+  readonly entrypoint?: string;
+  readonly rpc?: string;
 }
 
 /** The limits that hold during one invocation: the function's, or less if its caller says so. */

@@ -29,11 +29,103 @@ const SUPPORTED = {
   inherit: z
     .object({ type: z.literal("inherit"), name, old_name: z.string().optional() })
     .transform(({ old_name, ...rest }) => ({ ...rest, oldName: old_name ?? rest.name })),
+  service: z
+    .object({
+      type: z.literal("service"),
+      name,
+      service: z.string().min(1, "names no Worker"),
+      environment: z
+        .literal("production", "may only be production: Workers have no environments")
+        .nullish(),
+      entrypoint: z
+        .string()
+        .regex(/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u, "is not the name of an exported class")
+        .refine((entrypoint) => entrypoint !== "SkepControl", "is the platform's own")
+        .nullish(),
+      props: z.record(z.string(), z.unknown()).nullish(),
+      cross_account_grant: z.undefined("is not supported by this platform"),
+    })
+    .transform(({ type, name, service, entrypoint, props }) => ({
+      type,
+      name,
+      service,
+      ...(entrypoint && entrypoint !== "default" && { entrypoint }),
+      ...(props && { props }),
+    })),
+  dispatch_namespace: z
+    .object({
+      type: z.literal("dispatch_namespace"),
+      name,
+      namespace: z.string().min(1, "names no dispatch namespace"),
+      outbound: z
+        .object({
+          worker: z.object({
+            service: z.string().min(1, "names no Worker"),
+            environment: z.literal("production", "may only be production").nullish(),
+          }),
+          params: z
+            .array(
+              z.object({
+                name: z.string().regex(/^[A-Za-z_$][\w$]*$/, "is not a name that can stand in env"),
+              }),
+            )
+            .nullish(),
+        })
+        .nullish(),
+    })
+    .transform(({ type, name, namespace, outbound }) => ({
+      type,
+      name,
+      namespace,
+      ...(outbound && {
+        outbound: {
+          service: outbound.worker.service,
+          params: (outbound.params ?? []).map((param) => param.name),
+        },
+      }),
+    })),
+  ratelimit: z
+    .object({
+      type: z.literal("ratelimit"),
+      name,
+      namespace_id: z.union([z.string(), z.number().transform(String)]),
+      simple: z.object({
+        limit: z.coerce.number().int("is not a whole number").positive("is not more than 0"),
+        period: z.coerce
+          .number()
+          .refine((period) => period === 10 || period === 60, "is neither 10 nor 60 seconds")
+          .transform((period) => period as 10 | 60),
+      }),
+    })
+    .transform(({ namespace_id: namespaceId, ...rest }) => ({ ...rest, namespaceId })),
   version_metadata: z.object({ type: z.literal("version_metadata"), name }),
   wasm_module: z.object({ type: z.literal("wasm_module"), name, part }),
   text_blob: z.object({ type: z.literal("text_blob"), name, part }),
   data_blob: z.object({ type: z.literal("data_blob"), name, part }),
 } as const;
+
+const STORAGE = "this platform has no storage for functions yet.";
+
+/** By type, why; whatever is neither here nor above is refused without. */
+const REFUSED: Readonly<Record<string, string>> = {
+  kv_namespace: STORAGE,
+  r2_bucket: STORAGE,
+  d1: STORAGE,
+  queue: STORAGE,
+  durable_object_namespace: STORAGE,
+  workflow: STORAGE,
+  hyperdrive:
+    "this platform pools no database connections; fetch() an HTTP interface of the database.",
+  worker_loader:
+    "code that a function loads by itself would escape the limits, the metrics and the trial of a deploy. Upload it as a script into a dispatch namespace, and bind that.",
+  mtls_certificate: "this platform keeps no client certificates.",
+  send_email: "this platform sends no mail; call a mail service with fetch().",
+  browser: "this platform runs no browsers.",
+  ai: "this platform runs no models; call a model's HTTP interface with fetch().",
+  vectorize: "this platform has no vector database.",
+  secrets_store_secret: "there is no secrets store; use wrangler secret put.",
+  tail_consumer: "name tail consumers in the configuration's tail_consumers.",
+};
 
 const head = z.object({ type: z.string(), name: z.string().optional() });
 
@@ -53,6 +145,10 @@ export function parseBindings(raw: readonly unknown[], root: string): ClearBindi
 function parseBinding(raw: unknown, root: string): ClearBinding {
   const { type, name } = validate(head, raw, root, "invalid");
   if (!name) throw new ApiError("unnamedBinding", `${root} of type ${type} has no name`);
+  const reason = REFUSED[type];
+  if (reason !== undefined) {
+    throw new ApiError("invalid", `binding ${name} of type ${type} is not supported: ${reason}`);
+  }
   if (!isSupported(type)) {
     throw new ApiError(
       "invalid",
@@ -87,11 +183,29 @@ function isDeeper(value: unknown, depth: number): boolean {
 
 function valueText(binding: ClearBinding): string {
   if (binding.type === "plain_text" || binding.type === "secret_text") return binding.text;
-  return binding.type === "json" ? JSON.stringify(binding.json) : "";
+  if (binding.type === "json") return JSON.stringify(binding.json);
+  return binding.type === "service" ? JSON.stringify(binding.props ?? {}) : "";
 }
 
 /** A stored binding as the API shows it: without the text of a secret. */
 export function bindingToJson(binding: StoredBinding): unknown {
-  if (binding.type !== "secret_text") return binding;
-  return { type: binding.type, name: binding.name };
+  switch (binding.type) {
+    case "secret_text":
+      return { type: binding.type, name: binding.name };
+    case "service":
+      return { ...binding, environment: "production" };
+    case "dispatch_namespace": {
+      const { outbound, ...rest } = binding;
+      if (outbound === undefined) return rest;
+      const { service, params } = outbound;
+      const worker = { service, environment: "production" };
+      return { ...rest, outbound: { worker, params: params.map((param) => ({ name: param })) } };
+    }
+    case "ratelimit": {
+      const { namespaceId, ...rest } = binding;
+      return { ...rest, namespace_id: namespaceId };
+    }
+    default:
+      return binding;
+  }
 }

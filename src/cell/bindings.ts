@@ -1,0 +1,167 @@
+/**
+ * The trusted side of bindings that are objects with methods: entrypoints in the process that holds the isolate,
+ * which finds stubs of them in its env. What each may do stands in its props, which only this process can make. The
+ * main module of a process that holds isolates exports them all, and says once how calls leave it (`connectBindings`).
+ */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type { DispatchCall } from "../namespace/user-worker.ts";
+import type {
+  DispatchNamespaceValue,
+  EnvValue,
+  RateLimitValue,
+  ServiceValue,
+} from "../protocol/bundle.ts";
+import { chargeSubrequest } from "./outbound.ts";
+import { isReserved, toRequest, toResult, toThrown } from "./rpc.ts";
+
+export type BindingValue = Exclude<EnvValue, { type: "value" | "module" }>;
+
+/** Whose env it is in. */
+export interface Caller {
+  readonly namespace: string;
+  readonly script: string;
+  /** Key of the isolate. */
+  readonly isolate: string;
+}
+
+/** Not forgeable: isolates.ts makes them, the runtime keeps them from the function. */
+export interface BindingProps<Value = BindingValue> {
+  readonly caller: Caller;
+  readonly value: Value;
+}
+
+export type Bind = (value: BindingValue) => unknown;
+
+/** Who is called, and by whom. */
+export interface BoundCall extends DispatchCall {
+  readonly namespace: string;
+  /** The functions through which it came, oldest first, the caller last. */
+  readonly via: readonly string[];
+}
+
+/** How what functions ask of the platform gets to it from this process. */
+export interface BindingCalls {
+  /** Rejects as the call of a dispatcher would. */
+  dispatch(
+    caller: Caller,
+    call: BoundCall,
+    request: Request,
+    ctx: ExecutionContext,
+  ): Promise<Response>;
+  /** False: there were as many calls with this key as the limit allows. */
+  limit(caller: Caller, value: RateLimitValue, key: string): Promise<boolean>;
+}
+
+let connected: BindingCalls | undefined;
+
+export function connectBindings(calls: BindingCalls): void {
+  connected = calls;
+}
+
+function calls(): BindingCalls {
+  if (connected === undefined) throw new Error("bindings were not connected");
+  return connected;
+}
+
+/** What the runtime offers of the main module. */
+interface OwnExports {
+  SkepService(options: { props: BindingProps<ServiceValue> }): Fetcher;
+  SkepDispatcher(options: { props: BindingProps<DispatchNamespaceValue> }): Fetcher;
+  SkepRateLimit(options: { props: BindingProps<RateLimitValue> }): Fetcher;
+}
+
+/** `exports` of `cloudflare:workers`. */
+export function bindWith(exports: unknown): (props: BindingProps) => unknown {
+  const own = exports as OwnExports;
+  return ({ caller, value }) => {
+    switch (value.type) {
+      case "service":
+        return own.SkepService({ props: { caller, value } });
+      case "dispatch-namespace":
+        return own.SkepDispatcher({ props: { caller, value } });
+      case "rate-limit":
+        return own.SkepRateLimit({ props: { caller, value } });
+      case "analytics":
+      case "assets":
+        throw new Error(`this process has no bindings of type ${value.type}`);
+    }
+  };
+}
+
+/** A binding to a service: `fetch`, and by any other name a method of the callee. */
+export class SkepService extends WorkerEntrypoint<unknown, BindingProps<ServiceValue>> {
+  constructor(ctx: ExecutionContext<BindingProps<ServiceValue>>, env: unknown) {
+    super(ctx, env);
+    const { caller, value } = ctx.props;
+    const { namespace, script, entrypoint, props: args } = value;
+    const send = (request: Request, method: { rpc?: string }) => {
+      const via = chargeSubrequest(caller);
+      const call = { namespace, script, args, options: undefined, via, ...method };
+      const target = entrypoint === undefined ? call : { ...call, entrypoint };
+      return calls().dispatch(caller, target, request, ctx);
+    };
+    const members = new Map<string, unknown>([
+      ["fetch", (request: Request) => send(request, {}).catch(rethrow)],
+    ]);
+    // Nothing of this object itself is within reach: what is not a method of the callee is not there.
+    return new Proxy(this, {
+      get(_, name) {
+        if (typeof name !== "string") return undefined;
+        if (members.has(name) || isReserved(name)) return members.get(name);
+        return async (...given: readonly unknown[]) => {
+          try {
+            return await toResult(await send(toRequest(name, given), { rpc: name }));
+          } catch (error) {
+            throw toThrown(error);
+          }
+        };
+      },
+    });
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw toThrown(error);
+}
+
+/** A header between the shim in the isolate and SkepDispatcher. JSON of what `get` was given. */
+export const GET_HEADER = "x-skep-get";
+
+/** A binding to a dispatch namespace: the shim (worker-code.ts) sends what `get` was given with each request. */
+export class SkepDispatcher extends WorkerEntrypoint<
+  unknown,
+  BindingProps<DispatchNamespaceValue>
+> {
+  override async fetch(request: Request): Promise<Response> {
+    const { caller, value } = this.ctx.props;
+    const { script, args, options } = JSON.parse(
+      decodeURIComponent(request.headers.get(GET_HEADER) ?? "{}"),
+    ) as Partial<DispatchCall>;
+    if (typeof script !== "string") throw new TypeError("call get() with the name of a script");
+    const via = chargeSubrequest(caller);
+    const { namespace, outbound } = value;
+    const call = { namespace, script, args, options, via };
+    const bound = outbound === undefined ? call : { ...call, outbound };
+    try {
+      return await calls().dispatch(caller, bound, request, this.ctx);
+    } catch (error) {
+      throw toThrown(error);
+    }
+  }
+}
+
+const MAX_KEY_CHARACTERS = 1_024;
+
+export class SkepRateLimit extends WorkerEntrypoint<unknown, BindingProps<RateLimitValue>> {
+  async limit(options: unknown): Promise<{ success: boolean }> {
+    const key: unknown = (options as { key?: unknown } | null | undefined)?.key;
+    if (typeof key !== "string" || key.length > MAX_KEY_CHARACTERS) {
+      throw new TypeError(
+        `limit() takes { key } with a string of at most ${MAX_KEY_CHARACTERS} characters`,
+      );
+    }
+    const { caller, value } = this.ctx.props;
+    chargeSubrequest(caller);
+    return { success: await calls().limit(caller, value, key) };
+  }
+}

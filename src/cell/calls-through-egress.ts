@@ -1,0 +1,28 @@
+/** How bindings reach the platform from a cell, whose only way out is the egress: it passes them to an edge. */
+import { EGRESS_HEADER, encodeEgressCall, type EdgeService } from "../protocol/egress.ts";
+import { forward } from "../protocol/hop.ts";
+import type { BindingCalls, Caller } from "./bindings.ts";
+import { withoutOwn } from "./outbound.ts";
+
+export function callsThroughEgress(egress: Fetcher): BindingCalls {
+  return {
+    dispatch(caller, call, request) {
+      const headers = withoutOwn(request.headers);
+      headers.set(EGRESS_HEADER, callOf(caller, "dispatch", call.via));
+      return forward(egress, call, new Request(request, { headers }), { versionId: "" });
+    },
+    async limit(caller, value, key) {
+      const response = await egress.fetch("http://limits.invalid/", {
+        method: "POST",
+        headers: { [EGRESS_HEADER]: callOf(caller, "limits", []) },
+        body: JSON.stringify({ value, key }),
+      });
+      // Who cannot count must not refuse.
+      return response.ok ? response.json<boolean>() : true;
+    },
+  };
+}
+
+function callOf({ namespace, script }: Caller, call: EdgeService, via: readonly string[]): string {
+  return encodeEgressCall({ namespace, script, via, call });
+}

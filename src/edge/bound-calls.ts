@@ -1,0 +1,74 @@
+/**
+ * Calls of functions by functions, through their bindings to services and dispatch namespaces: from an isolate of
+ * this edge directly, from one in a cell by the hairpin socket. They are admitted and measured as those of the
+ * dispatcher are.
+ */
+import type { BoundCall } from "../cell/bindings.ts";
+import { reasonOf } from "../dispatcher/errors.ts";
+import { record, type MetricsEnv } from "../dispatcher/record.ts";
+import type { InvocationFacts } from "../namespace/user-worker.ts";
+import type { EgressCall } from "../protocol/egress.ts";
+import { answer, answerError, receive, type PeerCall } from "../protocol/hop.ts";
+import { withoutOwn } from "../cell/outbound.ts";
+import { chainCaller } from "./hairpin.ts";
+import type { Invoker } from "./invoke.ts";
+import { targetOf } from "./targets.ts";
+
+export interface BoundCallsOptions {
+  readonly invoker: Invoker;
+  readonly metrics: MetricsEnv;
+}
+
+export function callBound(
+  options: BoundCallsOptions,
+  call: BoundCall,
+  request: Request,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  return invoke(options, call, request, ctx, { versionId: "" });
+}
+
+/** For the process of the caller; its outcome tells what `fetch` of the binding rejects with. */
+export async function answerBound(
+  options: BoundCallsOptions,
+  forwarded: Request,
+  { namespace, script }: EgressCall,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  const { call, request } = receive<PeerCall>(forwarded);
+  const facts: InvocationFacts = { versionId: "" };
+  // The egress says who calls; the call itself must not say otherwise.
+  const caller = `${namespace}/${script}`;
+  try {
+    if (call.via.at(-1) !== caller)
+      throw new Error(`the chain of a call does not end with ${caller}`);
+    return answer(await invoke(options, call, request, ctx, facts), facts);
+  } catch (error) {
+    return answerError(error, facts);
+  }
+}
+
+async function invoke(
+  { invoker, metrics }: BoundCallsOptions,
+  call: BoundCall,
+  original: Request,
+  ctx: ExecutionContext,
+  facts: InvocationFacts,
+): Promise<Response> {
+  const { namespace, script, via } = call;
+  const { method, body } = original;
+  const headers = withoutOwn(original.headers);
+  chainCaller(headers, { namespace, script, via });
+  // From its parts, so that it has no `cf` that the caller made up.
+  const request = new Request(original.url, { method, headers, body, redirect: "manual" });
+  const target = targetOf(namespace, script);
+  const startedMs = Date.now();
+  try {
+    const response = await invoker.invoke(namespace, call, request, facts);
+    record(metrics, ctx, target, facts, startedMs, request, response);
+    return response;
+  } catch (error) {
+    record(metrics, ctx, target, facts, startedMs, request, reasonOf(error));
+    throw error;
+  }
+}

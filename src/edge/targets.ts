@@ -1,0 +1,17 @@
+/** One object for each function: what is measured of it now and then is remembered by it. */
+import type { FunctionName } from "../dispatcher/routes.ts";
+
+/** A dispatcher may pass on any name that a client asks for. */
+const MAX_TARGETS = 100_000;
+
+const targets = new Map<string, FunctionName>();
+
+export function targetOf(namespace: string, script: string): FunctionName {
+  const name = `${namespace}/${script}`;
+  let target = targets.get(name);
+  if (target === undefined) {
+    if (targets.size >= MAX_TARGETS) targets.clear();
+    targets.set(name, (target = { namespace, script }));
+  }
+  return target;
+}
