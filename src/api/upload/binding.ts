@@ -43,7 +43,7 @@ const SUPPORTED = {
         .refine((entrypoint) => entrypoint !== "SkepControl", "is the platform's own")
         .nullish(),
       props: z.record(z.string(), z.unknown()).nullish(),
-      cross_account_grant: z.undefined("is not supported by this platform"),
+      cross_account_grant: z.undefined("is not supported by this platform").optional(),
     })
     .transform(({ type, name, service, entrypoint, props }) => ({
       type,

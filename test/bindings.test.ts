@@ -1,0 +1,320 @@
+/** Bindings that are objects with methods, on the real platform: of functions in cells, in edges, and across both. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startPlatform, type Platform } from "./platform.ts";
+
+const NAMESPACES = "/workers/dispatch/namespaces";
+
+/** `secret`: from its props; what it was asked, and how. */
+const CALLEE = `
+  import { WorkerEntrypoint } from "cloudflare:workers";
+  const own = (request) => [...request.headers.keys()].filter((name) => name.startsWith("x-skep-"));
+  class HoneyError extends Error { name = "HoneyError"; }
+  export default class extends WorkerEntrypoint {
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/throws") throw new TypeError("no honey left");
+      if (pathname === "/status") return new Response("tea", { status: 418, headers: { "x-kind": "pot" } });
+      if (pathname === "/echo") return new Response(request.body, { headers: { "x-method": request.method } });
+      if (request.headers.has("upgrade")) {
+        const [client, server] = Object.values(new WebSocketPair());
+        server.accept();
+        server.addEventListener("message", ({ data }) => server.send("got " + data));
+        return new Response(null, { status: 101, webSocket: client });
+      }
+      return Response.json({ url: request.url, props: this.ctx.props, own: own(request), cf: request.cf ?? null });
+    }
+    #hidden() {}
+    instance = () => "an instance's own";
+    add(a, b) { return a + b; }
+    echo(value) { return value; }
+    same(a, b) { return [a === b, a.self === a]; }
+    throwsRange() { throw new RangeError("out of honey"); }
+    throwsOwn() { throw new HoneyError("of its own"); }
+    returnsFunction() { return { call: () => 1 }; }
+    returnsResponse() { return new Response("no"); }
+    nothing() {}
+  }
+  export class Admin extends WorkerEntrypoint {
+    whoami() { return { is: "admin", props: this.ctx.props }; }
+    fetch() { return new Response("admin"); }
+  }`;
+
+const CALLER = `
+  const tell = async (call) => {
+    try { return await call(); }
+    catch (error) { return { name: error.name, message: error.message, own: error instanceof RangeError || error instanceof TypeError }; }
+  };
+  const describe = (value) => value instanceof Date ? "Date " + value.getTime()
+    : value instanceof Map ? "Map " + JSON.stringify([...value]) : value instanceof Set ? "Set " + [...value]
+    : value instanceof RegExp ? String(value) : ArrayBuffer.isView(value) ? value.constructor.name + " " + value
+    : value instanceof ArrayBuffer ? "ArrayBuffer " + new Uint8Array(value)
+    : typeof value === "bigint" ? value + "n" : value === undefined ? "undefined"
+    : value instanceof Error ? value.name + ": " + value.message : value;
+  const handlers = {
+    "/fetch": async (env) => (await env.CALLEE.fetch("https://any.example/path?a=1", { headers: { "x-skep-egress": "forged", "x-skep-via": "[]" }, cf: { country: "XX" } })).json(),
+    "/props": async (env) => (await env.WITH_PROPS.fetch("http://a/")).json(),
+    "/status": async (env) => {
+      const response = await env.CALLEE.fetch("http://a/status");
+      return [response.status, response.headers.get("x-kind"), await response.text()];
+    },
+    "/echo": async (env) => {
+      const { readable, writable } = new TransformStream();
+      const writer = writable.getWriter();
+      const asked = env.CALLEE.fetch("http://a/echo", { method: "PUT", body: readable });
+      await writer.write(new TextEncoder().encode("first,"));
+      const response = await asked;
+      const reader = response.body.getReader();
+      const first = new TextDecoder().decode((await reader.read()).value);
+      await writer.write(new TextEncoder().encode("last"));
+      await writer.close();
+      const last = new TextDecoder().decode((await reader.read()).value);
+      return [response.headers.get("x-method"), first, last];
+    },
+    "/socket": async (env) => {
+      const { webSocket: socket } = await env.CALLEE.fetch("http://a/", { headers: { upgrade: "websocket" } });
+      socket.accept();
+      const { promise, resolve } = Promise.withResolvers();
+      socket.addEventListener("message", ({ data }) => resolve(data));
+      socket.send("honey");
+      const answer = await promise;
+      socket.close();
+      return answer;
+    },
+    "/throws": async (env) => tell(() => env.CALLEE.fetch("http://a/throws")),
+    "/add": async (env) => env.CALLEE.add(20, 22),
+    "/echoed": async (env) => {
+      const values = [new Date(5), new Map([[1, { a: 2 }]]), new Set([1, 2]), /x\\/y/gi, new Uint8Array([1, 2]), new ArrayBuffer(1), 10n ** 20n, undefined, new RangeError("r"), "text", 1.5, null];
+      return (await env.CALLEE.echo(values)).map(describe);
+    },
+    "/cycle": async (env) => { const a = {}; a.self = a; return env.CALLEE.same(a, a); },
+    "/errors": async (env) => Promise.all(["throwsRange", "throwsOwn", "returnsFunction", "returnsResponse", "missing", "instance"].map((name) => tell(() => env.CALLEE[name]()))),
+    "/arguments": async (env) => Promise.all([() => 1, new ReadableStream(), new Request("http://a/"), new Response("x")].map((value) => tell(() => env.CALLEE.echo({ value })))),
+    "/nothing": async (env) => String(await env.CALLEE.nothing()),
+    "/admin": async (env) => [await env.ADMIN.whoami(), await (await env.ADMIN.fetch("http://a/")).text()],
+    "/no-entrypoint": async (env) => [await tell(() => env.NOWHERE.whoami()), await tell(() => env.NOWHERE.fetch("http://a/"))],
+    "/itself": async (env, request) => (await env.ITSELF.fetch(new URL("/add", request.url))).json(),
+    "/many": async (env) => {
+      const results = [];
+      for (let n = 0; n < 60; n++) results.push(await tell(() => env.CALLEE.add(n, 0)));
+      return [results.filter((result) => typeof result === "number").length, results.at(-1).message];
+    },
+    "/limit": async (env, request) => {
+      const key = new URL(request.url).searchParams.get("key");
+      return [await env.LIMIT.limit({ key }), await tell(() => env.LIMIT.limit({}))];
+    },
+    "/ring": async (env) => tell(() => env.RING.next(1)),
+  };
+  export default { async fetch(request, env) {
+    const { pathname } = new URL(request.url);
+    return Response.json(await handlers[pathname](env, request) ?? null);
+  } };`;
+
+const RING = `
+  import { WorkerEntrypoint } from "cloudflare:workers";
+  export default class extends WorkerEntrypoint {
+    fetch() { return new Response("ring"); }
+    async next(n) { return this.env.RING.next(n + 1); }
+  }`;
+
+const BINDINGS = [
+  { type: "service", name: "CALLEE", service: "callee" },
+  {
+    type: "service",
+    name: "WITH_PROPS",
+    service: "callee",
+    props: { tenant: "bees", limits: [1] },
+  },
+  { type: "service", name: "ADMIN", service: "callee", entrypoint: "Admin", props: { who: "me" } },
+  { type: "service", name: "NOWHERE", service: "callee", entrypoint: "Nowhere" },
+  { type: "service", name: "ITSELF", service: "caller", environment: "production" },
+  { type: "service", name: "RING", service: "ring" },
+  { type: "ratelimit", name: "LIMIT", namespace_id: "1001", simple: { limit: 3, period: 60 } },
+];
+
+let platform: Platform;
+
+function form(source: string, bindings: readonly object[] = [], metadata: object = {}): FormData {
+  const form = new FormData();
+  const all = { main_module: "index.js", compatibility_date: "2026-11-01", bindings, ...metadata };
+  form.set("metadata", JSON.stringify(all));
+  form.set("index.js", new File([source], "index.js", { type: "application/javascript+module" }));
+  return form;
+}
+
+/** Outside of dispatch namespaces. */
+async function deployToAccount(name: string, body: FormData): Promise<void> {
+  const response = await platform.api("PUT", `/workers/scripts/${name}`, body);
+  expect(response.status, await response.clone().text()).toBe(200);
+}
+
+async function refused(path: string, binding: object): Promise<{ code: number; message: string }> {
+  const hello = `export default { fetch: () => new Response("hello") }`;
+  const response = await platform.api("PUT", path, form(hello, [binding]));
+  const { errors } = (await response.json()) as { errors: { code: number; message: string }[] };
+  expect(response.status).toBe(400);
+  return errors[0]!;
+}
+
+beforeAll(async () => {
+  platform = await startPlatform({ args: ["--edges", "2"] });
+  await platform.api("POST", NAMESPACES, { name: "proven" });
+  await platform.api("PUT", `${NAMESPACES}/proven`, { isolation: "trusted" });
+  for (const namespace of ["production", "proven"]) {
+    await platform.deploy("callee", form(CALLEE), namespace);
+    await platform.deploy(
+      "ring",
+      form(RING, [{ type: "service", name: "RING", service: "ring" }]),
+      namespace,
+    );
+    await platform.deploy("caller", form(CALLER, BINDINGS), namespace);
+  }
+  await deployToAccount("callee", form(CALLEE));
+  await deployToAccount("ring", form(RING, [{ type: "service", name: "RING", service: "ring" }]));
+  await deployToAccount("caller", form(CALLER, BINDINGS));
+}, 120_000);
+
+afterAll(() => platform.stop());
+
+describe.each([
+  { where: "in cells", namespace: "production" },
+  { where: "in edges", namespace: "proven" },
+  { where: "of an account", namespace: "workers" },
+])("a service binding $where", ({ namespace }) => {
+  const ask = async (path: string): Promise<unknown> => {
+    const response = await platform.fetchHost(`caller.${namespace}.localhost`, path);
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`${path}: ${response.status} ${text}`);
+    return JSON.parse(text);
+  };
+
+  test("fetches, with the URL that the caller gave and nothing that it made up", async () => {
+    const seen = { url: "https://any.example/path?a=1", props: {}, own: [], cf: null };
+    expect(await ask("/fetch")).toEqual(seen);
+    expect(await ask("/props")).toMatchObject({ props: { tenant: "bees", limits: [1] } });
+    expect(await ask("/status")).toEqual([418, "pot", "tea"]);
+  });
+
+  test("streams in both directions, and carries WebSockets", async () => {
+    expect(await ask("/echo")).toEqual(["PUT", "first,", "last"]);
+    expect(await ask("/socket")).toBe("got honey");
+  });
+
+  test("rejects with what the callee threw", async () => {
+    expect(await ask("/throws")).toEqual({
+      name: "TypeError",
+      message: "no honey left",
+      own: true,
+    });
+  });
+
+  test("calls methods with structured data", async () => {
+    expect(await ask("/add")).toBe(42);
+    expect(await ask("/nothing")).toBe("undefined");
+    expect(await ask("/cycle")).toEqual([true, true]);
+    expect(await ask("/echoed")).toEqual([
+      "Date 5",
+      `Map [[1,{"a":2}]]`,
+      "Set 1,2",
+      "/x\\/y/gi",
+      "Uint8Array 1,2",
+      "ArrayBuffer 0",
+      "100000000000000000000n",
+      "undefined",
+      "RangeError: r",
+      "text",
+      1.5,
+      null,
+    ]);
+  });
+
+  test("errors of methods keep name and message, and what is no data is refused", async () => {
+    expect(await ask("/errors")).toEqual([
+      { name: "RangeError", message: "out of honey", own: true },
+      { name: "HoneyError", message: "of its own", own: false },
+      {
+        name: "TypeError",
+        message: expect.stringMatching(
+          /^the result of returnsFunction\(\) is or contains a function, which cannot be sent/,
+        ),
+        own: true,
+      },
+      {
+        name: "TypeError",
+        message: expect.stringMatching(
+          /^the result of returnsResponse\(\) is or contains a Response/,
+        ),
+        own: true,
+      },
+      {
+        name: "TypeError",
+        message: expect.stringContaining(`does not implement the method "missing"`),
+        own: true,
+      },
+      {
+        name: "TypeError",
+        message: expect.stringContaining(`does not implement the method "instance"`),
+        own: true,
+      },
+    ]);
+    expect(await ask("/arguments")).toEqual(
+      ["a function", "a ReadableStream", "a Request", "a Response"].map((what) => ({
+        name: "TypeError",
+        message: expect.stringContaining(
+          `an argument of echo() is or contains ${what}, which cannot be sent`,
+        ),
+        own: true,
+      })),
+    );
+  });
+
+  test("leads to a named entrypoint, with its props", async () => {
+    expect(await ask("/admin")).toEqual([{ is: "admin", props: { who: "me" } }, "admin"]);
+    const missing = { message: expect.stringContaining("no such entrypoint: Nowhere") };
+    expect(await ask("/no-entrypoint")).toMatchObject([missing, missing]);
+  });
+
+  test("may lead to the Worker itself", async () => {
+    expect(await ask("/itself")).toBe(42);
+  });
+
+  test("counts as a subrequest", async () => {
+    expect(await ask("/many")).toEqual([50, expect.stringMatching(/^Too many subrequests/)]);
+  });
+
+  test("a ring of methods is cut", async () => {
+    expect(await ask("/ring")).toMatchObject({
+      message: expect.stringMatching(/called each other 16 times in a row.*ring -> /),
+    });
+  });
+
+  test("calls are in the callee's metrics", async () => {
+    if (namespace === "workers") return;
+    await ask("/add");
+    await expect
+      .poll(
+        async () => {
+          const response = await platform.api(
+            "GET",
+            `${NAMESPACES}/${namespace}/scripts/callee/metrics`,
+          );
+          const { result } = (await response.json()) as {
+            result: { summary: { requests: number } };
+          };
+          return result.summary.requests;
+        },
+        { timeout: 10_000 },
+      )
+      .toBeGreaterThan(50);
+  });
+
+  test("a rate limit counts per key, for all edges and cells together", async () => {
+    const answers = [];
+    for (let n = 0; n < 5; n++) answers.push(await ask("/limit?key=a"));
+    const success = answers.map((answer) => (answer as [{ success: boolean }])[0].success);
+    expect(success).toEqual([true, true, true, false, false]);
+    expect(await ask("/limit?key=b")).toMatchObject([
+      { success: true },
+      { name: "TypeError", message: expect.stringContaining("limit() takes { key }") },
+    ]);
+  });
+});
