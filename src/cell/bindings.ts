@@ -11,6 +11,7 @@ import type {
   RateLimitValue,
   ServiceValue,
 } from "../protocol/bundle.ts";
+import { answerError, OUTCOME_HEADER } from "../protocol/hop.ts";
 import { chargeSubrequest } from "./outbound.ts";
 import { isReserved, toRequest, toResult, toThrown } from "./rpc.ts";
 
@@ -124,10 +125,13 @@ function rethrow(error: unknown): never {
   throw toThrown(error);
 }
 
-/** A header between the shim in the isolate and SkepDispatcher. JSON of what `get` was given. */
+/** From the shim in the isolate to SkepDispatcher: JSON of what `get` was given. */
 export const GET_HEADER = "x-skep-get";
 
-/** A binding to a dispatch namespace: the shim (worker-code.ts) sends what `get` was given with each request. */
+/**
+ * A binding to a dispatch namespace: the shim (worker-code.ts) sends what `get` was given with each request, and throws
+ * what the outcome header says.
+ */
 export class SkepDispatcher extends WorkerEntrypoint<
   unknown,
   BindingProps<DispatchNamespaceValue>
@@ -143,11 +147,21 @@ export class SkepDispatcher extends WorkerEntrypoint<
     const call = { namespace, script, args, options, via };
     const bound = outbound === undefined ? call : { ...call, outbound };
     try {
-      return await calls().dispatch(caller, bound, request, this.ctx);
+      const response = await calls().dispatch(caller, bound, request, this.ctx);
+      return response.headers.has(OUTCOME_HEADER) ? withoutOutcome(response) : response;
     } catch (error) {
-      throw toThrown(error);
+      // The runtime would hand on no more than name and message, and say that a function threw it.
+      return answerError(error, { versionId: "" });
     }
   }
+}
+
+/** The called function made it up. */
+function withoutOutcome(response: Response): Response {
+  const { webSocket, status, statusText, body } = response;
+  const headers = new Headers(response.headers);
+  headers.delete(OUTCOME_HEADER);
+  return new Response(body, { status, statusText, headers, webSocket });
 }
 
 const MAX_KEY_CHARACTERS = 1_024;

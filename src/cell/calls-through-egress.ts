@@ -1,15 +1,17 @@
 /** How bindings reach the platform from a cell, whose only way out is the egress: it passes them to an edge. */
 import { EGRESS_HEADER, encodeEgressCall, type EdgeService } from "../protocol/egress.ts";
 import { forward } from "../protocol/hop.ts";
+import { relayed } from "../protocol/relay.ts";
 import type { BindingCalls, Caller } from "./bindings.ts";
 import { withoutOwn } from "./outbound.ts";
 
 export function callsThroughEgress(egress: Fetcher): BindingCalls {
   return {
-    dispatch(caller, call, request) {
+    async dispatch(caller, call, request) {
       const headers = withoutOwn(request.headers);
       headers.set(EGRESS_HEADER, callOf(caller, "dispatch", call.via));
-      return forward(egress, call, new Request(request, { headers }), { versionId: "" });
+      const forwarded = new Request(request, { headers });
+      return relayed(await forward(egress, call, forwarded, { versionId: "" }));
     },
     async limit(caller, value, key) {
       const response = await egress.fetch("http://limits.invalid/", {

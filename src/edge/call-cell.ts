@@ -14,7 +14,7 @@ import { VersionGoneError } from "./hub-client.ts";
 import type { IncidentLog } from "./incident-log.ts";
 import { CellReplacedError, type CellLoader } from "./load-cell.ts";
 import { connectionLost, neverConnected } from "./losses.ts";
-import { relayed } from "./relay.ts";
+import { relayed } from "../protocol/relay.ts";
 
 /** Of one request: every loss, eviction and deploy on its way costs one. */
 const MAX_TRIES = 8;

@@ -15,6 +15,7 @@
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
 import { EGRESS_ERROR_HEADER, EGRESS_HEADER, type EgressCall } from "../protocol/egress.ts";
 import { destinationOf, type EgressPolicy } from "../protocol/egress-policy.ts";
+import { relayed } from "../protocol/relay.ts";
 import { fetchFromEdge } from "./edges.ts";
 import { Policy } from "./policy.ts";
 
@@ -38,7 +39,7 @@ export default {
     const namespace = caller?.namespace;
     const url = new URL(request.url);
     if (caller?.outbound !== undefined || caller?.call !== undefined) {
-      return fetchFromEdge(edgesOf(env), request).catch((error: unknown) =>
+      return fetchFromEdge(edgesOf(env), request).then(relayed, (error: unknown) =>
         unreachable(url.host, error),
       );
     }

@@ -20,7 +20,7 @@ import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts"
 
 /** Carries the call. A request without it is none of ours. */
 export const CALL_HEADER = "x-skep-call";
-const OUTCOME_HEADER = "x-skep-outcome";
+export const OUTCOME_HEADER = "x-skep-outcome";
 
 /** What every hop tells of a call. */
 interface HopCall {
@@ -179,7 +179,8 @@ function toError(error: NonNullable<Outcome["error"]>): Error {
   if (remote) return remoteError(name, message, stack);
   if (limit !== undefined) return new LimitError(limit, message, retryAfterSeconds);
   if (isLost(error)) return new LostError(message);
-  return retryable ? new UnavailableError(message) : new Error(message);
+  if (retryable) return new UnavailableError(message);
+  return name === "TypeError" ? new TypeError(message) : new Error(message);
 }
 
 function replaceHeader(response: Response, name: string, value: string | null): Response {
