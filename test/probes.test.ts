@@ -6,6 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bindings } from "./probes/bindings.ts";
 import { code } from "./probes/code.ts";
 import { control } from "./probes/control.ts";
 import { environment } from "./probes/environment.ts";
@@ -38,6 +39,7 @@ const FAMILIES = {
   errors,
   streams,
   uploads,
+  bindings,
 };
 
 /** Those that depend on where a function runs, once more beside the dispatcher instead of behind a hop. */
@@ -50,6 +52,7 @@ const FAMILIES_IN_EDGES = {
   handlers,
   errors,
   streams,
+  bindings,
 };
 
 /**

@@ -61,6 +61,7 @@ test.each([
   ["a Request", new Request("http://a/")],
   ["a Response", new Response("x")],
   ["an instance of a class", new (class Bee {})()],
+  ["an array of 4294967295 elements with holes", new Array(2 ** 32 - 1)],
   ["a Promise", Promise.resolve()],
 ])("refuses %s and says why", (kind, value) => {
   expect(() => trip({ deep: [value] })).toThrow(

@@ -9,6 +9,9 @@
 /** As Cloudflare bounds a message of its RPC. */
 export const MAX_RPC_CHARACTERS = 32 * 1024 * 1024;
 
+/** Structured clone writes a hole as nothing, so that an array of four thousand million may come in. */
+const MAX_WITH_HOLES = 100_000;
+
 type Node = string | number | boolean | null | readonly [tag: string, ...parts: unknown[]];
 
 const ERRORS = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
@@ -77,6 +80,9 @@ function literal(value: number): string {
 
 function objectNode(value: object, indexOf: (value: unknown) => number, what: string): Node {
   if (Array.isArray(value)) {
+    if (value.length > MAX_WITH_HOLES && Object.keys(value).length < value.length) {
+      throw notCarried(what, `an array of ${value.length} elements with holes`);
+    }
     // A hole is no undefined.
     const items = Array.from(value, (item, at) => (at in value ? indexOf(item) : -1));
     return ["array", items];

@@ -31,8 +31,8 @@ export const neighbours: readonly Probe[] = [
     check: async (stage) => {
       const source = `export default { fetch: (request, env) => new Response(Reflect.ownKeys(env).join()) };`;
       const wanted = [
-        { type: "service", name: "X", service: "victim" },
         { type: "service", name: "X", service: "victim", entrypoint: "SkepControl" },
+        { type: "service", name: "X", service: "victim", environment: "staging" },
         { type: "service", name: "X", service: "hub", environment: "production" },
         { type: "dispatch_namespace", name: "X", namespace: "production" },
         { type: "worker_loader", name: "X" },
