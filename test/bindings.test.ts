@@ -1,6 +1,8 @@
 /** Bindings that are objects with methods, on the real platform: of functions in cells, in edges, and across both. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { rm } from "node:fs/promises";
 import { startPlatform, type Platform } from "./platform.ts";
+import { createProject, wrangler } from "./wrangler.ts";
 
 const NAMESPACES = "/workers/dispatch/namespaces";
 
@@ -102,6 +104,12 @@ const CALLER = `
       const key = new URL(request.url).searchParams.get("key");
       return [await env.LIMIT.limit({ key }), await tell(() => env.LIMIT.limit({}))];
     },
+    "/write": async (env) => {
+      for (const n of [1, 2, 3]) env.DATA.writeDataPoint({ blobs: ["paid", n === 3 ? null : "eu"], doubles: [n, 0.5], indexes: ["customer-" + (n % 2)] });
+      env.DATA.writeDataPoint();
+      return [env.DATA.writeDataPoint({ doubles: [9], blobs: ["free"] }) ?? "undefined",
+        await tell(() => env.DATA.writeDataPoint({ blobs: [7] })), await tell(() => env.DATA.writeDataPoint({ doubles: Array(21).fill(1) })), await tell(() => env.DATA.writeDataPoint({ indexes: ["x".repeat(97)] }))];
+    },
     "/ring": async (env) => tell(() => env.RING.next(1)),
   };
   export default { async fetch(request, env) {
@@ -129,6 +137,7 @@ const BINDINGS = [
   { type: "service", name: "ITSELF", service: "caller", environment: "production" },
   { type: "service", name: "RING", service: "ring" },
   { type: "ratelimit", name: "LIMIT", namespace_id: "1001", simple: { limit: 3, period: 60 } },
+  { type: "analytics_engine", name: "DATA", dataset: "sales" },
 ];
 
 let platform: Platform;
@@ -278,6 +287,76 @@ const SHOP = `
     if (pathname === "/throws") throw new RangeError("sold out");
     return Response.json({ pathname, props: ctx.props, env: Object.keys(env) });
   } };`;
+
+test("in service-worker syntax bindings are globals, whatever the compatibility date", async () => {
+  const source = `addEventListener("fetch", (event) => event.respondWith(answer()));
+    async function answer() {
+      DATA.writeDataPoint({ doubles: [1] });
+      return Response.json([await (await CALLEE.fetch("http://a/status")).text(), await LIMIT.limit({ key: "k" }), typeof CALLEE]);
+    }`;
+  const body = new FormData();
+  const bindings = [
+    ...BINDINGS.filter(({ name }) => ["CALLEE", "LIMIT"].includes(name)),
+    { type: "analytics_engine", name: "DATA", dataset: "classic" },
+  ];
+  body.set(
+    "metadata",
+    JSON.stringify({ body_part: "script", compatibility_date: "2022-01-01", bindings }),
+  );
+  body.set("script", new File([source], "script", { type: "application/javascript" }));
+  for (const namespace of ["production", "proven"]) {
+    await platform.deploy("classic", body, namespace);
+    const response = await platform.fetchHost(`classic.${namespace}.localhost`, "/");
+    expect(await response.json()).toEqual(["tea", { success: true }, "object"]);
+  }
+});
+
+test("wrangler deploys them from its configuration", async () => {
+  const directory = await createProject({
+    "wrangler.toml": `
+      name = "from-wrangler"
+      main = "index.js"
+      compatibility_date = "2026-11-01"
+      services = [
+        { binding = "CALLEE", service = "callee" },
+        { binding = "ADMIN", service = "callee", entrypoint = "Admin", props = { who = "wrangler" } },
+      ]
+      analytics_engine_datasets = [{ binding = "DATA", dataset = "clicks" }]
+      [[ratelimits]]
+      name = "LIMIT"
+      namespace_id = "1001"
+      simple = { limit = 1, period = 60 }
+      [version_metadata]
+      binding = "VERSION"`,
+    "index.js": `
+      export default { async fetch(request, env) {
+        env.DATA.writeDataPoint({ blobs: ["click"] });
+        const limits = [await env.LIMIT.limit({ key: "k" }), await env.LIMIT.limit({ key: "k" })];
+        return Response.json([await env.CALLEE.add(1, 2), await env.ADMIN.whoami(), limits.map(({ success }) => success), env.VERSION.id.length]);
+      } };`,
+  });
+  const run = await wrangler(
+    directory,
+    platform.wranglerEnv,
+    "deploy",
+    "--dispatch-namespace",
+    "production",
+  );
+  expect(run.exitCode, run.output).toBe(0);
+  const response = await platform.fetch("from-wrangler", "/");
+  const admin = { is: "admin", props: { who: "wrangler" } };
+  expect(await response.json()).toEqual([3, admin, [true, false], 36]);
+  await rm(directory, { recursive: true });
+});
+
+test("an env that cannot be imported goes not together with bindings that are made in it", async () => {
+  const bindings = [{ type: "analytics_engine", name: "DATA" }];
+  const flags = { compatibility_flags: ["disallow_importable_env"] };
+  const hello = `export default { fetch: () => new Response("hello") }`;
+  await expect(platform.deploy("hidden", form(hello, bindings, flags))).rejects.toThrow(
+    "leave the flag out",
+  );
+});
 
 describe("a dispatcher of the operator's own", () => {
   beforeAll(async () => {
@@ -460,6 +539,43 @@ describe.each([
         { timeout: 10_000 },
       )
       .toBeGreaterThan(50);
+  });
+
+  test("data points are stored, and can be asked for", async () => {
+    const refusals = [
+      /a blob must be a string/,
+      /21 doubles, more than 20/,
+      /index takes more than 96 bytes/,
+    ];
+    const thrown = refusals.map((message) => ({
+      name: "TypeError",
+      message: expect.stringMatching(message),
+      own: true,
+    }));
+    expect(await ask("/write")).toEqual(["undefined", ...thrown]);
+    const base = namespace === "workers" ? "/workers" : `${NAMESPACES}/${namespace}`;
+    const query = async (search: string) => {
+      const response = await platform.api("GET", `${base}/analytics/sales?${search}`);
+      return ((await response.json()) as { result: unknown; errors: unknown }).result;
+    };
+    await expect.poll(() => query("select=count"), { timeout: 10_000 }).toEqual([{ count: 5 }]);
+    expect(await query("select=sum(double1),count&group=blob1&where=index1:customer-1")).toEqual([
+      { blob1: "paid", "sum(double1)": 4, count: 2 },
+    ]);
+    expect(await query("select=max(double1)&group=day")).toMatchObject([{ "max(double1)": 9 }]);
+    expect(await query("where=blob1:free")).toEqual([
+      { timestamp: expect.any(Number), index1: null, blobs: ["free"], doubles: [9] },
+    ]);
+    expect(await query("select=count&to=1")).toEqual([{ count: 0 }]);
+    const bad = await platform.api("GET", `${base}/analytics/sales?select=count&group=blob1)--`);
+    expect([bad.status, await bad.text()]).toEqual([
+      400,
+      expect.stringContaining("'blob1)--' is not"),
+    ]);
+    const list = await platform.api("GET", `${base}/analytics`);
+    expect(((await list.json()) as { result: unknown }).result).toContainEqual(
+      expect.objectContaining({ dataset: "sales", points: 5 }),
+    );
   });
 
   test("a rate limit counts per key, for all edges and cells together", async () => {

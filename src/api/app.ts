@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono";
 import { routeAccountWorkers, routeVersions } from "./account-routes.ts";
+import * as analytics from "./analytics.ts";
 import { authenticate, authorize } from "./auth.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
@@ -89,6 +90,12 @@ app.get(`${SCRIPT}/metrics`, metrics.getScriptMetrics);
 
 // Zones, with routes and custom domains of account Workers
 routeZones(app, `${V4}/zones`, ACCOUNT);
+// Ours: data points that functions wrote
+app.get(`${ACCOUNT}/workers/analytics`, analytics.listDatasets);
+app.get(`${ACCOUNT}/workers/analytics/:dataset`, analytics.queryDataset);
+app.get(`${NAMESPACE}/analytics`, analytics.listDatasets);
+app.get(`${NAMESPACE}/analytics/:dataset`, analytics.queryDataset);
+app.on(["GET", "POST"], `${ACCOUNT}/analytics_engine/sql`, analytics.refuseSql);
 
 // Ours: custom routes
 app.get(ROUTES, routes.listRoutes);

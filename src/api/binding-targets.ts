@@ -1,5 +1,6 @@
 /** What bindings lead to has to be there when they are uploaded, and within reach of whoever uploads them. */
 import type { NamespaceRecord } from "../registry/records.ts";
+import { refuseOtherNamespace } from "./auth.ts";
 import { accountId, registry, type ApiContext } from "./context.ts";
 import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
@@ -50,10 +51,7 @@ async function refuseBadDispatcher(
       `binding ${name} of type dispatch_namespace is not for user Workers: it would let one customer call the functions of all others. Deploy the dispatcher as a Worker of the account, without --dispatch-namespace.`,
     );
   }
-  const { namespaces } = c.var.token;
-  if (namespaces !== null && !namespaces.includes(target)) {
-    throw new ApiError("forbidden", `This token may not touch the dispatch namespace '${target}'.`);
-  }
+  refuseOtherNamespace(c, target);
   unwrap(await registry(c).namespace(accountId(c), target));
   if (outbound === undefined) return;
   await refuseNoWorker(c, namespace, name, outbound.service);

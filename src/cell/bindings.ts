@@ -4,14 +4,20 @@
  * main module of a process that holds isolates exports them all, and says once how calls leave it (`connectBindings`).
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { DispatchCall } from "../namespace/user-worker.ts";
+import {
+  MAX_BLOBS,
+  MAX_BLOB_BYTES,
+  MAX_DOUBLES,
+  MAX_INDEX_BYTES,
+  type DataPoint,
+} from "../protocol/analytics.ts";
 import type {
   DispatchNamespaceValue,
   EnvValue,
   RateLimitValue,
   ServiceValue,
 } from "../protocol/bundle.ts";
-import { answerError, OUTCOME_HEADER } from "../protocol/hop.ts";
+import { answerError, OUTCOME_HEADER, type PeerCall } from "../protocol/hop.ts";
 import { chargeSubrequest } from "./outbound.ts";
 import { isReserved, toRequest, toResult, toThrown } from "./rpc.ts";
 
@@ -31,14 +37,12 @@ export interface BindingProps<Value = BindingValue> {
   readonly value: Value;
 }
 
+type AnalyticsValue = Extract<EnvValue, { type: "analytics" }>;
+
 export type Bind = (value: BindingValue) => unknown;
 
-/** Who is called, and by whom. */
-export interface BoundCall extends DispatchCall {
-  readonly namespace: string;
-  /** The functions through which it came, oldest first, the caller last. */
-  readonly via: readonly string[];
-}
+/** Who is called, and through which functions: the caller is the last of `via`. */
+export type BoundCall = Omit<PeerCall, "method">;
 
 /** How what functions ask of the platform gets to it from this process. */
 export interface BindingCalls {
@@ -51,6 +55,8 @@ export interface BindingCalls {
   ): Promise<Response>;
   /** False: there were as many calls with this key as the limit allows. */
   limit(caller: Caller, value: RateLimitValue, key: string): Promise<boolean>;
+  /** Takes a data point, which is stored later. */
+  write(caller: Caller, dataset: string, point: DataPoint): Promise<void>;
 }
 
 let connected: BindingCalls | undefined;
@@ -69,6 +75,7 @@ interface OwnExports {
   SkepService(options: { props: BindingProps<ServiceValue> }): Fetcher;
   SkepDispatcher(options: { props: BindingProps<DispatchNamespaceValue> }): Fetcher;
   SkepRateLimit(options: { props: BindingProps<RateLimitValue> }): Fetcher;
+  SkepAnalytics(options: { props: BindingProps<AnalyticsValue> }): Fetcher;
 }
 
 /** `exports` of `cloudflare:workers`. */
@@ -83,6 +90,7 @@ export function bindWith(exports: unknown): (props: BindingProps) => unknown {
       case "rate-limit":
         return own.SkepRateLimit({ props: { caller, value } });
       case "analytics":
+        return own.SkepAnalytics({ props: { caller, value } });
       case "assets":
         throw new Error(`this process has no bindings of type ${value.type}`);
     }
@@ -140,7 +148,7 @@ export class SkepDispatcher extends WorkerEntrypoint<
     const { caller, value } = this.ctx.props;
     const { script, args, options } = JSON.parse(
       decodeURIComponent(request.headers.get(GET_HEADER) ?? "{}"),
-    ) as Partial<DispatchCall>;
+    ) as Partial<BoundCall>;
     if (typeof script !== "string") throw new TypeError("call get() with the name of a script");
     const via = chargeSubrequest(caller);
     const { namespace, outbound } = value;
@@ -178,4 +186,30 @@ export class SkepRateLimit extends WorkerEntrypoint<unknown, BindingProps<RateLi
     chargeSubrequest(caller);
     return { success: await calls().limit(caller, value, key) };
   }
+}
+
+/** A binding to a dataset: the shim (shims.ts) checks what a function writes, and brings it into this shape. */
+export class SkepAnalytics extends WorkerEntrypoint<unknown, BindingProps<AnalyticsValue>> {
+  async write(point: unknown): Promise<void> {
+    const { caller, value } = this.ctx.props;
+    const checked = toDataPoint(point);
+    chargeSubrequest(caller);
+    await calls().write(caller, value.dataset, checked);
+  }
+}
+
+/** Once more: a function may come here without its shim. */
+function toDataPoint(point: unknown): DataPoint {
+  const { blobs, doubles, index } = point as DataPoint;
+  const texts = [...blobs, index].filter((text) => text !== null);
+  const isValid =
+    Array.isArray(blobs) &&
+    Array.isArray(doubles) &&
+    texts.every((text) => typeof text === "string") &&
+    doubles.every((double) => typeof double === "number") &&
+    blobs.length <= MAX_BLOBS &&
+    doubles.length <= MAX_DOUBLES &&
+    texts.reduce((sum, text) => sum + text.length, 0) <= MAX_BLOB_BYTES + MAX_INDEX_BYTES;
+  if (!isValid) throw new TypeError("this is no data point");
+  return { blobs, doubles, index };
 }

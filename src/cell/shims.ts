@@ -4,6 +4,7 @@
  * It guards nothing: whoever takes the stub itself can ask for the same.
  */
 import type { Bundle } from "../protocol/bundle.ts";
+import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../protocol/analytics.ts";
 import { OUTCOME_HEADER } from "../protocol/hop.ts";
 import { GET_HEADER } from "./bindings.ts";
 
@@ -12,22 +13,31 @@ export function shimSource(env: Bundle["env"]): string | undefined {
   const dispatchers = Object.entries(env).flatMap(([name, value]) =>
     value.type === "dispatch-namespace" ? [{ name, parameters: value.outbound?.parameters }] : [],
   );
-  if (dispatchers.length === 0) return undefined;
-  return DISPATCH_NAMESPACE.replace("BINDINGS", () => JSON.stringify(dispatchers));
+  const datasets = Object.entries(env).flatMap(([name, { type }]) =>
+    type === "analytics" ? [name] : [],
+  );
+  const sources = [
+    dispatchers.length > 0 &&
+      `${DISPATCH_NAMESPACE.replace("BINDINGS", () => JSON.stringify(dispatchers))}`,
+    datasets.length > 0 && `${ANALYTICS.replace("BINDINGS", () => JSON.stringify(datasets))}`,
+  ].filter((source) => source !== false);
+  if (sources.length === 0) return undefined;
+  return `import { env, waitUntil } from "cloudflare:workers";\n${sources.join("")}`;
 }
 
 /** Stubs have methods since this date; before it, only with a flag. */
 const RPC_DATE = "2024-04-03";
 
+const WITH_METHODS: ReadonlySet<string> = new Set(["rate-limit", "analytics"]);
+
 /** What must be on for the bindings to have methods. */
 export function flagsFor({ compatibilityDate, compatibilityFlags, env }: Bundle): string[] {
   if (compatibilityDate >= RPC_DATE || compatibilityFlags.includes("rpc")) return [];
-  return Object.values(env).some(({ type }) => type === "rate-limit") ? ["rpc"] : [];
+  return Object.values(env).some(({ type }) => WITH_METHODS.has(type)) ? ["rpc"] : [];
 }
 
 /** Errors look as those of the dispatcher's own binding do (protocol/dispatch-errors.ts). */
-const DISPATCH_NAMESPACE = `import { env } from "cloudflare:workers";
-const { stringify, parse } = JSON;
+const DISPATCH_NAMESPACE = `const { stringify, parse } = JSON;
 const encode = encodeURIComponent;
 const decode = decodeURIComponent;
 const TrueHeaders = Headers;
@@ -82,4 +92,40 @@ class DispatchNamespace {
   }
 }
 for (const binding of BINDINGS) env[binding.name] = new DispatchNamespace(env[binding.name], binding);
+`;
+
+/** `writeDataPoint` returns at once and throws for what could not be stored. */
+const ANALYTICS = `
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+function textOf(value, what) {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "string") return value;
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return decoder.decode(value);
+  throw new TypeError("writeDataPoint(): " + what + " must be a string, an ArrayBuffer or null");
+}
+function bounded(list, most, what) {
+  if (!Array.isArray(list)) throw new TypeError("writeDataPoint(): " + what + " must be an array");
+  if (list.length > most) throw new TypeError("writeDataPoint(): " + list.length + " " + what + ", more than " + most);
+  return list;
+}
+function sizeOf(texts) { return texts.reduce((sum, text) => sum + (text === null ? 0 : encoder.encode(text).byteLength), 0); }
+function toPoint({ blobs = [], doubles = [], indexes = [] } = {}) {
+  const texts = bounded(blobs, ${MAX_BLOBS}, "blobs").map((blob) => textOf(blob, "a blob"));
+  const [index = null] = bounded(indexes, 1, "indexes").map((value) => textOf(value, "an index"));
+  for (const double of bounded(doubles, ${MAX_DOUBLES}, "doubles")) {
+    if (typeof double !== "number") throw new TypeError("writeDataPoint(): a double must be a number");
+  }
+  if (sizeOf(texts) > ${MAX_BLOB_BYTES}) throw new TypeError("writeDataPoint(): the blobs take more than ${MAX_BLOB_BYTES} bytes");
+  if (sizeOf([index]) > ${MAX_INDEX_BYTES}) throw new TypeError("writeDataPoint(): the index takes more than ${MAX_INDEX_BYTES} bytes");
+  return { blobs: texts, doubles: [...doubles], index };
+}
+class AnalyticsEngineDataset {
+  #stub;
+  constructor(stub) { this.#stub = stub; }
+  writeDataPoint(point) {
+    waitUntil(this.#stub.write(toPoint(point)).catch((error) => console.error("writeDataPoint(): " + error.message)));
+  }
+}
+for (const name of BINDINGS) env[name] = new AnalyticsEngineDataset(env[name]);
 `;

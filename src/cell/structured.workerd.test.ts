@@ -1,6 +1,10 @@
 import { expect, test } from "vitest";
 import { decodeStructured, encodeStructured } from "../protocol/structured.ts";
 
+/** As structured clone brings them in at next to no cost. */
+const holes: unknown[] = [];
+holes.length = 2 ** 32 - 1;
+
 const trip = (value: unknown) => decodeStructured(encodeStructured(value, "the value"));
 
 test.each([
@@ -61,7 +65,7 @@ test.each([
   ["a Request", new Request("http://a/")],
   ["a Response", new Response("x")],
   ["an instance of a class", new (class Bee {})()],
-  ["an array of 4294967295 elements with holes", new Array(2 ** 32 - 1)],
+  ["an array of 4294967295 elements with holes", holes],
   ["a Promise", Promise.resolve()],
 ])("refuses %s and says why", (kind, value) => {
   expect(() => trip({ deep: [value] })).toThrow(

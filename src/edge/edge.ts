@@ -15,6 +15,7 @@ import { DEFAULT_NAMESPACE } from "../dispatcher/env.ts";
 import type { CellAssignment, CellNews } from "../protocol/incident.ts";
 import type { CellCounts } from "../protocol/placement.ts";
 import type { Route, RoutesState, RoutingUpdate } from "../protocol/routing.ts";
+import { Analytics } from "./analytics.ts";
 import { CellCalls } from "./call-cell.ts";
 import { EdgeCalls } from "./call-edge.ts";
 import { Cells } from "./cells.ts";
@@ -66,6 +67,7 @@ export class Edge {
   readonly invoker: Invoker;
   readonly dispatcherEnv: DispatcherBindings;
   readonly rateLimits: RateLimits;
+  readonly analytics: Analytics;
   readonly #cells: Cells;
   readonly #incidents = new IncidentLog();
   readonly #hub: HubClient;
@@ -87,6 +89,7 @@ export class Edge {
     this.rateLimits = new RateLimits(edgeIndex, peers);
     const keepAlive = (work: Promise<unknown>) => waitUntil(work);
     const hub = new HubClient(env.HUB, edgeIndex);
+    this.analytics = new Analytics(hub, keepAlive);
     const assignments = new Once<CellAssignment>(keepAlive);
     const cells = new Cells(
       cellCounts,
@@ -167,6 +170,7 @@ export class Edge {
       this.ensureRoutes(),
       this.isolates.sweep(Date.now()),
       this.dispatcherEnv.METRICS.flush(),
+      this.analytics.flush(),
     ]);
   }
 

@@ -4,6 +4,7 @@
  */
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
 import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
+import type { AnalyticsFlush } from "../protocol/analytics.ts";
 import type { CellAssignment } from "../protocol/incident.ts";
 import type { RoutesState, ScriptState } from "../protocol/routing.ts";
 import type { MetricsBatch, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";
@@ -46,6 +47,10 @@ export class HubClient {
   async telemetry(flush: TelemetryFlush): Promise<TelemetryResult> {
     const init = { method: "POST", body: JSON.stringify(flush) };
     return (await this.#call(`/telemetry?edge=${this.#edgeIndex}`, init)).json();
+  }
+
+  async analytics(flush: AnalyticsFlush): Promise<void> {
+    await this.#call("/analytics", { method: "POST", body: JSON.stringify(flush) });
   }
 
   async #call(

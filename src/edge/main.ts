@@ -21,7 +21,7 @@ import { Edge, type EdgeEnv } from "./edge.ts";
 import { callerOf } from "./hairpin.ts";
 import { callOutboundWorker } from "./outbound-worker.ts";
 
-export { SkepDispatcher, SkepRateLimit, SkepService } from "../cell/bindings.ts";
+export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "../cell/bindings.ts";
 export { Outbound } from "../cell/outbound.ts";
 
 /** What the runtime offers of this very module. */
@@ -40,6 +40,9 @@ const parts = { invoker: edge.invoker, metrics: edge.dispatcherEnv };
 connectBindings({
   dispatch: (_caller, call, request, ctx) => callBound(parts, call, request, ctx),
   limit: (caller, value, key) => edge.rateLimits.take(caller, value, key),
+  async write(caller, dataset, point) {
+    edge.analytics.write(caller, dataset, point);
+  },
 });
 
 function dispatch(request: Request, ctx: ExecutionContext): Response | Promise<Response> {
@@ -60,6 +63,7 @@ export class HairpinGate extends WorkerEntrypoint {
     const caller = callerOf(request);
     if (caller?.call === "dispatch") return answerBound(parts, request, caller, this.ctx);
     if (caller?.call === "limits") return edge.rateLimits.answer(request, caller);
+    if (caller?.call === "analytics") return edge.analytics.answer(request, caller);
     if (caller?.outbound === undefined) return dispatch(admitHairpin(request, caller), this.ctx);
     return callOutboundWorker(parts, caller.outbound, admitOutbound(request, caller), this.ctx);
   }

@@ -1,11 +1,13 @@
 /** What edges ask of the hub, over `edge-hub.sock` (src/protocol/hub.ts). Not on the warm path. */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { encodeBundle } from "../protocol/bundle.ts";
+import type { AnalyticsFlush } from "../protocol/analytics.ts";
 import type { TelemetryFlush } from "../protocol/telemetry.ts";
 import { makeBundle } from "../registry/bundle.ts";
 import { registryOf } from "../registry/client.ts";
 import { createSealer } from "../registry/seal.ts";
 import { assignCell } from "../registry/supervisor.ts";
+import { storePoints } from "./analytics.ts";
 import { CpuShare } from "./cpu-share.ts";
 import type { HubEnv } from "./env.ts";
 import { settledVersions } from "./settled-versions.ts";
@@ -30,6 +32,10 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
     if (call === "POST /telemetry") {
       const flush = await request.json<TelemetryFlush>();
       return this.#telemetry(flush, Number(searchParams.get("edge")));
+    }
+    if (call === "POST /analytics") {
+      await storePoints(await request.json<AnalyticsFlush>(), this.env);
+      return new Response(null, { status: 204 });
     }
     return new Response(`no such call: ${call}`, { status: 404 });
   }

@@ -1,4 +1,5 @@
 /** Everything the hub process is given. The supervisor's workerd configuration supplies each of these. */
+import type { AnalyticsStore } from "../analytics/store.ts";
 import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
 import type { Policy, RegistryEnv } from "../registry/env.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -17,6 +18,8 @@ export interface HubEnv extends RegistryEnv {
   readonly REGISTRY: DurableObjectNamespace<Registry>;
   /** One instance per function, named `<namespaceId>/<script>`. */
   readonly FUNCTION_METRICS: DurableObjectNamespace<FunctionMetrics>;
+  /** One instance per namespace, named by its id. */
+  readonly ANALYTICS: DurableObjectNamespace<AnalyticsStore>;
   /** Base64 of the 32 bytes that seal secrets. */
   readonly SECRET_KEY: string;
   readonly PLATFORM: Platform;

@@ -5,6 +5,7 @@
 import { app } from "../api/app.ts";
 import type { HubEnv } from "./env.ts";
 
+export { AnalyticsStore } from "../analytics/store.ts";
 export { FunctionMetrics } from "../dispatcher/function-metrics.ts";
 export { Registry } from "../registry/registry.ts";
 export { AdminGate } from "./admin-gate.ts";

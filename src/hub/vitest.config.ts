@@ -43,6 +43,7 @@ async function hub() {
       compatibilityFlags: ["experimental"],
       durableObjects: {
         REGISTRY: { className: "Registry", useSQLite: true },
+        ANALYTICS: { className: "AnalyticsStore", useSQLite: true },
         FUNCTION_METRICS: { className: "FunctionMetrics", useSQLite: true },
       },
       serviceBindings: {

@@ -9,6 +9,7 @@
  *   GET  /cell?version=                -> CellAssignment: the dedicated cell of the version, made if need be; 404: no such
  *                                      version, 409: its place is another one, 503: no cell is free
  *   POST /telemetry?edge=N             TelemetryFlush -> TelemetryResult
+ *   POST /analytics                    AnalyticsFlush (analytics.ts) -> 204
  *
  * hub, as seen by the supervisor (`hub/admin.sock`):
  *   POST /bootstrap                    Bootstrap -> BootstrapResult; idempotent

@@ -69,7 +69,8 @@ function toNode(value: unknown, indexOf: (value: unknown) => number, what: strin
       return ["bigint", String(value)];
     case "object":
       return value === null ? null : objectNode(value, indexOf, what);
-    default:
+    case "function":
+    case "symbol":
       throw notCarried(what, `a ${typeof value}`);
   }
 }

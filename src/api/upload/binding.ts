@@ -84,6 +84,19 @@ const SUPPORTED = {
         },
       }),
     })),
+  analytics_engine: z
+    .object({
+      type: z.literal("analytics_engine"),
+      name,
+      dataset: z
+        .string()
+        .regex(
+          /^[A-Za-z_]\w{0,95}$/,
+          "is not 1 to 96 of A-Z, a-z, 0-9 and _, not beginning with a digit",
+        )
+        .nullish(),
+    })
+    .transform(({ dataset, ...rest }) => ({ ...rest, dataset: dataset ?? rest.name })),
   ratelimit: z
     .object({
       type: z.literal("ratelimit"),
@@ -187,6 +200,19 @@ function valueText(binding: ClearBinding): string {
   return binding.type === "service" ? JSON.stringify(binding.props ?? {}) : "";
 }
 
+/** Bindings whose methods return at once are made inside the isolate, from the env that can be imported. */
+export function refuseHiddenEnv(bindings: readonly ClearBinding[], flags: readonly string[]): void {
+  if (!flags.includes("disallow_importable_env")) return;
+  const made = bindings.find(({ type }) => MADE_INSIDE.has(type));
+  if (made === undefined) return;
+  throw new ApiError(
+    "invalid",
+    `binding ${made.name} of type ${made.type} does not work with the compatibility flag disallow_importable_env on this platform; leave the flag out.`,
+  );
+}
+
+const MADE_INSIDE: ReadonlySet<string> = new Set(["dispatch_namespace", "analytics_engine"]);
+
 /** A stored binding as the API shows it: without the text of a secret. */
 export function bindingToJson(binding: StoredBinding): unknown {
   switch (binding.type) {
@@ -205,7 +231,14 @@ export function bindingToJson(binding: StoredBinding): unknown {
       const { namespaceId, ...rest } = binding;
       return { ...rest, namespace_id: namespaceId };
     }
-    default:
+    case "plain_text":
+    case "json":
+    case "version_metadata":
+    case "analytics_engine":
+    case "assets":
+    case "wasm_module":
+    case "text_blob":
+    case "data_blob":
       return binding;
   }
 }

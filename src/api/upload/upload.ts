@@ -2,7 +2,7 @@
 import type { Code } from "../../registry/blobs.ts";
 import type { ScriptSettings, VersionSettings } from "../../registry/records.ts";
 import { ApiError } from "../errors.ts";
-import { parseBindings, type ClearBinding } from "./binding.ts";
+import { parseBindings, refuseHiddenEnv, type ClearBinding } from "./binding.ts";
 import { objectInForm } from "./form-object.ts";
 import { MAX_UPLOAD_BYTES, parseForm, readBody } from "./form.ts";
 import { parseMetadata, scriptSettings, versionSettings, type Metadata } from "./metadata.ts";
@@ -28,6 +28,7 @@ export async function readUpload(request: Request, now: Date): Promise<Upload> {
   const { metadata, code } = await readCode(request);
   const bindings = parseBindings(metadata.bindings ?? [], "metadata.bindings");
   checkPartBindings(code, bindings);
+  refuseHiddenEnv(bindings, metadata.compatibility_flags ?? []);
   return {
     code,
     bindings,

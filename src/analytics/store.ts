@@ -1,0 +1,68 @@
+/**
+ * The data points of one namespace, kept for RETENTION_MS and at most MAX_POINTS of them. A Durable Object in the
+ * hub. Queries are put together from a few known parts (query.ts): SQL of users' own could hold up the whole hub.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { WrittenPoint } from "../protocol/analytics.ts";
+import { toSql, type AnalyticsQuery } from "./query.ts";
+
+const DAY_MS = 86_400_000;
+const RETENTION_MS = 90 * DAY_MS;
+/** A query looks at each of them at most once, which takes a good tenth of a second. */
+const MAX_POINTS = 250_000;
+/** Old points are looked for once in so many writes. */
+const SWEEP_EVERY = 100;
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS points (
+    id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, at INTEGER NOT NULL, index1 TEXT, blobs TEXT NOT NULL, doubles TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS points_by_time ON points (dataset, at);
+`;
+
+export type Row = Record<string, string | number | null>;
+
+export class AnalyticsStore extends DurableObject {
+  readonly #sql: SqlStorage;
+  #writes = 0;
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env);
+    this.#sql = ctx.storage.sql;
+    this.#sql.exec(TABLES);
+  }
+
+  write(points: readonly Omit<WrittenPoint, "namespace">[]): void {
+    this.ctx.storage.transactionSync(() => {
+      for (const { dataset, atMs, index, blobs, doubles } of points) {
+        this.#sql.exec(
+          `INSERT INTO points (dataset, at, index1, blobs, doubles) VALUES (?, ?, ?, ?, ?)`,
+          dataset,
+          atMs,
+          index,
+          JSON.stringify(blobs),
+          JSON.stringify(doubles),
+        );
+      }
+      if (this.#writes++ % SWEEP_EVERY === 0) this.#sweep();
+    });
+  }
+
+  datasets(): Row[] {
+    return this.#sql
+      .exec<Row>(
+        `SELECT dataset, COUNT(*) AS points, MIN(at) AS oldest, MAX(at) AS newest FROM points GROUP BY dataset ORDER BY dataset`,
+      )
+      .toArray();
+  }
+
+  query(query: AnalyticsQuery): Row[] {
+    const { sql, parameters } = toSql(query);
+    return this.#sql.exec<Row>(sql, ...parameters).toArray();
+  }
+
+  #sweep(): void {
+    this.#sql.exec(`DELETE FROM points WHERE at < ?`, Date.now() - RETENTION_MS);
+    this.#sql.exec(`DELETE FROM points WHERE id <= (SELECT MAX(id) FROM points) - ?`, MAX_POINTS);
+  }
+}

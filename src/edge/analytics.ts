@@ -1,0 +1,59 @@
+/** Gathers the data points that functions wrote, and brings them to the hub out of the way of requests. */
+import type { Caller } from "../cell/bindings.ts";
+import type { DataPoint, WrittenPoint } from "../protocol/analytics.ts";
+import type { EgressCall } from "../protocol/egress.ts";
+import type { HubClient } from "./hub-client.ts";
+
+const FLUSH_INTERVAL_MS = 250;
+/** While the hub is away; beyond it the newest are lost, which the log tells. */
+const MAX_WAITING = 10_000;
+
+export class Analytics {
+  readonly #hub: HubClient;
+  readonly #keepAlive: (work: Promise<unknown>) => void;
+  #waiting: WrittenPoint[] = [];
+  #isScheduled = false;
+  #lost = 0;
+
+  constructor(hub: HubClient, keepAlive: (work: Promise<unknown>) => void) {
+    this.#hub = hub;
+    this.#keepAlive = keepAlive;
+  }
+
+  write({ namespace }: Pick<Caller, "namespace">, dataset: string, point: DataPoint): void {
+    if (this.#waiting.length >= MAX_WAITING) {
+      this.#lost++;
+      return;
+    }
+    this.#waiting.push({ ...point, namespace, dataset, atMs: Date.now() });
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#keepAlive(scheduler.wait(FLUSH_INTERVAL_MS).then(() => this.flush()));
+  }
+
+  /** From a cell. */
+  async answer(request: Request, caller: EgressCall): Promise<Response> {
+    const { dataset, point } = await request.json<{ dataset: string; point: DataPoint }>();
+    this.write(caller, dataset, point);
+    return new Response(null, { status: 204 });
+  }
+
+  /** Never rejects. */
+  async flush(): Promise<void> {
+    this.#isScheduled = false;
+    const points = this.#waiting;
+    if (points.length === 0) return;
+    this.#waiting = [];
+    try {
+      await this.#hub.analytics({ points });
+    } catch {
+      // The hub is away: with the next points, or the next heartbeat, again.
+      this.#waiting = [...points, ...this.#waiting].slice(0, MAX_WAITING);
+    }
+    if (this.#lost === 0) return;
+    console.error(
+      `${this.#lost} data points were lost: the hub was away, or too many were written`,
+    );
+    this.#lost = 0;
+  }
+}
