@@ -349,6 +349,46 @@ test("wrangler deploys them from its configuration", async () => {
   await rm(directory, { recursive: true });
 });
 
+test("wrangler deploys an account's Workers that are bound to each other and to a namespace", async () => {
+  const options = { compatibility_date: "2026-11-01", main: "index.js" };
+  const configure = (name: string, config: object) =>
+    JSON.stringify({ name, ...options, workers_dev: true, ...config });
+  const deployed = async (config: string, source: string) => {
+    const directory = await createProject({ "wrangler.json": config, "index.js": source });
+    const run = await wrangler(directory, platform.wranglerEnv, "deploy");
+    expect(run.exitCode, run.output).toBe(0);
+    await rm(directory, { recursive: true });
+  };
+  await deployed(configure("wrangled-callee", {}), CALLEE);
+  await deployed(configure("wrangled-gate", {}), GATEKEEPER);
+  await platform.deploy("shop", form(SHOP));
+  const source = `
+    export default { async fetch(request, env) {
+      const worker = env.DISPATCH.get("shop", {}, { outbound: { customer: "ann" } });
+      const out = await (await worker.fetch("http://function/out")).json();
+      return Response.json([await env.CALLEE.add(1, 2), await env.ADMIN.whoami(), out]);
+    } };`;
+  const config = {
+    services: [
+      { binding: "CALLEE", service: "wrangled-callee" },
+      { binding: "ADMIN", service: "wrangled-callee", entrypoint: "Admin", props: { who: "w" } },
+    ],
+    dispatch_namespaces: [
+      {
+        binding: "DISPATCH",
+        namespace: "production",
+        outbound: { service: "wrangled-gate", parameters: ["customer"] },
+      },
+    ],
+    analytics_engine_datasets: [{ binding: "DATA", dataset: "clicks" }],
+    ratelimits: [{ name: "LIMIT", namespace_id: "1", simple: { limit: 1, period: 10 } }],
+  };
+  await deployed(configure("wrangled", config), source);
+  const response = await platform.fetchHost("wrangled.workers.localhost", "/");
+  const out = { gate: "https://api.example.invalid/things", customer: "ann" };
+  expect(await response.json()).toEqual([3, { is: "admin", props: { who: "w" } }, out]);
+});
+
 test("an env that cannot be imported goes not together with bindings that are made in it", async () => {
   const bindings = [{ type: "analytics_engine", name: "DATA" }];
   const flags = { compatibility_flags: ["disallow_importable_env"] };
