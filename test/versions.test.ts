@@ -153,13 +153,7 @@ describe.each([
 describe("names that lead to an account Worker", () => {
   beforeAll(async () => {
     await upload(`${WORKERS}/door`, ["in"]);
-    const { CLOUDFLARE_API_BASE_URL: base, CLOUDFLARE_API_TOKEN: token } = platform.wranglerEnv;
-    const zone = await fetch(`${base}/zones`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${token}` },
-      body: JSON.stringify({ name: "example.com" }),
-    });
-    expect(zone.status).toBe(200);
+    await platform.skep("zone", "add", "example.com");
     await result(
       platform.api("PUT", `${WORKERS}/door/routes`, [
         { pattern: "www.example.com/in/*", zone_name: "example.com" },

@@ -76,7 +76,7 @@ describe("paths", () => {
   });
 
   it.each([
-    ["GET", "/zones"],
+    ["GET", "/zones/x/dns_records"],
     ["POST", "/user"],
     ["GET", `/accounts/${ACCOUNT}/nothing`],
   ])("%s %s leads nowhere", async (method, path) => {

@@ -4,7 +4,7 @@
  * that were passed over since the one before. A declared Content-Length is taken as it is; a response
  * without one is counted by reading a copy.
  */
-import type { Target } from "./routes.ts";
+import type { FunctionName } from "./routes.ts";
 
 /** A function with fewer requests than one per this time has all of them looked at. */
 const SAMPLE_INTERVAL_MS = 50;
@@ -17,10 +17,10 @@ interface Sampling {
   passedOver: number;
 }
 
-const samplings = new WeakMap<Target, Sampling>();
+const samplings = new WeakMap<FunctionName, Sampling>();
 
 /** For how many requests the next one of this function stands; 0: do not look at it. */
-export function sampleWeight(target: Target, nowMs: number): number {
+export function sampleWeight(target: FunctionName, nowMs: number): number {
   let sampling = samplings.get(target);
   if (sampling === undefined) samplings.set(target, (sampling = { lastMs: 0, passedOver: 0 }));
   sampling.passedOver++;

@@ -7,7 +7,10 @@ import type { MetricsSink } from "./recorder.ts";
 import { RouteTable, type Target } from "./routes.ts";
 
 export interface DispatcherEnv {
-  /** On a Skep server: every namespace by name, as `by` may reach it. Elsewhere each has a binding named by `bindingName`. */
+  /**
+   * On a Skep server: every namespace by name, with what may be reached in it `by` this way. Elsewhere each has a
+   * binding named by `bindingName`.
+   */
   readonly NAMESPACES?: { get(namespace: string, by: Target["by"]): DispatchNamespace };
   readonly DISPATCHER: DispatchNamespace;
   readonly [binding: `DISPATCHER_${string}`]: DispatchNamespace | undefined;
