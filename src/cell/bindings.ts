@@ -152,7 +152,7 @@ export class SkepDispatcher extends WorkerEntrypoint<
     if (typeof script !== "string") throw new TypeError("call get() with the name of a script");
     const via = chargeSubrequest(caller);
     const { namespace, outbound } = value;
-    const call = { namespace, script, args, options, via };
+    const call = { namespace, script, args, options, via, by: "dispatch" as const };
     const bound = outbound === undefined ? call : { ...call, outbound };
     try {
       const response = await calls().dispatch(caller, bound, request, this.ctx);
