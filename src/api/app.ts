@@ -5,6 +5,7 @@
 import { Hono } from "hono";
 import { routeAccountWorkers, routeVersions } from "./account-routes.ts";
 import * as analytics from "./analytics.ts";
+import { listAuditLogs, recordChanges } from "./audit.ts";
 import { authenticate, authorize } from "./auth.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
@@ -19,6 +20,7 @@ import * as scripts from "./scripts.ts";
 import * as secrets from "./secrets.ts";
 import * as settings from "./settings.ts";
 import * as tags from "./tags.ts";
+import * as tokens from "./tokens.ts";
 import * as user from "./user.ts";
 import { routeZones } from "./zone-paths.ts";
 
@@ -37,7 +39,8 @@ app.notFound(onNoRoute);
 app.get("/healthz", (c) => c.text("ok"));
 
 app.use(authenticate);
-app.use(`${ACCOUNT}/*`, authorize);
+app.use(authorize);
+app.use(recordChanges);
 
 // User and accounts
 app.get(`${V4}/user/tokens/verify`, user.verifyToken);
@@ -45,6 +48,18 @@ app.get(`${V4}/user`, user.getUser);
 app.get(`${V4}/accounts`, user.listAccounts);
 app.get(`${V4}/memberships`, user.listMemberships);
 app.get(ACCOUNT, user.getAccount);
+
+// API tokens, and what was done with them
+app.get(`${ACCOUNT}/tokens/verify`, user.verifyAccountToken);
+for (const path of [`${V4}/user/tokens`, `${ACCOUNT}/tokens`]) {
+  app.get(path, tokens.listTokens);
+  app.post(path, tokens.createToken);
+  app.get(`${path}/permission_groups`, tokens.listPermissionGroups);
+  app.get(`${path}/:token`, tokens.getToken);
+  app.delete(`${path}/:token`, tokens.deleteToken);
+  app.put(`${path}/:token/value`, tokens.rollToken);
+}
+app.get(`${ACCOUNT}/audit_logs`, listAuditLogs);
 
 // Workers for Platforms: dispatch namespaces
 app.post(NAMESPACES, namespaces.createNamespace);

@@ -1,46 +1,93 @@
 /**
  * Who calls, and what they may do. The token is hashed and looked up by its hash, so that the time a
- * look-up takes says nothing about stored tokens.
+ * look-up takes says nothing about stored tokens. What a route needs is in permissions.ts.
  */
 import { createMiddleware } from "hono/factory";
-import type { Permission } from "../registry/records.ts";
+import { USE_NOTED_EVERY_MS } from "../registry/tokens.ts";
+import { clientAddress } from "./client-address.ts";
 import { accountId, registry, type Api, type ApiContext } from "./context.ts";
 import { ApiError } from "./errors.ts";
+import { FailedAttempts } from "./failed-attempts.ts";
 import { unwrap } from "./failures.ts";
+import { pathParam, ruleOf } from "./permissions.ts";
+
+const failedAttempts = new FailedAttempts();
 
 /** Every route but the health check comes through here. */
 export const authenticate = createMiddleware<Api>(async (c, next) => {
-  const token = credentials(c);
-  if (token === null) {
+  const text = credentials(c);
+  if (text === null) {
     throw new ApiError(
       "missingCredentials",
       "Missing X-Auth-Key, X-Auth-Email or Authorization headers",
     );
   }
-  c.set("token", unwrap(await registry(c).authenticate(await sha256Hex(token))));
+  const now = Date.now();
+  const found = await registry(c).authenticate(await sha256Hex(text));
+  if (!found.ok) refuseFlood(c, now);
+  const token = unwrap(found);
+  if (now - (token.lastUsedOn ?? 0) >= USE_NOTED_EVERY_MS) {
+    c.executionCtx.waitUntil(registry(c).noteTokenUse(token.id));
+  }
+  c.set("token", token);
   await next();
 });
 
-/** Read from the path itself: middleware sees only the parameters of its own pattern. */
-const NAMESPACE_PATH = /\/workers\/dispatch\/namespaces\/([^/]+)/;
+function refuseFlood(c: ApiContext, now: number): void {
+  const seconds = failedAttempts.take(clientAddress(c), now);
+  if (seconds === 0) return;
+  c.header("retry-after", String(seconds));
+  throw new ApiError(
+    "tooManyFailures",
+    `Please wait and consider throttling your request speed: too many wrong tokens came from this address. Right ones are not held up.`,
+  );
+}
 
-/** For routes under an account, and those of zones, which are the token's account's own: it must be the token's, and the token must allow what is done. */
+/** The account in the path must be the token's, and the token must allow what the route does, and to what. */
 export const authorize = createMiddleware<Api>(async (c, next) => {
-  const { token } = c.var;
-  const needed: Permission = c.req.method === "GET" || c.req.method === "HEAD" ? "read" : "write";
-  const namespace = NAMESPACE_PATH.exec(c.req.path)?.[1];
-  if ((c.req.param("account") ?? accountId(c)) !== accountId(c))
-    throw forbidden("is for another account");
-  if (!token.permissions.includes(needed)) throw forbidden(`may not ${needed}`);
-  refuseOtherNamespace(c, namespace);
+  const found = ruleOf(c);
+  if (found === null) return next();
+  const { path, rule } = found;
+  const { permissions } = c.var.token;
+  const account = pathParam(c, path, "account");
+  if (account !== undefined && account !== accountId(c)) throw forbidden("is for another account");
+  if (rule.needs !== "any" && !permissions.includes(rule.needs)) {
+    throw forbidden(`lacks the permission '${rule.needs}'`);
+  }
+  if (rule.reach === undefined) {
+    const namespace = pathParam(c, path, "namespace");
+    const script = pathParam(c, path, "script");
+    if (namespace === undefined && script !== undefined) await refuseAccountWorker(c, script);
+    else refuseOtherNamespace(c, namespace);
+  }
   await next();
 });
 
 /** Of what a request touches. undefined: all of the account. */
 export function refuseOtherNamespace(c: ApiContext, namespace: string | undefined): void {
+  if (namespace !== undefined && mayTouch(c, namespace)) return;
   const { namespaces } = c.var.token;
-  if (namespaces === null || (namespace && namespaces.includes(namespace))) return;
-  throw forbidden(`is limited to the namespaces ${namespaces.join(", ")}`);
+  if (namespaces === null) return;
+  throw forbidden(`is limited to the namespaces ${namespaces.join(", ") || "(none any more)"}`);
+}
+
+export function mayTouch(c: ApiContext, namespace: string): boolean {
+  const { namespaces } = c.var.token;
+  return namespaces === null || namespaces.includes(namespace);
+}
+
+/**
+ * Whoever may not see account Workers is told that there is none: wrangler looks for one of the same name whenever it
+ * deploys into a namespace.
+ */
+async function refuseAccountWorker(c: ApiContext, script: string): Promise<void> {
+  if (c.var.token.namespaces === null) return;
+  const { name } = await registry(c).accountNamespace(accountId(c));
+  if (c.req.method !== "GET" || mayTouch(c, name)) return refuseOtherNamespace(c, name);
+  throw new ApiError(
+    "workerNotFound",
+    `workers.api.error.script_not_found: there is no Worker '${script}' outside of a dispatch namespace that this token may see.`,
+  );
 }
 
 function forbidden(why: string): ApiError {

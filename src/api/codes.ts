@@ -7,6 +7,9 @@ export const CODES = {
   missingCredentials: { code: 9106, status: 401, source: "wrangler: treats 9106 as not logged in" },
   badCredentials: { code: 10000, status: 401, source: "wrangler: treats 10000 as not logged in" },
   forbidden: { code: 10000, status: 403, source: "api.cloudflare.com, token without permission" },
+  tooManyFailures: { code: 971, status: 429, source: "cloudflare/workers-sdk#10025: throttled" },
+  notUserOwned: { code: 1000, status: 401, source: "wrangler: takes the token for the account's" },
+  noUser: { code: 9109, status: 403, source: "wrangler: the e-mail address is not known" },
   noRoute: { code: 7003, status: 404, source: "api.cloudflare.com, unknown path" },
   internal: { code: 10013, status: 500, source: "api.cloudflare.com, unknown error" },
   unavailable: { code: 10013, status: 503, source: "the same number; wrangler retries any 5xx" },
@@ -68,6 +71,8 @@ export const CODES = {
   badLimit: { code: 930007, status: 400, source: "Skep" },
   badZone: { code: 930021, status: 400, source: "Skep" },
   notInZone: { code: 930020, status: 400, source: "Skep" },
+  tokenNotFound: { code: 930061, status: 404, source: "Skep" },
+  badToken: { code: 930062, status: 400, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

@@ -1,6 +1,7 @@
 /** What every handler finds in Hono's context, and the few reads that all of them start with. */
 import type { Context } from "hono";
 import type { HubEnv } from "../hub/env.ts";
+import { secretKeys } from "../hub/secret-keys.ts";
 import type { Isolation } from "../protocol/placement.ts";
 import { registryOf, type RegistryClient } from "../registry/client.ts";
 import type { NamespaceRecord, ScriptRecord, TokenRecord } from "../registry/records.ts";
@@ -19,7 +20,7 @@ export function registry(c: ApiContext): RegistryClient {
 }
 
 export function sealer(c: ApiContext): Sealer {
-  return createSealer(c.env.SECRET_KEY);
+  return createSealer(secretKeys(c.env));
 }
 
 /** A parameter of the route's path. */

@@ -17,6 +17,18 @@ function toApiError(failure: RegistryFailure): ApiError {
         "badCredentials",
         `Authentication error: the token expired on ${new Date(failure.expiredOn).toISOString()}`,
       );
+    case "no-such-token":
+      return new ApiError("tokenNotFound", `There is no token with the id '${failure.id}'.`);
+    case "operators-token":
+      return new ApiError(
+        "badToken",
+        "The token named 'operator' is the platform's own. To replace it, stop the platform, delete the file 'token' in its data directory, and start it.",
+      );
+    case "too-many-tokens":
+      return new ApiError(
+        "badToken",
+        `An account may have ${failure.max} tokens: delete one that is not used any more.`,
+      );
     case "unknown-namespace":
       return new ApiError(
         "namespaceNotFound",

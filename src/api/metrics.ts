@@ -12,6 +12,7 @@ import type {
 } from "../protocol/metrics-report.ts";
 import { derivePlace } from "../registry/trust.ts";
 import { readProcesses } from "../registry/supervisor.ts";
+import { mayTouch } from "./auth.ts";
 import {
   accountId,
   isolationOf,
@@ -57,15 +58,11 @@ export async function getNamespaceMetrics(c: ApiContext): Promise<Response> {
   );
 }
 
-/** `GET /metrics`. Outside of any account's path, hence it checks the token's permission itself. */
+/** `GET /metrics`: of the token's namespaces. */
 export async function getPrometheus(c: ApiContext): Promise<Response> {
-  const { permissions, namespaces: allowed } = c.var.token;
-  if (!permissions.includes("read")) {
-    throw new ApiError("forbidden", "Authentication error: this token may not read");
-  }
   const visible = new Set<string>();
   for (const { id, name } of await registry(c).namespaces(accountId(c))) {
-    if (allowed === null || allowed.includes(name)) visible.add(id);
+    if (mayTouch(c, name)) visible.add(id);
   }
   const [processes, trustChanges, functions] = await Promise.all([
     readProcesses(c.env.SUPERVISOR),

@@ -4,7 +4,7 @@ import type { OutboundWorker } from "../protocol/outbound.ts";
 import { ISOLATIONS } from "../protocol/placement.ts";
 import type { NamespaceRecord } from "../registry/records.ts";
 import { renewCertificate } from "../registry/supervisor.ts";
-import { refuseOtherNamespace } from "./auth.ts";
+import { mayTouch, refuseOtherNamespace } from "./auth.ts";
 import { accountId, namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
@@ -39,7 +39,8 @@ const change = z.object({
 });
 
 export async function listNamespaces(c: ApiContext): Promise<Response> {
-  const found = await registry(c).namespaces(accountId(c));
+  const all = await registry(c).namespaces(accountId(c));
+  const found = all.filter(({ name }) => mayTouch(c, name));
   return page(c, found.map(toJson));
 }
 

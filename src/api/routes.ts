@@ -4,7 +4,9 @@
  */
 import * as z from "zod";
 import { parseRoutePattern, type RoutePattern } from "../protocol/route-pattern.ts";
+import type { Route } from "../protocol/routing.ts";
 import type { RouteSpec } from "../registry/routes.ts";
+import { mayTouch, refuseOtherNamespace } from "./auth.ts";
 import { accountId, param, registry, settle, type ApiContext } from "./context.ts";
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
@@ -20,7 +22,11 @@ const body = z.object({
 });
 
 export async function listRoutes(c: ApiContext): Promise<Response> {
-  return page(c, await registry(c).routes(accountId(c)));
+  const all = await registry(c).routes(accountId(c));
+  return page(
+    c,
+    all.filter(({ namespace }) => mayTouch(c, namespace)),
+  );
 }
 
 export async function createRoute(c: ApiContext): Promise<Response> {
@@ -29,18 +35,27 @@ export async function createRoute(c: ApiContext): Promise<Response> {
 }
 
 export async function getRoute(c: ApiContext): Promise<Response> {
-  return ok(c, unwrap(await registry(c).route(accountId(c), param(c, "id"))));
+  return ok(c, await ownRoute(c));
 }
 
 export async function updateRoute(c: ApiContext): Promise<Response> {
-  const id = param(c, "id");
+  const { id } = await ownRoute(c);
   const updated = unwrap(await registry(c).updateRoute(accountId(c), id, await routeSpec(c)));
   return done(c, updated.generation, updated.value);
 }
 
 export async function deleteRoute(c: ApiContext): Promise<Response> {
-  const deleted = unwrap(await registry(c).deleteRoute(accountId(c), param(c, "id")));
+  const { id } = await ownRoute(c);
+  const deleted = unwrap(await registry(c).deleteRoute(accountId(c), id));
   return done(c, deleted.generation, null);
+}
+
+/** The `:id` of the path; one of a namespace that the token may not touch is not there for it. */
+async function ownRoute(c: ApiContext): Promise<Route> {
+  const id = param(c, "id");
+  const route = unwrap(await registry(c).route(accountId(c), id));
+  if (mayTouch(c, route.namespace)) return route;
+  throw new ApiError("routeNotFound", `There is no route with the id '${id}'.`);
 }
 
 async function done(c: ApiContext, generation: number, result: unknown): Promise<Response> {
@@ -59,6 +74,7 @@ async function routeSpec(c: ApiContext): Promise<RouteSpec> {
   const { pattern, namespace, script } = await jsonBody(c, body);
   const parsed = parseRoutePattern(pattern);
   if (!parsed.ok) throw new ApiError("badRoute", parsed.reason);
+  refuseOtherNamespace(c, namespace);
   const { id } = unwrap(await registry(c).namespace(accountId(c), namespace));
   return { pattern: formatRoutePattern(parsed.pattern), namespaceId: id, script: script ?? null };
 }

@@ -1,8 +1,17 @@
 /** What `wrangler whoami` and the SDK ask about the token's owner. There is one account per token. */
 import type { ApiContext } from "./context.ts";
 import { ok, page } from "./envelope.ts";
+import { ApiError } from "./errors.ts";
 
+/** Code 1000 tells wrangler that the token belongs to the account, which verifies it elsewhere. */
 export function verifyToken(c: ApiContext): Response {
+  if (c.var.token.owner === "account") {
+    throw new ApiError("notUserOwned", "Invalid API Token: it is owned by the account");
+  }
+  return verifyAccountToken(c);
+}
+
+export function verifyAccountToken(c: ApiContext): Response {
   const { id, createdOn, expiresOn } = c.var.token;
   return ok(c, {
     id,
@@ -13,6 +22,9 @@ export function verifyToken(c: ApiContext): Response {
 }
 
 export function getUser(c: ApiContext): Response {
+  if (c.var.token.owner === "account") {
+    throw new ApiError("noUser", "Unauthorized to access requested resource: no user owns this token");
+  }
   const { id, name, createdOn } = c.var.token;
   return ok(c, { id, email: emailOf(c), username: name, created_on: iso(createdOn) });
 }

@@ -1,6 +1,5 @@
 /** The paths of zones, and of the routes and custom domains that lead from them to account Workers. All are Cloudflare's. */
 import type { Hono } from "hono";
-import { authorize } from "./auth.ts";
 import type { Api } from "./context.ts";
 import * as domains from "./domains.ts";
 import * as zoneRoutes from "./zone-routes.ts";
@@ -12,7 +11,6 @@ export function routeZones(app: Hono<Api>, all: string, account: string): void {
   const script = `${account}/workers/scripts/:script`;
   const hosts = `${account}/workers/domains`;
 
-  app.use(`${all}/*`, authorize);
   app.get(all, zones.listZones);
   app.post(all, zones.createZone);
   app.get(`${all}/:zone`, zones.getZone);

@@ -1,10 +1,11 @@
 /** What the supervisor asks of the hub, over `admin.sock` (src/protocol/hub.ts). */
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { Bootstrap } from "../protocol/hub.ts";
+import type { Bootstrap, BootstrapResult, Reseal, ResealResult } from "../protocol/hub.ts";
 import type { Incident } from "../protocol/incident.ts";
 import { registryOf } from "../registry/client.ts";
 import type { HubEnv } from "./env.ts";
 import { hostnames } from "./hostnames.ts";
+import { addSecretKey, missingKeys, resealAll } from "./secret-keys.ts";
 import { settledVersions } from "./settled-versions.ts";
 
 export class AdminGate extends WorkerEntrypoint<HubEnv> {
@@ -12,7 +13,9 @@ export class AdminGate extends WorkerEntrypoint<HubEnv> {
     const call = `${request.method} ${new URL(request.url).pathname}`;
     const registry = registryOf(this.env);
     if (call === "POST /bootstrap") {
-      return Response.json(await registry.bootstrap(await request.json<Bootstrap>()));
+      const { created } = await registry.bootstrap(await request.json<Bootstrap>());
+      const missing = await missingKeys(registry, this.env);
+      return Response.json({ created, missingKeys: missing } satisfies BootstrapResult);
     }
     if (call === "GET /hostnames") {
       const [names, { routes }] = await Promise.all([
@@ -21,6 +24,12 @@ export class AdminGate extends WorkerEntrypoint<HubEnv> {
       ]);
       const patterns = routes.map(({ pattern }) => pattern);
       return Response.json(hostnames(this.env.PLATFORM.baseDomain, names, patterns));
+    }
+    if (call === "POST /reseal") {
+      const { key } = await request.json<Reseal>();
+      if (key !== null) addSecretKey(key);
+      const resealed = await resealAll(registry, this.env);
+      return Response.json({ resealed } satisfies ResealResult);
     }
     if (call === "POST /incident") return this.#incident(await request.json<Incident>());
     return new Response(`no such call: ${call}`, { status: 404 });

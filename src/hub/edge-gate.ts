@@ -10,6 +10,7 @@ import { assignCell } from "../registry/supervisor.ts";
 import { storePoints } from "./analytics.ts";
 import { CpuShare } from "./cpu-share.ts";
 import type { HubEnv } from "./env.ts";
+import { secretKeys } from "./secret-keys.ts";
 import { settledVersions } from "./settled-versions.ts";
 import { ingestTelemetry } from "./telemetry.ts";
 
@@ -44,7 +45,7 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
   async #bundle(versionId: string): Promise<Response> {
     const found = await registryOf(this.env).version(versionId);
     if (!found.ok) return new Response(`no version ${versionId}`, { status: 404 });
-    const bundle = await makeBundle(found.value, this.env.BLOBS, createSealer(this.env.SECRET_KEY));
+    const bundle = await makeBundle(found.value, this.env.BLOBS, createSealer(secretKeys(this.env)));
     return new Response(encodeBundle(bundle));
   }
 

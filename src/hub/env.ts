@@ -20,7 +20,7 @@ export interface HubEnv extends RegistryEnv {
   readonly FUNCTION_METRICS: DurableObjectNamespace<FunctionMetrics>;
   /** One instance per namespace, named by its id. */
   readonly ANALYTICS: DurableObjectNamespace<AnalyticsStore>;
-  /** Base64 of the 32 bytes that seal secrets. */
+  /** The keys that seal secrets when this process starts (src/registry/seal.ts, secret-keys.ts). */
   readonly SECRET_KEY: string;
   readonly PLATFORM: Platform;
 }

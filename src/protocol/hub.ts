@@ -14,6 +14,7 @@
  * hub, as seen by the supervisor (`hub/admin.sock`):
  *   POST /bootstrap                    Bootstrap -> BootstrapResult; idempotent
  *   GET  /hostnames                    -> string[]: every name the TLS certificate should cover
+ *   POST /reseal                       Reseal -> ResealResult once all secrets are under the newest key (from `skep key rotate`)
  *   POST /incident                     Incident -> 204 once its consequences are stored and pushed
  *
  * supervisor, as seen by the hub (`hub/supervisor.sock`):
@@ -52,6 +53,18 @@ export interface Bootstrap {
 export interface BootstrapResult {
   /** True exactly once per data directory: the account did not exist before this call. */
   readonly created: boolean;
+  /** Ids of keys that stored secrets need, and the hub does not have. */
+  readonly missingKeys: readonly string[];
+}
+
+export interface Reseal {
+  /** Base64 of 32 bytes, from now on the newest; null: the hub has it already. */
+  readonly key: string | null;
+}
+
+export interface ResealResult {
+  /** How many secrets were under another key, all versions counted. */
+  readonly resealed: number;
 }
 
 /** CPU time that one edge process has used so far. `life` changes when the process is replaced. */

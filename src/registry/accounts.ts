@@ -1,20 +1,14 @@
-/** Accounts and their API tokens. A token's text is never stored: it is found by its SHA-256. */
-import type { Bootstrap, BootstrapResult } from "../protocol/hub.ts";
+/** Accounts, and who comes with a token. Its text is never stored: it is found by its SHA-256 (tokens.ts). */
+import type { Bootstrap } from "../protocol/hub.ts";
 import type { Outcome } from "./failures.ts";
 import { ensureAccountNamespace, insertNamespace } from "./namespaces.ts";
-import { PERMISSIONS, type Permission, type TokenRecord } from "./records.ts";
+import { PERMISSIONS, type TokenRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
-
-/** Name of the token that the platform's own start makes. There is one per account. */
-const OPERATOR_TOKEN = "operator";
+import { OPERATOR_TOKEN, TOKEN_SELECT, toToken, type TokenRow } from "./tokens.ts";
 
 export function authenticate(sql: SqlStorage, hash: string, now: number): Outcome<TokenRecord> {
   const [row] = sql
-    .exec<TokenRow>(
-      `SELECT tokens.*, accounts.name AS account_name FROM tokens
-       JOIN accounts ON accounts.id = tokens.account_id WHERE tokens.hash = ?`,
-      hash,
-    )
+    .exec<TokenRow>(`${TOKEN_SELECT} WHERE tokens.hash = ?`, hash)
     .toArray();
   if (!row) return failure({ reason: "unknown-token" });
   if (row.expires_on !== null && row.expires_on <= now) {
@@ -35,7 +29,7 @@ export function tokenNames(sql: SqlStorage, accountId: string): Record<string, s
 }
 
 /** Idempotent. The operator's token is replaced if its file was made anew. */
-export function bootstrap(sql: SqlStorage, wanted: Bootstrap, now: number): BootstrapResult {
+export function bootstrap(sql: SqlStorage, wanted: Bootstrap, now: number): { created: boolean } {
   const [account] = sql
     .exec<{ id: string }>(`SELECT id FROM accounts WHERE id = ?`, wanted.accountId)
     .toArray();
@@ -74,28 +68,4 @@ export function bootstrap(sql: SqlStorage, wanted: Bootstrap, now: number): Boot
     );
   }
   return { created: !account };
-}
-
-interface TokenRow extends Record<string, SqlStorageValue> {
-  id: string;
-  name: string;
-  account_id: string;
-  account_name: string;
-  namespaces: string | null;
-  permissions: string;
-  created_on: number;
-  expires_on: number | null;
-}
-
-function toToken(row: TokenRow): TokenRecord {
-  return {
-    id: row.id,
-    name: row.name,
-    accountId: row.account_id,
-    accountName: row.account_name,
-    namespaces: row.namespaces === null ? null : (JSON.parse(row.namespaces) as string[]),
-    permissions: JSON.parse(row.permissions) as Permission[],
-    createdOn: row.created_on,
-    expiresOn: row.expires_on,
-  };
 }

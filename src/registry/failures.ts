@@ -9,6 +9,10 @@ import { failure, type Result } from "./result.ts";
 export type RegistryFailure =
   | { readonly reason: "unknown-token" }
   | { readonly reason: "expired-token"; readonly expiredOn: number }
+  | { readonly reason: "no-such-token"; readonly id: string }
+  /** The operator's own, which the platform makes. */
+  | { readonly reason: "operators-token" }
+  | { readonly reason: "too-many-tokens"; readonly max: number }
   | { readonly reason: "unknown-namespace"; readonly namespace: string }
   | { readonly reason: "namespace-exists"; readonly namespace: string }
   /** The outbound Worker lies in a namespace that has one itself. */

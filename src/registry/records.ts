@@ -17,10 +17,17 @@ export interface TokenRecord {
   readonly permissions: readonly Permission[];
   readonly createdOn: number;
   readonly expiresOn: number | null;
+  /** To the minute; null: never. */
+  readonly lastUsedOn: number | null;
+  readonly owner: TokenOwner;
 }
 
-export const PERMISSIONS = ["read", "write"] as const;
+/** Which routes need which is in src/api/permissions.ts. */
+export const PERMISSIONS = ["read", "deploy", "tail", "admin"] as const;
 export type Permission = (typeof PERMISSIONS)[number];
+
+/** Whose token it is to clients: both may do the same, but one of the account has no e-mail address. */
+export type TokenOwner = "user" | "account";
 
 /** `account`: the one that holds the Workers of an account outside of dispatch namespaces. Its name is the subdomain. */
 export type NamespaceKind = "dispatch" | "account";

@@ -6,12 +6,19 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Bundle } from "../protocol/bundle.ts";
-import type { Bootstrap, BootstrapResult } from "../protocol/hub.ts";
+import type { Bootstrap } from "../protocol/hub.ts";
 import type { CellRequest, Incident } from "../protocol/incident.ts";
 import type { LimitSettings } from "../protocol/limits.ts";
 import type { PlaceKind } from "../protocol/placement.ts";
 import type { Route, RoutesState, ScriptState } from "../protocol/routing.ts";
 import * as accounts from "./accounts.ts";
+import {
+  listAudit,
+  recordAudit,
+  type AuditEntry,
+  type AuditQuery,
+  type NewAuditEntry,
+} from "./audit.ts";
 import { loadCode } from "./blobs.ts";
 import { CleanRuns, type Observation } from "./clean-runs.ts";
 import { Delivery } from "./delivery.ts";
@@ -41,12 +48,22 @@ import type {
 import { rememberPreview } from "./previews.ts";
 import { applyRelease, previewBindings } from "./release.ts";
 import { failure, success } from "./result.ts";
+import {
+  applyResealed,
+  listSealedOtherwise,
+  neededKeys,
+  retireAllKeysBut,
+  type ResealedVersion,
+  type SealedVersion,
+} from "./reseal.ts";
 import * as routes from "./routes.ts";
 import { migrate } from "./schema.ts";
 import { cellRequest, scriptState } from "./script-state.ts";
 import * as scripts from "./scripts.ts";
+import { takeSnapshot, type Facts, type Subject } from "./snapshot.ts";
 import { applyConduct, applyIncident } from "./standing.ts";
 import { BlobKeeper } from "./sweep.ts";
+import * as tokens from "./tokens.ts";
 import { TrialQueue, type Trial } from "./trials.ts";
 import { derivePlace } from "./trust.ts";
 import { trustChanges } from "./trust-store.ts";
@@ -82,7 +99,7 @@ export class Registry extends DurableObject<RegistryEnv> {
 
   // Accounts and tokens
 
-  bootstrap(wanted: Bootstrap): BootstrapResult {
+  bootstrap(wanted: Bootstrap): { created: boolean } {
     return this.ctx.storage.transactionSync(() =>
       accounts.bootstrap(this.#sql, wanted, Date.now()),
     );
@@ -90,6 +107,66 @@ export class Registry extends DurableObject<RegistryEnv> {
 
   authenticate(tokenHash: string): Outcome<TokenRecord> {
     return accounts.authenticate(this.#sql, tokenHash, Date.now());
+  }
+
+  tokens(accountId: string): TokenRecord[] {
+    return tokens.listTokens(this.#sql, accountId);
+  }
+
+  token(accountId: string, id: string): Outcome<TokenRecord> {
+    return tokens.findToken(this.#sql, accountId, id);
+  }
+
+  createToken(token: tokens.NewToken): Outcome<TokenRecord> {
+    return this.#write(() => tokens.createToken(this.#sql, token, Date.now()));
+  }
+
+  /** From here on it is the token with this hash alone. */
+  rollToken(accountId: string, id: string, hash: string): Outcome<TokenRecord> {
+    return this.#write(() => tokens.rollToken(this.#sql, accountId, id, hash));
+  }
+
+  deleteToken(accountId: string, id: string): Outcome<null> {
+    return this.#write(() => tokens.deleteToken(this.#sql, accountId, id));
+  }
+
+  noteTokenUse(id: string): void {
+    tokens.noteTokenUse(this.#sql, id, Date.now());
+  }
+
+  // What the API changed
+
+  /** For the audit log: what is now at `subject`, as flat facts with secrets still sealed. null: nothing. */
+  snapshot(accountId: string, subject: Subject): Facts | null {
+    return takeSnapshot(this.#sql, accountId, subject);
+  }
+
+  recordAudit(entry: NewAuditEntry): void {
+    recordAudit(this.#sql, entry, Date.now());
+  }
+
+  audit(accountId: string, query: AuditQuery): AuditEntry[] {
+    return listAudit(this.#sql, accountId, query);
+  }
+
+  // Secrets under another key
+
+  sealedOtherwise(keyId: string, after: string): SealedVersion[] {
+    return listSealedOtherwise(this.#sql, keyId, after);
+  }
+
+  reseal(changes: readonly ResealedVersion[]): void {
+    this.ctx.storage.transactionSync(() => applyResealed(this.#sql, changes));
+  }
+
+  /** False: a secret is still sealed otherwise. True: no secret is, nor will be. */
+  retireAllKeysBut(keyId: string, others: readonly string[]): boolean {
+    return this.ctx.storage.transactionSync(() => retireAllKeysBut(this.#sql, keyId, others));
+  }
+
+  /** Ids of the keys without which something stored cannot be read; null stands for one without id. */
+  neededKeys(): (string | null)[] {
+    return neededKeys(this.#sql);
   }
 
   // Namespaces
@@ -140,6 +217,7 @@ export class Registry extends DurableObject<RegistryEnv> {
         author,
         now,
       );
+      if (patch.name !== undefined) tokens.followNamespace(this.#sql, accountId, name, patch.name);
       const updated = namespaces.findNamespace(this.#sql, accountId, patch.name ?? name);
       if (!updated.ok) return updated;
       return success({ value: updated.value, generation: generation ?? 0 });
@@ -151,6 +229,7 @@ export class Registry extends DurableObject<RegistryEnv> {
       const found = namespaces.findNamespace(this.#sql, accountId, name);
       if (!found.ok) return found;
       const generation = namespaces.deleteNamespace(this.#sql, found.value);
+      tokens.followNamespace(this.#sql, accountId, name, null);
       return success({ value: null, generation });
     });
   }

@@ -10,6 +10,7 @@ import { beginChange } from "./generation.ts";
 import { namespaceName, unknownScript } from "./namespaces.ts";
 import { touchAlias } from "./previews.ts";
 import type { Release, ScriptRecord, ScriptSettings, VersionSettings } from "./records.ts";
+import { refuseRetiredKeys } from "./reseal.ts";
 import { findNewest } from "./scripts.ts";
 import { newcomer } from "./trust.ts";
 import { findTrustOfCode, storeTrust } from "./trust-store.ts";
@@ -46,6 +47,7 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
   if (before && keepsCode && release.deploy) refuseUndeployed(before);
   const bindings = resolveBindings(release.bindings, before?.version.bindings ?? []);
   if (!bindings.ok) throw new Rejection(bindings.failure);
+  refuseRetiredKeys(sql, release.script, bindings.value);
 
   const scriptId = before?.id ?? crypto.randomUUID();
   storeScript(sql, scriptId, release, before, now);

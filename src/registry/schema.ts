@@ -3,9 +3,9 @@
  * order, each in a transaction with its version number; one that has been released is never edited.
  *
  *   meta        schema version; `generation`, which grows by one with every change that edges care about;
- *               `trust:<state>`, which counts the versions that came into it
+ *               `trust:<state>`, which counts the versions that came into it; `retired-key:<id>`: seals nothing any more
  *   accounts    owners
- *   tokens      API tokens: only SHA-256 of the token. `namespaces` null: all of the account
+ *   tokens      API tokens: only SHA-256 of the token. `namespaces` null: all of the account. `owner`: `user` or `account`
  *   namespaces  their names are unique on the whole platform, since they are in host names. `kind`: `dispatch`, or
  *               `account` for the one of each account that holds its Workers outside of dispatch namespaces
  *               `outbound`: JSON {namespaceId, script, parameters} or null (outbound.ts)
@@ -205,6 +205,8 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX previews_by_script ON previews (namespace, script);
 
   ALTER TABLE tokens ADD COLUMN last_used_on INTEGER;
+  ALTER TABLE tokens ADD COLUMN owner TEXT NOT NULL DEFAULT 'user';
+  UPDATE tokens SET permissions = replace(permissions, '"write"', '"deploy","tail","admin"');
 
   CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

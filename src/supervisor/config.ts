@@ -9,6 +9,7 @@ import { LIMIT_NAMES, type PlatformLimits } from "../protocol/limits.ts";
 import { ISOLATIONS, type CellCounts, type Isolation } from "../protocol/placement.ts";
 import { readEgressPolicy } from "./egress-policy.ts";
 import { readLimitTexts, readPlatformLimits } from "./limit-options.ts";
+import { readSecretKeyVariable } from "./secret-keys.ts";
 import { StartError } from "./start-error.ts";
 
 export interface PlatformConfig {
@@ -48,6 +49,8 @@ export interface PlatformConfig {
   /** Whether to start only with a whole sandbox. */
   readonly requireSandbox: boolean;
   readonly egressPolicy: EgressPolicy;
+  /** Keys that seal secrets, instead of the data directory's; undefined: that has them. */
+  readonly secretKeys: string | undefined;
 }
 
 export interface Surroundings {
@@ -55,6 +58,8 @@ export interface Surroundings {
   readonly workingDirectory: string;
   readonly cores: number;
   readonly memoryMb: number;
+  /** The text of SKEP_SECRET_KEY. */
+  readonly secretKeys?: string | undefined;
 }
 
 interface Option<T> {
@@ -252,6 +257,7 @@ export function readConfig(texts: StartOptionTexts, around: Surroundings): Platf
     limits: readPlatformLimits(get("limits"), get("max-limits")),
     requireSandbox: required(get("require-sandbox")),
     egressPolicy: policyFile === undefined ? {} : readEgressPolicy(policyFile),
+    secretKeys: around.secretKeys === undefined ? undefined : readSecretKeyVariable(around.secretKeys),
   };
   refuseSamePorts(config);
   return config;

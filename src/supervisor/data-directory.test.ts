@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,8 +14,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { isToken, openDataDirectory } from "./data-directory.ts";
+import { isToken, openDataDirectory, writePrivateFile } from "./data-directory.ts";
 import { identify, isAlive } from "./process-identity.ts";
+import { formatSecretKeyFile, newSecretKey } from "./secret-keys.ts";
 
 let root: string;
 beforeEach(() => {
@@ -26,10 +28,10 @@ const modeOf = (name: string) => (statSync(join(root, name)).mode & 0o777).toStr
 
 describe("openDataDirectory", () => {
   test("creates the layout, readable by its owner only", () => {
-    const { accountId, token, secretKey, paths } = openDataDirectory(root);
+    const { accountId, token, secretKeys, paths } = openDataDirectory(root);
     expect(accountId).toMatch(/^[0-9a-f]{32}$/);
     expect(isToken(token)).toBe(true);
-    expect(Buffer.from(secretKey, "base64")).toHaveLength(32);
+    expect(Buffer.from(secretKeys(), "base64")).toHaveLength(32);
     expect(["token", "secret.key", "account"].map(modeOf)).toEqual(["600", "600", "600"]);
     expect([".", "ca", "state", "blobs", "run"].map(modeOf)).toEqual(Array(5).fill("700"));
     expect(paths.run).toBe(join(paths.root, "run"));
@@ -38,20 +40,20 @@ describe("openDataDirectory", () => {
   test("finds the same keys again", () => {
     const first = openDataDirectory(root);
     first.lock.release();
-    const { accountId, token, secretKey } = openDataDirectory(root);
-    expect({ accountId, token, secretKey }).toEqual({
-      accountId: first.accountId,
-      token: first.token,
-      secretKey: first.secretKey,
-    });
+    const { accountId, token, secretKeys } = openDataDirectory(root);
+    expect([accountId, token, secretKeys()]).toEqual([
+      first.accountId,
+      first.token,
+      first.secretKeys(),
+    ]);
   });
 
   test("makes every directory other keys", () => {
     const other = openDataDirectory(join(root, "../other"));
-    const { accountId, token, secretKey } = openDataDirectory(root);
+    const { accountId, token, secretKeys } = openDataDirectory(root);
     expect(accountId).not.toBe(other.accountId);
     expect(token).not.toBe(other.token);
-    expect(secretKey).not.toBe(other.secretKey);
+    expect(secretKeys()).not.toBe(other.secretKeys());
   });
 
   test.each(["token", "secret.key", "account"])("refuses a damaged %s", (name) => {
@@ -60,6 +62,35 @@ describe("openDataDirectory", () => {
     expect(() => openDataDirectory(root)).toThrow(`${join(root, name)} is damaged`);
     // A refused directory is not left locked.
     expect(existsSync(join(root, "lock"))).toBe(false);
+  });
+
+  test.each(["token", "secret.key"])("refuses a %s that others may read", (name) => {
+    openDataDirectory(root).lock.release();
+    chmodSync(join(root, name), 0o640);
+    expect(() => openDataDirectory(root)).toThrow(`(mode 640); close it with "chmod 600 `);
+    chmodSync(join(root, name), 0o600);
+    openDataDirectory(root);
+  });
+
+  test("reads several keys, and sees when they change", () => {
+    const { secretKeys, lock } = openDataDirectory(root);
+    const [newer, older] = [newSecretKey(), secretKeys()];
+    writePrivateFile(join(root, "secret.key"), formatSecretKeyFile([newer, older]));
+    expect(secretKeys()).toBe(`${newer},${older}`);
+    writeFileSync(join(root, "secret.key"), "half wri");
+    expect(secretKeys()).toBe(`${newer},${older}`);
+    lock.release();
+    expect(() => openDataDirectory(root)).toThrow("is damaged");
+  });
+
+  test("takes keys of the environment instead of a file, never beside one", () => {
+    const key = newSecretKey();
+    const { secretKeys, lock } = openDataDirectory(root, key);
+    expect(secretKeys()).toBe(key);
+    expect(existsSync(join(root, "secret.key"))).toBe(false);
+    lock.release();
+    writePrivateFile(join(root, "secret.key"), formatSecretKeyFile([key]));
+    expect(() => openDataDirectory(root, key)).toThrow("SKEP_SECRET_KEY is set, but");
   });
 
   test("does not replace a key that stored data needs", () => {

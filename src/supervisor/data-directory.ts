@@ -5,7 +5,7 @@
  *
  *   account      id of the account, 32 hex digits
  *   token        the operator's API token, 0600
- *   secret.key   key under which secrets are stored, base64 of 32 bytes, 0600
+ *   secret.key   keys under which secrets are stored (secret-keys.ts), 0600; none if the environment has them
  *   ca/          key and certificate of the local CA, and the certificate the edges present
  *   state/       SQLite databases of the hub's Durable Objects
  *   blobs/       modules of versions
@@ -28,6 +28,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { lockDirectory, type DirectoryLock } from "./directory-lock.ts";
+import { newSecretKey, parseSecretKeys, SECRET_KEY_VARIABLE } from "./secret-keys.ts";
 import { StartError } from "./start-error.ts";
 
 /** Bearers can be told from other tools' tokens by it, in logs and by secret scanners. */
@@ -48,8 +49,8 @@ export interface DataDirectory {
   readonly paths: DataPaths;
   readonly accountId: string;
   readonly token: string;
-  /** Base64 of 32 bytes. */
-  readonly secretKey: string;
+  /** Newest first, with commas between. From the file as it is now, since `skep key rotate` changes it. */
+  readonly secretKeys: () => string;
   readonly lock: DirectoryLock;
 }
 
@@ -72,8 +73,13 @@ export function noteCompletedStart({ root }: DataPaths): void {
   writeFileSync(join(root, "completed"), "");
 }
 
-/** Creates what is missing, takes the lock and reads the keys. @throws StartError */
-export function openDataDirectory(directory: string): DataDirectory {
+/**
+ * Creates what is missing, takes the lock and reads the keys.
+ *
+ * @param givenKeys Instead of those in `secret.key`.
+ * @throws StartError
+ */
+export function openDataDirectory(directory: string, givenKeys?: string): DataDirectory {
   let paths: DataPaths;
   try {
     makeFolder(directory);
@@ -101,11 +107,10 @@ export function openDataDirectory(directory: string): DataDirectory {
         isValid: isToken,
         expected: `${TOKEN_PREFIX} and 43 base64url characters`,
       }),
-      secretKey: readOrCreate(paths.root, "secret.key", mayCreate, {
-        create: () => randomBytes(32).toString("base64"),
-        isValid: (text) => /^[A-Za-z0-9+/]{43}=$/.test(text),
-        expected: "base64 of 32 bytes",
-      }),
+      secretKeys:
+        givenKeys === undefined
+          ? openKeyFile(paths.root, mayCreate)
+          : takeGivenKeys(paths.root, givenKeys),
       lock,
     };
   } catch (error) {
@@ -141,6 +146,35 @@ function refuseForeign(directory: string): void {
   );
 }
 
+function openKeyFile(root: string, mayCreate: boolean): () => string {
+  const read = (create: boolean) =>
+    readOrCreate(root, "secret.key", create, {
+      create: newSecretKey,
+      isValid: (text) => parseSecretKeys(text) !== undefined,
+      expected: "base64 of 32 bytes in each line",
+    });
+  let text = read(mayCreate);
+  return () => {
+    try {
+      text = read(false);
+    } catch {
+      // Whatever befell the file, the keys that were in it are better than a hub that cannot be started.
+    }
+    return parseSecretKeys(text)?.join(",") ?? "";
+  };
+}
+
+/** One place for keys, so that it is never a question which of them stored secrets need. */
+function takeGivenKeys(root: string, keys: string): () => string {
+  const path = join(root, "secret.key");
+  if (existsSync(path)) {
+    throw new StartError(
+      `${SECRET_KEY_VARIABLE} is set, but ${path} exists: put the keys of that file last into the variable and remove the file, or unset the variable`,
+    );
+  }
+  return () => keys;
+}
+
 interface KeyFile {
   create(): string;
   isValid(text: string): boolean;
@@ -150,13 +184,13 @@ interface KeyFile {
 function readOrCreate(root: string, name: string, mayCreate: boolean, file: KeyFile): string {
   const path = join(root, name);
   if (existsSync(path)) {
+    refuseOpenFile(path);
     const text = readFileSync(path, "utf8").trim();
     if (!file.isValid(text)) {
       throw new StartError(
         `--data: ${path} is damaged (expected ${file.expected}); restore it from a backup`,
       );
     }
-    chmodSync(path, 0o600);
     return text;
   }
   if (!mayCreate) {
@@ -167,6 +201,15 @@ function readOrCreate(root: string, name: string, mayCreate: boolean, file: KeyF
   const text = file.create();
   writePrivateFile(path, `${text}\n`);
   return text;
+}
+
+/** Not closed in silence: what others could read, somebody may have read. */
+function refuseOpenFile(path: string): void {
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & 0o077) === 0) return;
+  throw new StartError(
+    `--data: ${path} may be read by others (mode ${mode.toString(8)}); close it with "chmod 600 ${path}", and replace what is in it if anybody may have seen it`,
+  );
 }
 
 /** Atomic: a reader, or a start after a crash, sees the old file or the whole new one. */

@@ -27,7 +27,7 @@ test("a link leads to the cell it was pointed at last, and goes with it", async 
     paths,
     binary: findWorkerd(),
     workers: join(import.meta.dirname, "fixtures"),
-    secretKey: "",
+    secretKeys: () => "",
     output: () => {},
   });
   await launcher.prepare();

@@ -11,13 +11,13 @@ import { cellCounts, type PlatformConfig } from "./config.ts";
 import type { DataPaths } from "./data-directory.ts";
 import type { ListeningSocket } from "./listening-sockets.ts";
 import { detectLayers, type Layers } from "./sandbox/layers.ts";
+import { SECRET_KEY_VARIABLE } from "./secret-keys.ts";
 import { lifeDirectory, RUN_DIRECTORIES, socketNames } from "./socket-names.ts";
 import {
   cellConfig,
   edgeConfig,
   egressConfig,
   hubConfig,
-  SECRET_KEY_VARIABLE,
   type ConfigPaths,
   type ConfigText,
 } from "./workerd-config.ts";
@@ -30,7 +30,8 @@ export interface LauncherOptions {
   /** Folder of the built Workers. */
   readonly workers: string;
   /** Base64 of 32 bytes. */
-  readonly secretKey: string;
+  /** Read at each start of the hub: `skep key rotate` changes them. */
+  readonly secretKeys: () => string;
   readonly output: (line: string, stream: "stdout" | "stderr") => void;
 }
 
@@ -78,7 +79,7 @@ export class Launcher {
   }
 
   hub({ api, http, https }: PublicSockets, apiUrl: string): WorkerdProcess {
-    const { config, secretKey } = this.#options;
+    const { config, secretKeys } = this.#options;
     const text = hubConfig(this.#paths, {
       baseDomain: config.baseDomain,
       apiUrl: `${apiUrl}/client/v4`,
@@ -94,7 +95,7 @@ export class Launcher {
       life: ++this.#lives,
       config: text,
       inherited: { [socketNames.api]: queueOf(api, 0) },
-      environment: { [SECRET_KEY_VARIABLE]: secretKey },
+      environment: { [SECRET_KEY_VARIABLE]: secretKeys() },
     });
   }
 

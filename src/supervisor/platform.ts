@@ -8,7 +8,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
-import type { Bootstrap } from "../protocol/hub.ts";
+import type { Bootstrap, BootstrapResult } from "../protocol/hub.ts";
 import type { CellRequest } from "../protocol/incident.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
 import { checkOwnCertificate } from "./certificate-authority.ts";
@@ -38,6 +38,7 @@ import {
 import { demandSandbox, type Layers } from "./sandbox/layers.ts";
 import { openPublicSockets } from "./public-sockets.ts";
 import { Slot, type SlotOptions } from "./slot.ts";
+import { SECRET_KEY_VARIABLE } from "./secret-keys.ts";
 import { socketNames } from "./socket-names.ts";
 import { StartError } from "./start-error.ts";
 import { findWorkerd } from "./workerd-binary.ts";
@@ -78,7 +79,7 @@ export class Platform {
       throw new StartError(`${options.workers} holds no built Workers; run "npm run build"`);
     }
     if (config.tls !== undefined) checkOwnCertificate(config.tls);
-    const data = openDataDirectory(config.data);
+    const data = openDataDirectory(config.data, config.secretKeys);
     const platform = new Platform(config, options, data, binary);
     const aborted = new Promise<never>((_, reject) => {
       const { signal } = options;
@@ -105,13 +106,13 @@ export class Platform {
     binary: string,
   ) {
     const { output, workers } = options;
-    const { paths, secretKey } = data;
+    const { paths, secretKeys } = data;
     this.#config = config;
     this.#options = options;
     this.#data = data;
     this.isFirstStart = isFirstStart(data.paths);
     const log = (line: string) => this.#log(line);
-    const launcher = new Launcher({ config, paths, binary, workers, secretKey, output });
+    const launcher = new Launcher({ config, paths, binary, workers, secretKeys, output });
     this.#launcher = launcher;
     const slot = (name: string, launch: () => WorkerdProcess, more: Partial<SlotOptions> = {}) =>
       new Slot({
@@ -303,13 +304,18 @@ export class Platform {
       namespace: FIRST_NAMESPACE,
       tokenHash: createHash("sha256").update(this.#data.token).digest("hex"),
     };
-    await callControl({
+    const answer = await callControl({
       socket: socketNames.admin,
       method: "POST",
       path: "/bootstrap",
       body: JSON.stringify(bootstrap),
       timeoutMs: HUB_TIMEOUT_MS,
     });
+    const { missingKeys } = JSON.parse(answer.toString()) as BootstrapResult;
+    if (missingKeys.length === 0) return;
+    throw new StartError(
+      `stored secrets are sealed under the key ${missingKeys.join(", ")}, which is neither in ${this.#data.paths.root}/secret.key nor in ${SECRET_KEY_VARIABLE}; restore it from a backup`,
+    );
   }
 
   async #hostnames(): Promise<readonly string[]> {

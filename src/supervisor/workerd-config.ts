@@ -10,6 +10,7 @@ import type { PlatformLimits } from "../protocol/limits.ts";
 import type { CellCounts, Isolation } from "../protocol/placement.ts";
 import { capnpText, Embed, Word, type CapnpValue } from "./capnp-text.ts";
 import { deniedBlocks, privateBlocks } from "./egress-policy.ts";
+import { SECRET_KEY_VARIABLE } from "./secret-keys.ts";
 import { socketNames } from "./socket-names.ts";
 
 export interface ConfigText {
@@ -68,9 +69,6 @@ export interface EgressSettings {
   readonly edges: number;
   readonly policy: EgressPolicy;
 }
-
-/** The environment variable from which the hub reads its key: base64 of 32 bytes. */
-export const SECRET_KEY_VARIABLE = "SKEP_SECRET_KEY";
 
 /** Held here so that all our own Workers see one runtime. */
 const COMPATIBILITY = { compatibilityDate: "2026-11-01", compatibilityFlags: ["experimental"] };

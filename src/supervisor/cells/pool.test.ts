@@ -51,7 +51,7 @@ async function startPool({ launch, ...given }: Given = {}): Promise<void> {
     paths: dataPaths(folder),
     binary: findWorkerd(),
     workers: join(import.meta.dirname, "../fixtures"),
-    secretKey: "",
+    secretKeys: () => "",
     output: () => {},
   });
   await launcher.prepare();

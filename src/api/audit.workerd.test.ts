@@ -1,0 +1,189 @@
+import { runInDurableObject } from "cloudflare:test";
+import { beforeAll, describe, expect, it } from "vitest";
+import {
+  ACCOUNT,
+  bootstrap,
+  call,
+  deploy,
+  failSupervisor,
+  hello,
+  helloForm,
+  hub,
+  limitedToken,
+  MAIN,
+  NAMESPACES,
+  ROUTES,
+  scriptPath,
+  uploadForm,
+} from "../hub/test/api.ts";
+import { RULES } from "./permissions.ts";
+
+const LOGS = `/accounts/${ACCOUNT}/audit_logs`;
+const TOKENS = `/accounts/${ACCOUNT}/tokens`;
+
+beforeAll(async () => {
+  await bootstrap();
+});
+
+async function logs(query = "") {
+  return (await call("GET", `${LOGS}${query}`)).result as {
+    id: string;
+    action: { type: string };
+    actor: { email: string };
+    resource: { id: string };
+    oldValueJson: Record<string, unknown> | null;
+    newValueJson: Record<string, unknown> | null;
+  }[];
+}
+
+/** How many of the calls below each action of the table must have been seen in. */
+describe("every change is recorded:", () => {
+  const secret = (name: string) => ({ name, text: "canary-text", type: "secret_text" });
+  const settings = () => {
+    const form = new FormData();
+    form.set("settings", JSON.stringify({ tags: ["patched"] }));
+    return form;
+  };
+  const content = () => uploadForm({ main_module: "index.js" }, hello);
+  const token = async () => {
+    const policies = [
+      {
+        effect: "allow",
+        permission_groups: [{ id: "read" }],
+        resources: { [`com.cloudflare.api.account.${ACCOUNT}`]: "*" },
+      },
+    ];
+    return (await call("POST", TOKENS, { name: "made", policies })).result.id as string;
+  };
+  const route = async () => {
+    const pattern = `${crypto.randomUUID()}.example.com/*`;
+    return (await call("POST", ROUTES, { pattern, namespace: "production" })).result.id as string;
+  };
+  const S = scriptPath("audited");
+
+  it.each<[string, string, string | (() => Promise<string>), unknown?]>([
+    ["namespace.create", "POST", NAMESPACES, { name: "made" }],
+    ["namespace.update", "PUT", `${NAMESPACES}/made`, { name: "renamed" }],
+    ["namespace.limits", "PUT", `${NAMESPACES}/renamed/limits`, { cpu_ms: 10 }],
+    ["namespace.delete", "DELETE", `${NAMESPACES}/renamed`],
+    ["script.deploy", "PUT", S, helloForm("one")],
+    ["script.deploy", "PUT", `${S}/content`, content()],
+    ["script.settings", "PATCH", `${S}/settings`, settings()],
+    ["script.limits", "PUT", `${S}/limits`, { cpu_ms: 10 }],
+    ["secret.put", "PUT", `${S}/secrets`, secret("KEY")],
+    ["secret.delete", "DELETE", `${S}/secrets/KEY`],
+    ["secrets.change", "PATCH", `${S}/secrets-bulk`, { secrets: { B: secret("B") } }],
+    ["script.tags", "PUT", `${S}/tags`, ["a"]],
+    ["script.tags", "PUT", `${S}/tags/b`],
+    ["script.tags", "DELETE", `${S}/tags/b`],
+    ["script.delete", "DELETE", S],
+    ["scripts.delete", "DELETE", `${NAMESPACES}/production/scripts?tags=none:yes`],
+    ["route.create", "POST", ROUTES, { pattern: "a.example.com/*", namespace: "production" }],
+    [
+      "route.update",
+      "PUT",
+      async () => `${ROUTES}/${await route()}`,
+      { pattern: "b.example.com/*", namespace: "production" },
+    ],
+    ["route.delete", "DELETE", async () => `${ROUTES}/${await route()}`],
+    ["token.roll", "PUT", async () => `${TOKENS}/${await token()}/value`, {}],
+    ["token.delete", "DELETE", async () => `${TOKENS}/${await token()}`],
+  ])("%s by %s %s", async (action, method, path, body) => {
+    const target = typeof path === "string" ? path : await path();
+    const [last] = await logs("?per_page=1");
+    const answer = await call(method, target, body as object | undefined);
+    expect(answer.errors).toEqual([]);
+    const [entry, ...more] = (await logs()).filter(({ id }) => Number(id) > Number(last?.id ?? 0));
+    expect(more).toEqual([]);
+    expect(entry).toMatchObject({ action: { type: action }, actor: { email: "operator" } });
+  });
+
+  it("all actions of dispatch namespaces, routes and tokens were among them", async () => {
+    const seen = new Set((await logs()).map(({ action }) => action.type));
+    const known = Object.entries(RULES)
+      .filter(([path]) => !path.includes(":account/workers/scripts/"))
+      .flatMap(([, { action }]) => action ?? []);
+    expect(known.filter((action) => !seen.has(action))).toEqual([]);
+  });
+});
+
+describe("an entry", () => {
+  it("says what differs, with secrets hidden", async () => {
+    await deploy("watched", helloForm("one"));
+    const path = `${scriptPath("watched")}/secrets`;
+    await call("PUT", path, { name: "KEY", text: "first-canary", type: "secret_text" });
+    await call("PUT", path, { name: "KEY", text: "second-canary", type: "secret_text" });
+    const [again, first, made] = await logs("?target=production/watched");
+    expect(Object.keys(again?.newValueJson ?? {}).sort()).toEqual([
+      "deployment",
+      "newest version",
+      "secret KEY",
+    ]);
+    expect([again?.oldValueJson?.["secret KEY"], again?.newValueJson?.["secret KEY"]]).toEqual([
+      "***",
+      "***",
+    ]);
+    expect(first?.oldValueJson).not.toHaveProperty("secret KEY");
+    expect(made?.oldValueJson).toBeNull();
+    const stored = await runInDurableObject(
+      hub.REGISTRY.getByName("registry"),
+      (_instance, { storage }) => JSON.stringify(storage.sql.exec("SELECT * FROM audit").toArray()),
+    );
+    expect(stored).not.toContain("canary");
+  });
+
+  it("names the token, and is not made for what was refused", async () => {
+    const name = await limitedToken("deployer", { permissions: ["deploy"] });
+    const headers = { authorization: `Bearer ${name}` };
+    const before = (await logs()).length;
+    expect((await call("PUT", `${NAMESPACES}/production/limits`, {}, headers)).status).toBe(403);
+    expect((await call("PUT", scriptPath("watched"), "no upload", headers)).status).toBe(400);
+    expect((await call("PUT", scriptPath("gone") + "/tags", ["a"], headers)).status).toBe(404);
+    expect((await logs()).length).toBe(before);
+    await call("PUT", `${scriptPath("watched")}/tags`, ["a"], headers);
+    expect((await logs())[0]).toMatchObject({
+      actor: { email: "deployer" },
+      oldValueJson: { tags: [] },
+      newValueJson: { tags: ["a"] },
+    });
+  });
+
+  it("is made for a change that is stored and not confirmed", async () => {
+    await failSupervisor("/routing", 1);
+    const answer = await call("PUT", `${scriptPath("watched")}/limits`, { cpu_ms: 20 });
+    expect(answer.status).toBe(503);
+    expect((await logs())[0]).toMatchObject({ action: { type: "script.limits" } });
+  });
+
+  it("is found by target, by what lies beneath it, and by time", async () => {
+    await deploy("another", helloForm("one"));
+    const targets = async (query: string) =>
+      new Set((await logs(query)).map(({ resource }) => resource.id));
+    expect(await targets("?target=production/another")).toEqual(new Set(["production/another"]));
+    expect((await targets("?target=production")).has("production/another")).toBe(true);
+    expect(await targets("?target=produ")).toEqual(new Set());
+    expect(await targets("?before=2020-01-01")).toEqual(new Set());
+    expect((await targets("?since=1h")).size).toBeGreaterThan(1);
+    expect((await call("GET", `${LOGS}?since=soon`)).errors[0]?.message).toContain("'soon'");
+  });
+});
+
+it("the newest 10,000 are kept", async () => {
+  const registry = hub.REGISTRY.getByName("registry");
+  const count = await runInDurableObject(registry, (instance, { storage }) => {
+    const entry = {
+      accountId: ACCOUNT,
+      actor: { id: "x", name: "x" },
+      address: "",
+      action: "script.tags",
+      target: "production/x",
+      before: null,
+      after: null,
+    };
+    storage.transactionSync(() => {
+      for (let n = 0; n < 10_050; n++) instance.recordAudit(entry);
+    });
+    return storage.sql.exec<{ count: number }>(`SELECT COUNT(*) AS count FROM audit`).one().count;
+  });
+  expect(count).toBe(10_000);
+});

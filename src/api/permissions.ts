@@ -1,0 +1,152 @@
+/**
+ * What each route needs of a token, and how a change by it is called in the audit log. This is the one place: a route
+ * that is not in this table is refused, and a test finds it.
+ *
+ *   any     a token is enough
+ *   read    looking at everything but tokens and the audit log; secrets' values are never in an answer
+ *   deploy  scripts with all that belongs to them, and custom routes
+ *   tail    what functions log as it happens
+ *   admin   tokens, namespaces, limits, the audit log
+ *
+ * `reach` says what a token for certain namespaces may do with it. By default the path does: with `:namespace` it is
+ * about that one, with `:script` alone about the account's own Workers, else about the whole account.
+ *
+ *   namespaces  the handler minds it: it shows and changes what belongs to the token's namespaces
+ *   open        it touches nothing that belongs to a namespace
+ */
+import { matchedRoutes } from "hono/route";
+import type { Permission } from "../registry/records.ts";
+import type { ApiContext } from "./context.ts";
+
+export interface Rule {
+  readonly needs: Permission | "any";
+  readonly reach?: "namespaces" | "open";
+  /** What the audit log calls it. Every route that changes something has one. */
+  readonly action?: string;
+  /** Its answer's `result` names what it made, of this kind. */
+  readonly makes?: "namespace" | "route" | "token";
+}
+
+const V4 = "/client/v4";
+const A = `${V4}/accounts/:account`;
+const D = `${A}/workers/dispatch/namespaces`;
+const N = `${D}/:namespace`;
+const R = `${A}/workers/dispatch/routes`;
+
+const any: Rule = { needs: "any", reach: "open" };
+const read: Rule = { needs: "read" };
+const readOwn: Rule = { needs: "read", reach: "namespaces" };
+const adminRead: Rule = { needs: "admin" };
+const deploy = (action: string, more: Partial<Rule> = {}): Rule => ({
+  needs: "deploy",
+  action,
+  ...more,
+});
+const admin = (action: string, more: Partial<Rule> = {}): Rule => ({
+  needs: "admin",
+  action,
+  ...more,
+});
+
+/** By method and path, as app.ts has them. */
+export const RULES: Readonly<Record<string, Rule>> = {
+  [`GET ${V4}/user/tokens/verify`]: any,
+  [`GET ${V4}/user`]: any,
+  [`GET ${V4}/accounts`]: any,
+  [`GET ${V4}/memberships`]: any,
+  [`GET ${A}`]: any,
+  [`GET ${A}/tokens/verify`]: any,
+
+  ...tokenRules(`${V4}/user/tokens`),
+  ...tokenRules(`${A}/tokens`),
+  [`GET ${A}/audit_logs`]: adminRead,
+
+  [`POST ${D}`]: admin("namespace.create", { makes: "namespace" }),
+  [`GET ${D}`]: readOwn,
+  [`GET ${N}`]: read,
+  [`PUT ${N}`]: admin("namespace.update"),
+  [`PATCH ${N}`]: admin("namespace.update"),
+  [`DELETE ${N}`]: admin("namespace.delete"),
+
+  [`GET ${N}/scripts`]: read,
+  [`DELETE ${N}/scripts`]: deploy("scripts.delete"),
+  ...scriptRules(`${N}/scripts/:script`),
+  [`GET ${N}/limits`]: read,
+  [`PUT ${N}/limits`]: admin("namespace.limits"),
+  [`GET ${N}/events`]: read,
+  [`GET ${N}/metrics`]: read,
+  ["GET /metrics"]: readOwn,
+
+  [`GET ${R}`]: readOwn,
+  [`POST ${R}`]: deploy("route.create", { reach: "namespaces", makes: "route" }),
+  [`GET ${R}/:id`]: readOwn,
+  [`PUT ${R}/:id`]: deploy("route.update", { reach: "namespaces" }),
+  [`DELETE ${R}/:id`]: deploy("route.delete", { reach: "namespaces" }),
+
+  ...scriptRules(`${A}/workers/scripts/:script`),
+  [`GET ${A}/workers/scripts`]: read,
+  [`GET ${A}/workers/services/:script`]: read,
+  [`GET ${A}/workers/subdomain`]: read,
+  [`GET ${A}/workers/scripts/:script/*`]: read,
+  [`PUT ${A}/workers/scripts/:script/*`]: deploy("script.update"),
+  [`POST ${A}/workers/scripts/:script`]: deploy("script.update"),
+  [`POST ${A}/workers/scripts/:script/*`]: deploy("script.update"),
+  [`PATCH ${A}/workers/scripts/:script`]: deploy("script.update"),
+  [`PATCH ${A}/workers/scripts/:script/*`]: deploy("script.update"),
+  [`DELETE ${A}/workers/scripts/:script/*`]: deploy("script.update"),
+};
+
+function tokenRules(tokens: string): Record<string, Rule> {
+  return {
+    [`GET ${tokens}`]: adminRead,
+    [`POST ${tokens}`]: admin("token.create", { makes: "token" }),
+    [`GET ${tokens}/permission_groups`]: any,
+    [`GET ${tokens}/:token`]: adminRead,
+    [`DELETE ${tokens}/:token`]: admin("token.delete"),
+    [`PUT ${tokens}/:token/value`]: admin("token.roll"),
+  };
+}
+
+/** Of user Workers and account Workers alike. */
+function scriptRules(script: string): Record<string, Rule> {
+  return {
+    [`PUT ${script}`]: deploy("script.deploy"),
+    [`GET ${script}`]: read,
+    [`DELETE ${script}`]: deploy("script.delete"),
+    [`PUT ${script}/content`]: deploy("script.deploy"),
+    [`GET ${script}/content`]: read,
+    [`PATCH ${script}/settings`]: deploy("script.settings"),
+    [`GET ${script}/settings`]: read,
+    [`GET ${script}/bindings`]: read,
+    [`PUT ${script}/secrets`]: deploy("secret.put"),
+    [`GET ${script}/secrets`]: read,
+    [`DELETE ${script}/secrets/:secret`]: deploy("secret.delete"),
+    [`GET ${script}/secrets/:secret`]: read,
+    [`PATCH ${script}/secrets-bulk`]: deploy("secrets.change"),
+    [`PUT ${script}/tags`]: deploy("script.tags"),
+    [`GET ${script}/tags`]: read,
+    [`PUT ${script}/tags/:tag`]: deploy("script.tags"),
+    [`DELETE ${script}/tags/:tag`]: deploy("script.tags"),
+    [`GET ${script}/limits`]: read,
+    [`PUT ${script}/limits`]: admin("script.limits"),
+    [`GET ${script}/placement`]: read,
+    [`GET ${script}/metrics`]: read,
+  };
+}
+
+/** Of the route that will answer. null: there is none. Its rule is missing only while somebody writes a new route. */
+export function ruleOf(c: ApiContext): { path: string; rule: Rule } | null {
+  // Middleware is registered for all methods, a handler for one.
+  const route = matchedRoutes(c).find(({ method }) => method !== "ALL");
+  if (route === undefined) return null;
+  const name = `${route.method} ${route.path}`;
+  const rule = Object.hasOwn(RULES, name) ? RULES[name] : undefined;
+  if (rule === undefined) throw new Error(`${name} is not in src/api/permissions.ts`);
+  return { path: route.path, rule };
+}
+
+/** The parameters of the path, also where middleware does not see them yet. Not decoded: names need no escapes. */
+export function pathParam(c: ApiContext, path: string, name: string): string | undefined {
+  const index = path.split("/").indexOf(`:${name}`);
+  return index === -1 ? undefined : c.req.path.split("/")[index];
+}

@@ -1,0 +1,130 @@
+/**
+ * What is there at one moment, as flat facts that can be compared, for the audit log. Secrets are in it sealed, which
+ * changes whenever they are written; `difference` is what may be shown.
+ */
+import type { AuditFacts } from "./audit.ts";
+import { accountNamespace, findNamespace } from "./namespaces.ts";
+import type { NamespaceRecord, ScriptRecord, StoredBinding } from "./records.ts";
+import { expected } from "./failures.ts";
+import { success } from "./result.ts";
+import { requireRoute } from "./routes.ts";
+import { findScript } from "./scripts.ts";
+import { findToken } from "./tokens.ts";
+
+export type Subject =
+  /** `namespace` null: that of the account's own Workers. */
+  | { readonly kind: "script"; readonly namespace: string | null; readonly script: string }
+  | { readonly kind: "namespace"; readonly namespace: string }
+  | { readonly kind: "route"; readonly id: string }
+  | { readonly kind: "token"; readonly id: string };
+
+export interface Facts {
+  readonly [fact: string]: unknown;
+}
+
+/** Facts of this name are sealed secrets. */
+const SECRET = "secret ";
+const HIDDEN = "***";
+/** Of one side; a namespace may have had thousands of scripts. */
+const MAX_SHOWN = 200;
+
+export function takeSnapshot(sql: SqlStorage, accountId: string, subject: Subject): Facts | null {
+  switch (subject.kind) {
+    case "script": {
+      const namespace = namespaceOf(sql, accountId, subject.namespace);
+      const script = namespace && findScript(sql, namespace.id, subject.script);
+      return script && ofScript(sql, script);
+    }
+    case "namespace": {
+      const namespace = namespaceOf(sql, accountId, subject.namespace);
+      return namespace && ofNamespace(sql, namespace);
+    }
+    case "route": {
+      const found = expected(() => success(requireRoute(sql, accountId, subject.id)));
+      return found.ok ? { ...found.value } : null;
+    }
+    case "token": {
+      const found = findToken(sql, accountId, subject.id);
+      if (!found.ok) return null;
+      const { name, namespaces, permissions, expiresOn } = found.value;
+      return { name, namespaces, permissions, expiresOn };
+    }
+  }
+}
+
+/** What differs between two snapshots, each side with its own values. null where there was nothing. */
+export function difference(
+  before: Facts | null,
+  after: Facts | null,
+): { before: AuditFacts | null; after: AuditFacts | null } {
+  return { before: onlyIn(before, after), after: onlyIn(after, before) };
+}
+
+export function isSame(before: Facts | null, after: Facts | null): boolean {
+  return JSON.stringify(before) === JSON.stringify(after);
+}
+
+function onlyIn(facts: Facts | null, others: Facts | null): AuditFacts | null {
+  if (facts === null) return null;
+  const differing = Object.entries(facts).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(others?.[name]),
+  );
+  const shown = differing
+    .slice(0, MAX_SHOWN)
+    .map(([name, value]) => [name, name.startsWith(SECRET) ? HIDDEN : value] as const);
+  const more = differing.length - shown.length;
+  return Object.fromEntries(more > 0 ? [...shown, ["and more", more]] : shown);
+}
+
+function namespaceOf(
+  sql: SqlStorage,
+  accountId: string,
+  name: string | null,
+): NamespaceRecord | null {
+  if (name === null) return accountNamespace(sql, accountId);
+  const found = findNamespace(sql, accountId, name);
+  return found.ok ? found.value : null;
+}
+
+function ofScript(sql: SqlStorage, { id, settings, limits, version, deployment }: ScriptRecord) {
+  const { newest } = sql
+    .exec<{ newest: string }>(
+      `SELECT id AS newest FROM versions WHERE script_id = ? ORDER BY number DESC LIMIT 1`,
+      id,
+    )
+    .one();
+  return {
+    "newest version": newest,
+    deployment: deployment.shares,
+    code: version.code.blob,
+    ...version.settings,
+    ...settings,
+    "limits of the script": limits,
+    ...Object.fromEntries(version.bindings.map(ofBinding)),
+  };
+}
+
+/** Values are left out: variables hold what their owners would not show, too. */
+function ofBinding(binding: StoredBinding): [string, unknown] {
+  return binding.type === "secret_text"
+    ? [`${SECRET}${binding.name}`, binding.sealed]
+    : [`binding ${binding.name}`, binding.type];
+}
+
+function ofNamespace(sql: SqlStorage, namespace: NamespaceRecord): Facts {
+  const { id, name, trustedWorkers, isolation, outbound, limits } = namespace;
+  const scripts = sql
+    .exec<{ name: string; version: string }>(
+      `SELECT name, version_id AS version FROM scripts WHERE namespace_id = ? ORDER BY name`,
+      id,
+    )
+    .toArray();
+  return {
+    name,
+    trustedWorkers,
+    isolation,
+    outbound,
+    limits,
+    ...Object.fromEntries(scripts.map((script) => [`script ${script.name}`, script.version])),
+  };
+}
