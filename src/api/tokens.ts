@@ -4,7 +4,8 @@
  * namespaces.
  */
 import * as z from "zod";
-import { PERMISSIONS, type Permission, type TokenRecord } from "../registry/records.ts";
+import { PERMISSIONS, type Permission } from "../protocol/permissions.ts";
+import type { TokenRecord } from "../registry/records.ts";
 import { sha256Hex } from "./auth.ts";
 import { accountId, param, registry, type ApiContext } from "./context.ts";
 import { ok, page } from "./envelope.ts";

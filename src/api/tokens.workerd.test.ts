@@ -11,7 +11,9 @@ beforeAll(async () => {
   await bootstrap();
 });
 
-function wanted(more: { groups?: string[]; on?: string[]; name?: string; expires_on?: string } = {}) {
+function wanted(
+  more: { groups?: string[]; on?: string[]; name?: string; expires_on?: string } = {},
+) {
   const { groups = ["read"], on = [WHOLE], name = "ci", ...rest } = more;
   const resources = Object.fromEntries(on.map((each) => [each, "*"]));
   const permission_groups = groups.map((id) => ({ id }));
@@ -87,8 +89,16 @@ describe("a token", () => {
   });
 
   it.each<[string, object, string]>([
-    ["of an unknown permission", wanted({ groups: ["write"] }), "there is no permission group 'write'"],
-    ["on another account", wanted({ on: ["com.cloudflare.api.account.x"] }), "expected 'com.cloudflare"],
+    [
+      "of an unknown permission",
+      wanted({ groups: ["write"] }),
+      "there is no permission group 'write'",
+    ],
+    [
+      "on another account",
+      wanted({ on: ["com.cloudflare.api.account.x"] }),
+      "expected 'com.cloudflare",
+    ],
     ["on no resource", wanted({ on: [] }), "policies[0].resources"],
     ["that is expired", wanted({ expires_on: "2020-01-01T00:00:00Z" }), "is past"],
     ["with a day that is none", wanted({ expires_on: "soon" }), "expires_on is 'soon'"],
@@ -138,11 +148,15 @@ it("a flood of wrong tokens is told to wait, and keeps no right one out", async 
 
 it("tokens of an older Skep may what they could", async () => {
   const object = hub.REGISTRY.get(hub.REGISTRY.newUniqueId());
-  const permissions = await runInDurableObject(object, (_instance, { storage }) => {
-    storage.deleteAll();
+  const permissions = await runInDurableObject(object, async (_instance, { storage }) => {
+    await storage.deleteAll();
     migrate(storage, 3);
     storage.sql.exec(`INSERT INTO accounts (id, name, created_on) VALUES ('a', 'A', 0)`);
-    for (const [id, may] of Object.entries({ r: `["read"]`, w: `["write"]`, rw: `["read","write"]` })) {
+    for (const [id, may] of Object.entries({
+      r: `["read"]`,
+      w: `["write"]`,
+      rw: `["read","write"]`,
+    })) {
       storage.sql.exec(
         `INSERT INTO tokens (id, hash, account_id, name, permissions, created_on) VALUES (?1, ?1, 'a', ?1, ?2, 0)`,
         id,

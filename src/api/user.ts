@@ -23,7 +23,10 @@ export function verifyAccountToken(c: ApiContext): Response {
 
 export function getUser(c: ApiContext): Response {
   if (c.var.token.owner === "account") {
-    throw new ApiError("noUser", "Unauthorized to access requested resource: no user owns this token");
+    throw new ApiError(
+      "noUser",
+      "Unauthorized to access requested resource: no user owns this token",
+    );
   }
   const { id, name, createdOn } = c.var.token;
   return ok(c, { id, email: emailOf(c), username: name, created_on: iso(createdOn) });

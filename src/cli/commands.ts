@@ -1,5 +1,6 @@
 /** The commands of `skep`, in the order of its help. */
 import { ISOLATIONS } from "../protocol/placement.ts";
+import { PERMISSIONS } from "../protocol/permissions.ts";
 import { DATA_OPTION, defaultText, START_OPTIONS } from "../supervisor/config.ts";
 import { readSurroundings } from "../supervisor/surroundings.ts";
 import type { Command, CommandOption } from "./command.ts";
@@ -118,5 +119,47 @@ export const COMMANDS: readonly Command[] = [
       help,
     },
     run: async (args) => (await import("./events.ts")).events(args, around),
+  },
+  {
+    name: "token",
+    summary: "List API tokens, make one for a person or a tool, give it another text, or revoke it",
+    forms: [
+      "list",
+      "create --name NAME --permission LIST [--namespace LIST] [--expires TIME]",
+      "roll ID",
+      "revoke ID",
+    ],
+    options: {
+      data,
+      name: { placeholder: "NAME", help: "what the token is for" },
+      permission: { placeholder: "LIST", help: `what it may: ${PERMISSIONS.join(",")}` },
+      namespace: {
+        placeholder: "LIST",
+        help: "to which namespaces it is limited, with commas between; without, it is for all",
+      },
+      expires: { placeholder: "TIME", help: "until when, such as 12h, 30d or 2030-01-31" },
+      help,
+    },
+    run: async (args) => (await import("./token.ts")).token(args, around),
+  },
+  {
+    name: "audit",
+    summary: "Show who changed what through the API",
+    options: {
+      data,
+      since: { placeholder: "TIME", help: "from when on, such as 15m, 1h or 7d" },
+      target: { placeholder: "NAME", help: "a namespace, or a function as NAMESPACE/SCRIPT" },
+      limit: { placeholder: "N", help: "at most so many, the newest", default: "100" },
+      json: { help: "one JSON object a line, with the values before and after" },
+      help,
+    },
+    run: async (args) => (await import("./audit.ts")).audit(args, around),
+  },
+  {
+    name: "key",
+    summary: "Seal all stored secrets under a new key while the platform runs",
+    forms: ["rotate"],
+    options: { data, help },
+    run: async (args) => (await import("./key.ts")).key(args, around),
   },
 ];

@@ -45,7 +45,11 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
   async #bundle(versionId: string): Promise<Response> {
     const found = await registryOf(this.env).version(versionId);
     if (!found.ok) return new Response(`no version ${versionId}`, { status: 404 });
-    const bundle = await makeBundle(found.value, this.env.BLOBS, createSealer(secretKeys(this.env)));
+    const bundle = await makeBundle(
+      found.value,
+      this.env.BLOBS,
+      createSealer(secretKeys(this.env)),
+    );
     return new Response(encodeBundle(bundle));
   }
 

@@ -27,13 +27,14 @@ export async function resealAll(
 ): Promise<number> {
   let resealed = 0;
   for (;;) {
-    const keys = secretKeys(env);
-    const [newest = "", ...others] = await keyIds(keys);
-    for (let after = ""; ; ) {
+    const [newest = "", ...others] = await keyIds(secretKeys(env));
+    for (let after = ""; ;) {
       const versions = await registry.sealedOtherwise(newest, after);
       const last = versions.at(-1);
       if (last === undefined) break;
       after = last.id;
+      // As they are now: one that came since may have sealed what was read.
+      const keys = secretKeys(env);
       await registry.reseal(await Promise.all(versions.map((version) => reseal(version, keys))));
       resealed += versions.reduce((sum, { secrets }) => sum + secrets.length, 0);
     }
@@ -60,5 +61,7 @@ export async function missingKeys(
   env: Pick<HubEnv, "SECRET_KEY">,
 ): Promise<string[]> {
   const here = await keyIds(secretKeys(env));
-  return (await registry.neededKeys()).filter((id) => id !== null && !here.includes(id)) as string[];
+  return (await registry.neededKeys()).filter(
+    (id) => id !== null && !here.includes(id),
+  ) as string[];
 }

@@ -2,14 +2,13 @@
 import type { Bootstrap } from "../protocol/hub.ts";
 import type { Outcome } from "./failures.ts";
 import { ensureAccountNamespace, insertNamespace } from "./namespaces.ts";
-import { PERMISSIONS, type TokenRecord } from "./records.ts";
+import { PERMISSIONS } from "../protocol/permissions.ts";
+import type { TokenRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
 import { OPERATOR_TOKEN, TOKEN_SELECT, toToken, type TokenRow } from "./tokens.ts";
 
 export function authenticate(sql: SqlStorage, hash: string, now: number): Outcome<TokenRecord> {
-  const [row] = sql
-    .exec<TokenRow>(`${TOKEN_SELECT} WHERE tokens.hash = ?`, hash)
-    .toArray();
+  const [row] = sql.exec<TokenRow>(`${TOKEN_SELECT} WHERE tokens.hash = ?`, hash).toArray();
   if (!row) return failure({ reason: "unknown-token" });
   if (row.expires_on !== null && row.expires_on <= now) {
     return failure({ reason: "expired-token", expiredOn: row.expires_on });

@@ -4,6 +4,7 @@
  */
 import type { Limits, LimitSettings } from "../protocol/limits.ts";
 import type { OutboundWorker } from "../protocol/outbound.ts";
+import type { Permission } from "../protocol/permissions.ts";
 import type { Isolation, Place } from "../protocol/placement.ts";
 import type { TrustRecord } from "./trust.ts";
 
@@ -21,10 +22,6 @@ export interface TokenRecord {
   readonly lastUsedOn: number | null;
   readonly owner: TokenOwner;
 }
-
-/** Which routes need which is in src/api/permissions.ts. */
-export const PERMISSIONS = ["read", "deploy", "tail", "admin"] as const;
-export type Permission = (typeof PERMISSIONS)[number];
 
 /** Whose token it is to clients: both may do the same, but one of the account has no e-mail address. */
 export type TokenOwner = "user" | "account";

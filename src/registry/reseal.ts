@@ -86,7 +86,9 @@ export function refuseRetiredKeys(
   bindings: readonly StoredBinding[],
 ): void {
   const ids = new Set(
-    bindings.flatMap((binding) => (binding.type === "secret_text" ? [keyIdOf(binding.sealed)] : [])),
+    bindings.flatMap((binding) =>
+      binding.type === "secret_text" ? [keyIdOf(binding.sealed)] : [],
+    ),
   );
   for (const id of ids) {
     const retired = sql.exec(`SELECT 1 FROM meta WHERE key = ?`, `${RETIRED}${id ?? ""}`).toArray();

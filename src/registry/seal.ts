@@ -56,7 +56,9 @@ export function createSealer(secretKeys: string): Sealer {
         const text = await decrypt(key, place, bytes);
         if (text !== null) return text;
       }
-      throw new Error(`a secret of ${place} is sealed under the key ${id ?? "of another time"}, which is not here`);
+      throw new Error(
+        `a secret of ${place} is sealed under the key ${id ?? "of another time"}, which is not here`,
+      );
     },
   };
 }

@@ -3,7 +3,8 @@
  * called in a transaction.
  */
 import type { Outcome } from "./failures.ts";
-import type { Permission, TokenOwner, TokenRecord } from "./records.ts";
+import type { Permission } from "../protocol/permissions.ts";
+import type { TokenOwner, TokenRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
 
 /** Name of the token that the platform's own start makes. There is one per account. */
@@ -44,10 +45,7 @@ export function createToken(sql: SqlStorage, token: NewToken, now: number): Outc
   // By its name the platform's start finds the token to replace.
   if (token.name === OPERATOR_TOKEN) return failure({ reason: "operators-token" });
   const { count } = sql
-    .exec<{ count: number }>(
-      `SELECT COUNT(*) AS count FROM tokens WHERE account_id = ?`,
-      accountId,
-    )
+    .exec<{ count: number }>(`SELECT COUNT(*) AS count FROM tokens WHERE account_id = ?`, accountId)
     .one();
   if (count >= MAX_TOKENS) return failure({ reason: "too-many-tokens", max: MAX_TOKENS });
   for (const namespace of token.namespaces ?? []) {

@@ -257,7 +257,8 @@ export function readConfig(texts: StartOptionTexts, around: Surroundings): Platf
     limits: readPlatformLimits(get("limits"), get("max-limits")),
     requireSandbox: required(get("require-sandbox")),
     egressPolicy: policyFile === undefined ? {} : readEgressPolicy(policyFile),
-    secretKeys: around.secretKeys === undefined ? undefined : readSecretKeyVariable(around.secretKeys),
+    secretKeys:
+      around.secretKeys === undefined ? undefined : readSecretKeyVariable(around.secretKeys),
   };
   refuseSamePorts(config);
   return config;
