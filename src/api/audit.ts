@@ -18,7 +18,7 @@ import { iso } from "./user.ts";
 
 export const recordChanges = createMiddleware<Api>(async (c, next) => {
   const found = ruleOf(c);
-  if (found?.rule.action === undefined) return next();
+  if (!found?.rule.action) return next();
   const { path, rule } = found;
   const account = accountId(c);
   const look = (subject: Subject | null) => subject && registry(c).snapshot(account, subject);

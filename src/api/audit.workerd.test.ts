@@ -35,7 +35,6 @@ async function logs(query = "") {
   }[];
 }
 
-/** How many of the calls below each action of the table must have been seen in. */
 describe("every change is recorded:", () => {
   const secret = (name: string) => ({ name, text: "canary-text", type: "secret_text" });
   const settings = () => {
@@ -59,6 +58,12 @@ describe("every change is recorded:", () => {
     return (await call("POST", ROUTES, { pattern, namespace: "production" })).result.id as string;
   };
   const S = scriptPath("audited");
+  const newestVersion = async () => {
+    const { items } = (await call("GET", `${S}/versions`)).result;
+    return { strategy: "percentage", versions: [{ version_id: items[0].id, percentage: 100 }] };
+  };
+  const oldestDeployment = async () =>
+    (await call("GET", `${S}/deployments`)).result.deployments.at(-1).id as string;
 
   it.each<[string, string, string | (() => Promise<string>), unknown?]>([
     ["namespace.create", "POST", NAMESPACES, { name: "made" }],
@@ -75,6 +80,9 @@ describe("every change is recorded:", () => {
     ["script.tags", "PUT", `${S}/tags`, ["a"]],
     ["script.tags", "PUT", `${S}/tags/b`],
     ["script.tags", "DELETE", `${S}/tags/b`],
+    ["version.upload", "POST", `${S}/versions`, helloForm("two")],
+    ["deployment.create", "POST", `${S}/deployments`, newestVersion],
+    ["deployment.delete", "DELETE", async () => `${S}/deployments/${await oldestDeployment()}`],
     ["script.delete", "DELETE", S],
     ["scripts.delete", "DELETE", `${NAMESPACES}/production/scripts?tags=none:yes`],
     ["route.create", "POST", ROUTES, { pattern: "a.example.com/*", namespace: "production" }],
@@ -89,8 +97,9 @@ describe("every change is recorded:", () => {
     ["token.delete", "DELETE", async () => `${TOKENS}/${await token()}`],
   ])("%s by %s %s", async (action, method, path, body) => {
     const target = typeof path === "string" ? path : await path();
+    const content = typeof body === "function" ? await (body as () => Promise<object>)() : body;
     const [last] = await logs("?per_page=1");
-    const answer = await call(method, target, body as object | undefined);
+    const answer = await call(method, target, content as object | undefined);
     expect(answer.errors).toEqual([]);
     const [entry, ...more] = (await logs()).filter(({ id }) => Number(id) > Number(last?.id ?? 0));
     expect(more).toEqual([]);

@@ -54,10 +54,11 @@ export const authorize = createMiddleware<Api>(async (c, next) => {
   if (rule.needs !== "any" && !permissions.includes(rule.needs)) {
     throw forbidden(`lacks the permission '${rule.needs}'`);
   }
-  if (rule.reach === undefined) {
+  if (rule.reach === undefined || rule.reach === "workers") {
     const namespace = pathParam(c, path, "namespace");
     const script = pathParam(c, path, "script");
-    if (namespace === undefined && script !== undefined) await refuseAccountWorker(c, script);
+    const isAccountWorker = namespace === undefined && script !== undefined;
+    if (isAccountWorker || rule.reach === "workers") await refuseAccountWorker(c, script);
     else refuseOtherNamespace(c, namespace);
   }
   await next();
@@ -80,10 +81,12 @@ export function mayTouch(c: ApiContext, namespace: string): boolean {
  * Whoever may not see account Workers is told that there is none: wrangler looks for one of the same name whenever it
  * deploys into a namespace.
  */
-async function refuseAccountWorker(c: ApiContext, script: string): Promise<void> {
+async function refuseAccountWorker(c: ApiContext, script: string | undefined): Promise<void> {
   if (c.var.token.namespaces === null) return;
   const { name } = await registry(c).accountNamespace(accountId(c));
-  if (c.req.method !== "GET" || mayTouch(c, name)) return refuseOtherNamespace(c, name);
+  if (script === undefined || c.req.method !== "GET" || mayTouch(c, name)) {
+    return refuseOtherNamespace(c, name);
+  }
   throw new ApiError(
     "workerNotFound",
     `workers.api.error.script_not_found: there is no Worker '${script}' outside of a dispatch namespace that this token may see.`,

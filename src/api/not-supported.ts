@@ -20,7 +20,7 @@ interface Product {
   readonly within?: string;
 }
 
-const PRODUCTS: readonly Product[] = [
+export const PRODUCTS: readonly Product[] = [
   { path: "workflows", name: "Workflows", absent: "workflowNotFound" },
   { path: "queues", name: "Queues", absent: "notSupported" },
   { path: "storage/kv/namespaces", name: "Workers KV", absent: "notSupported" },

@@ -11,18 +11,20 @@
  * `reach` says what a token for certain namespaces may do with it. By default the path does: with `:namespace` it is
  * about that one, with `:script` alone about the account's own Workers, else about the whole account.
  *
+ *   workers     as with `:script`: about the account's own Workers
  *   namespaces  the handler minds it: it shows and changes what belongs to the token's namespaces
  *   open        it touches nothing that belongs to a namespace
  */
 import { matchedRoutes } from "hono/route";
 import type { Permission } from "../protocol/permissions.ts";
 import type { ApiContext } from "./context.ts";
+import { PRODUCTS } from "./not-supported.ts";
 
 export interface Rule {
   readonly needs: Permission | "any";
-  readonly reach?: "namespaces" | "open";
-  /** What the audit log calls it. Every route that changes something has one. */
-  readonly action?: string;
+  readonly reach?: "workers" | "namespaces" | "open";
+  /** What the audit log calls it. All methods but GET have one; null: it changes nothing. */
+  readonly action?: string | null;
   /** Its answer's `result` names what it made, of this kind. */
   readonly makes?: "namespace" | "route" | "token";
 }
@@ -32,9 +34,14 @@ const A = `${V4}/accounts/:account`;
 const D = `${A}/workers/dispatch/namespaces`;
 const N = `${D}/:namespace`;
 const R = `${A}/workers/dispatch/routes`;
+const W = `${A}/workers/scripts/:script`;
+const E = `${A}/workers/services/:script/environments/:environment`;
 
 const any: Rule = { needs: "any", reach: "open" };
 const read: Rule = { needs: "read" };
+const readWorkers: Rule = { needs: "read", reach: "workers" };
+/** Changes nothing, since it is always refused, with a reason that everybody may know. */
+const refuses: Rule = { ...any, action: null };
 const readOwn: Rule = { needs: "read", reach: "namespaces" };
 const adminRead: Rule = { needs: "admin" };
 const deploy = (action: string, more: Partial<Rule> = {}): Rule => ({
@@ -83,17 +90,39 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`PUT ${R}/:id`]: deploy("route.update", { reach: "namespaces" }),
   [`DELETE ${R}/:id`]: deploy("route.delete", { reach: "namespaces" }),
 
-  ...scriptRules(`${A}/workers/scripts/:script`),
-  [`GET ${A}/workers/scripts`]: read,
+  ...scriptRules(W),
+  [`GET ${W}/content/v2`]: read,
+  [`GET ${W}/subdomain`]: read,
+  [`POST ${W}/subdomain`]: deploy("script.subdomain"),
+  [`DELETE ${W}/subdomain`]: deploy("script.subdomain"),
+  [`GET ${W}/schedules`]: read,
+  [`PUT ${W}/schedules`]: deploy("script.schedules"),
+  [`GET ${W}/references`]: read,
+  [`GET ${A}/workers/scripts`]: readWorkers,
+  [`GET ${A}/workers/scripts-search`]: readWorkers,
+  [`GET ${A}/workers/account-settings`]: readWorkers,
+  [`GET ${A}/workers/tails/by-consumer/:script`]: read,
+  [`GET ${A}/workers/subdomain`]: readWorkers,
+  [`PUT ${A}/workers/subdomain`]: refuses,
+  [`DELETE ${A}/workers/subdomain`]: refuses,
   [`GET ${A}/workers/services/:script`]: read,
-  [`GET ${A}/workers/subdomain`]: read,
-  [`GET ${A}/workers/scripts/:script/*`]: read,
-  [`PUT ${A}/workers/scripts/:script/*`]: deploy("script.update"),
-  [`POST ${A}/workers/scripts/:script`]: deploy("script.update"),
-  [`POST ${A}/workers/scripts/:script/*`]: deploy("script.update"),
-  [`PATCH ${A}/workers/scripts/:script`]: deploy("script.update"),
-  [`PATCH ${A}/workers/scripts/:script/*`]: deploy("script.update"),
-  [`DELETE ${A}/workers/scripts/:script/*`]: deploy("script.update"),
+  [`DELETE ${A}/workers/services/:script`]: deploy("script.delete"),
+  [`GET ${E}`]: read,
+  [`GET ${E}/bindings`]: read,
+  [`GET ${E}/subdomain`]: read,
+  [`GET ${E}/content`]: read,
+  [`GET ${E}/content/v2`]: read,
+  [`GET ${E}/settings`]: read,
+  [`GET ${A}/workers/workers`]: readWorkers,
+  [`POST ${A}/workers/workers`]: refuses,
+  [`GET ${A}/workers/workers/:script`]: read,
+  [`PUT ${A}/workers/workers/:script`]: deploy("script.settings"),
+  [`PATCH ${A}/workers/workers/:script`]: deploy("script.settings"),
+  [`DELETE ${A}/workers/workers/:script`]: deploy("script.delete"),
+  [`GET ${A}/workers/workers/:script/versions`]: read,
+  [`GET ${A}/workers/workers/:script/versions/:version`]: read,
+  [`PATCH ${A}/workers/workers/:script/versions/latest`]: deploy("version.upload"),
+  ...productRules(),
 };
 
 function tokenRules(tokens: string): Record<string, Rule> {
@@ -131,7 +160,28 @@ function scriptRules(script: string): Record<string, Rule> {
     [`PUT ${script}/limits`]: admin("script.limits"),
     [`GET ${script}/placement`]: read,
     [`GET ${script}/metrics`]: read,
+    [`GET ${script}/versions`]: read,
+    [`POST ${script}/versions`]: deploy("version.upload"),
+    [`GET ${script}/versions/:version`]: read,
+    [`GET ${script}/deployments`]: read,
+    [`POST ${script}/deployments`]: deploy("deployment.create"),
+    [`GET ${script}/deployments/:deployment`]: read,
+    [`DELETE ${script}/deployments/:deployment`]: deploy("deployment.delete"),
+    [`GET ${script}/script-settings`]: read,
+    [`PATCH ${script}/script-settings`]: deploy("script.settings"),
   };
+}
+
+/** Of what this platform lacks. */
+function productRules(): Record<string, Rule> {
+  const rules: Record<string, Rule> = {};
+  for (const { path } of PRODUCTS) {
+    for (const each of [`${A}/${path}`, `${A}/${path}/*`]) {
+      rules[`GET ${each}`] = any;
+      for (const method of ["POST", "PUT", "PATCH", "DELETE"]) rules[`${method} ${each}`] = refuses;
+    }
+  }
+  return rules;
 }
 
 /** Of the route that will answer. null: there is none. Its rule is missing only while somebody writes a new route. */

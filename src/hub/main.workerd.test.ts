@@ -31,8 +31,8 @@ async function resolve(script: string, namespace = "production"): Promise<Script
 
 describe("bootstrap", () => {
   it("creates the account once, and a namespace with it", async () => {
-    expect(firstBootstrap).toEqual({ created: true });
-    expect(await bootstrap("other")).toEqual({ created: false });
+    expect(firstBootstrap).toEqual({ created: true, missingKeys: [] });
+    expect(await bootstrap("other")).toEqual({ created: false, missingKeys: [] });
     const { result } = await call("GET", NAMESPACES);
     expect(result.map((namespace: { namespace_name: string }) => namespace.namespace_name)).toEqual(
       ["production"],

@@ -139,7 +139,7 @@ describe("secrets at rest", () => {
     );
     await expect(
       edgeGate.fetch(`http://hub/bundles/${thief.result.deployment_id}`),
-    ).rejects.toThrow("Decryption failed");
+    ).rejects.toThrow("cannot be opened");
   });
 });
 

@@ -52,12 +52,15 @@ export function createSealer(secretKeys: string): Sealer {
       const id = keyIdOf(sealed);
       const all = await ring(secretKeys);
       const bytes = Uint8Array.fromBase64(id === null ? sealed : sealed.slice(ID_LENGTH + 1));
-      for (const { key } of id === null ? all : all.filter((each) => each.id === id)) {
+      const candidates = id === null ? all : all.filter((each) => each.id === id);
+      for (const { key } of candidates) {
         const text = await decrypt(key, place, bytes);
         if (text !== null) return text;
       }
       throw new Error(
-        `a secret of ${place} is sealed under the key ${id ?? "of another time"}, which is not here`,
+        candidates.length === 0
+          ? `a secret of ${place} is sealed under the key ${id}, which is not here`
+          : `a secret of ${place} cannot be opened: it was sealed for another script or key, or is damaged`,
       );
     },
   };

@@ -32,7 +32,7 @@ export function takeSnapshot(sql: SqlStorage, accountId: string, subject: Subjec
   switch (subject.kind) {
     case "script": {
       const namespace = namespaceOf(sql, accountId, subject.namespace);
-      const script = namespace && findScript(sql, namespace.id, subject.script);
+      const script = namespace && findByNameOrId(sql, namespace.id, subject.script);
       return script && ofScript(sql, script);
     }
     case "namespace": {
@@ -84,6 +84,18 @@ function namespaceOf(
   if (name === null) return accountNamespace(sql, accountId);
   const found = findNamespace(sql, accountId, name);
   return found.ok ? found.value : null;
+}
+
+/** Some of Cloudflare's paths take either. */
+function findByNameOrId(sql: SqlStorage, namespaceId: string, script: string): ScriptRecord | null {
+  const [row] = sql
+    .exec<{ name: string }>(
+      `SELECT name FROM scripts WHERE namespace_id = ?1 AND (name = ?2 OR id = ?2)`,
+      namespaceId,
+      script,
+    )
+    .toArray();
+  return row ? findScript(sql, namespaceId, row.name) : null;
 }
 
 function ofScript(sql: SqlStorage, { id, settings, limits, version, deployment }: ScriptRecord) {
