@@ -100,7 +100,13 @@ const keysOf = async (platform: Platform) =>
 describe("secrets", { timeout: 180_000 }, () => {
   test("are found nowhere: not on disk, not in output, not in answers", async () => {
     const platform = await start();
-    const secrets = { META: canary(), PUT: canary(), BULK: canary(), FILE: canary() };
+    const secrets = {
+      META: canary(),
+      PUT: canary(),
+      BULK: canary(),
+      FILE: canary(),
+      OWN: canary(),
+    };
     const printed: string[] = [];
     const api = async (...call: Parameters<Platform["api"]>) => {
       const response = await platform.api(...call);
@@ -125,22 +131,36 @@ describe("secrets", { timeout: 180_000 }, () => {
       "wrangler.toml": `name = "filed"\nmain = "index.js"\ncompatibility_date = "2026-11-01"\n`,
       "index.js": FUNCTION,
       "secrets.json": JSON.stringify({ FILE: secrets.FILE }),
+      "own.json": JSON.stringify({ OWN: secrets.OWN }),
     });
     const env = { ...platform.wranglerEnv, CLOUDFLARE_API_TOKEN: token };
     const deploy = ["deploy", "--dispatch-namespace", "production"];
     const deployed = await wrangler(project, env, ...deploy, "--secrets-file", "secrets.json");
     expect(deployed.exitCode, deployed.output).toBe(0);
+    // The same outside of a namespace.
+    const own = await wrangler(project, env, "deploy");
+    expect(own.exitCode, own.output).toBe(0);
+    const bulked = await wrangler(project, env, "secret", "bulk", "own.json");
+    expect(bulked.exitCode, bulked.output).toBe(0);
     const refused = await wrangler(project, env, "deploy", "--dispatch-namespace", "elsewhere");
     expect(refused.exitCode, refused.output).not.toBe(0);
     const whoami = await wrangler(project, env, "whoami");
     expect(whoami.output).toContain(platform.wranglerEnv.CLOUDFLARE_ACCOUNT_ID);
-    printed.push(created.stderr, deployed.output, refused.output, whoami.output);
+    for (const { output } of [deployed, own, bulked, refused, whoami]) printed.push(output);
+    printed.push(created.stderr);
 
     const check = async () => {
       for (const [name, secret] of Object.entries(secrets)) {
         const script = name === "FILE" ? "filed" : "holder";
+        if (name === "OWN") continue;
         expect(await seen(platform, script, name), name).toBe(await digestOf(secret));
       }
+      const body = JSON.stringify({ name: "OWN" });
+      const answer = await platform.fetchHost("filed.workers.localhost", "/", {
+        method: "POST",
+        body,
+      });
+      expect(await answer.text()).toBe(await digestOf(secrets.OWN));
     };
     await check();
     expect((await platform.fetch("holder", "/throw")).status).toBe(500);
@@ -241,4 +261,8 @@ describe("secrets", { timeout: 180_000 }, () => {
   });
 });
 
-const LIMITED = ["--permission", "read,deploy", "--namespace", "production", "--expires", "1d"];
+const LIMITED = [
+  ...["--permission", "read,deploy"],
+  ...["--namespace", "production,workers"],
+  ...["--expires", "1d"],
+];
