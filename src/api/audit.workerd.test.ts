@@ -57,6 +57,7 @@ describe("every change is recorded:", () => {
     const pattern = `${crypto.randomUUID()}.example.com/*`;
     return (await call("POST", ROUTES, { pattern, namespace: "production" })).result.id as string;
   };
+  const zone = async () => `/zones/${(await call("GET", "/zones")).result[0].id}`;
   const S = scriptPath("audited");
   const newestVersion = async () => {
     const { items } = (await call("GET", `${S}/versions`)).result;
@@ -93,6 +94,8 @@ describe("every change is recorded:", () => {
       { pattern: "b.example.com/*", namespace: "production" },
     ],
     ["route.delete", "DELETE", async () => `${ROUTES}/${await route()}`],
+    ["zone.create", "POST", "/zones", { name: "audited.example" }],
+    ["zone.delete", "DELETE", zone],
     ["token.roll", "PUT", async () => `${TOKENS}/${await token()}/value`, {}],
     ["token.delete", "DELETE", async () => `${TOKENS}/${await token()}`],
   ])("%s by %s %s", async (action, method, path, body) => {
@@ -106,10 +109,10 @@ describe("every change is recorded:", () => {
     expect(entry).toMatchObject({ action: { type: action }, actor: { email: "operator" } });
   });
 
-  it("all actions of dispatch namespaces, routes and tokens were among them", async () => {
+  it("all actions but those of account Workers were among them", async () => {
     const seen = new Set((await logs()).map(({ action }) => action.type));
     const known = Object.entries(RULES)
-      .filter(([path]) => !path.includes(":account/workers/scripts/"))
+      .filter(([path]) => !/:account\/workers\/(scripts|domains)/.test(path))
       .flatMap(([, { action }]) => action ?? []);
     expect(known.filter((action) => !seen.has(action))).toEqual([]);
   });

@@ -33,6 +33,7 @@ const V4 = "/client/v4";
 const A = `${V4}/accounts/:account`;
 const D = `${A}/workers/dispatch/namespaces`;
 const N = `${D}/:namespace`;
+const Z = `${V4}/zones`;
 const R = `${A}/workers/dispatch/routes`;
 const W = `${A}/workers/scripts/:script`;
 const E = `${A}/workers/services/:script/environments/:environment`;
@@ -122,6 +123,34 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${A}/workers/workers/:script/versions`]: read,
   [`GET ${A}/workers/workers/:script/versions/:version`]: read,
   [`PATCH ${A}/workers/workers/:script/versions/latest`]: deploy("version.upload"),
+  [`GET ${A}/workers/analytics`]: readWorkers,
+  [`GET ${A}/workers/analytics/:dataset`]: readWorkers,
+  [`GET ${N}/analytics`]: read,
+  [`GET ${N}/analytics/:dataset`]: read,
+  [`GET ${A}/analytics_engine/sql`]: any,
+  [`POST ${A}/analytics_engine/sql`]: refuses,
+
+  [`GET ${Z}`]: readWorkers,
+  [`POST ${Z}`]: admin("zone.create"),
+  [`GET ${Z}/:zone`]: readWorkers,
+  [`DELETE ${Z}/:zone`]: admin("zone.delete"),
+  [`GET ${Z}/:zone/workers/routes`]: readWorkers,
+  [`POST ${Z}/:zone/workers/routes`]: deploy("route.create", { reach: "workers", makes: "route" }),
+  [`GET ${Z}/:zone/workers/routes/:id`]: readWorkers,
+  [`PUT ${Z}/:zone/workers/routes/:id`]: deploy("route.update", { reach: "workers" }),
+  [`DELETE ${Z}/:zone/workers/routes/:id`]: deploy("route.delete", { reach: "workers" }),
+  [`GET ${W}/routes`]: read,
+  [`PUT ${W}/routes`]: deploy("script.routes"),
+  [`GET ${E}/routes`]: read,
+  [`GET ${A}/workers/domains`]: readWorkers,
+  [`PUT ${A}/workers/domains`]: deploy("domain.create", { reach: "workers", makes: "route" }),
+  [`GET ${A}/workers/domains/records`]: readWorkers,
+  [`GET ${A}/workers/domains/records/:id`]: readWorkers,
+  [`GET ${A}/workers/domains/:id`]: readWorkers,
+  [`DELETE ${A}/workers/domains/:id`]: deploy("domain.delete", { reach: "workers" }),
+  // A preview.
+  [`POST ${W}/domains/changeset`]: { needs: "deploy", action: null },
+  [`PUT ${W}/domains/records`]: deploy("script.domains"),
   ...productRules(),
 };
 
