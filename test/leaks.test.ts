@@ -261,8 +261,4 @@ describe("secrets", { timeout: 180_000 }, () => {
   });
 });
 
-const LIMITED = [
-  ...["--permission", "read,deploy"],
-  ...["--namespace", "production,workers"],
-  ...["--expires", "1d"],
-];
+const LIMITED = "--permission read,deploy --namespace production,workers --expires 1d".split(" ");
