@@ -1,6 +1,7 @@
 /** Bindings that are objects with methods, on the real platform: of functions in cells, in edges, and across both. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { startPlatform, type Platform } from "./platform.ts";
 import { createProject, wrangler } from "./wrangler.ts";
 
@@ -387,6 +388,31 @@ test("wrangler deploys an account's Workers that are bound to each other and to 
   const response = await platform.fetchHost("wrangled.workers.localhost", "/");
   const out = { gate: "https://api.example.invalid/things", customer: "ann" };
   expect(await response.json()).toEqual([3, { is: "admin", props: { who: "w" } }, out]);
+});
+
+test("the dispatcher of this repository is refused for its Durable Object alone", async () => {
+  const built = await readFile(join(import.meta.dirname, "../dist/workers/dispatcher.js"));
+  const own = await readFile(join(import.meta.dirname, "../wrangler.toml"), "utf8");
+  const host = "skep-dispatcher.workers.localhost";
+  const route = `{ id = "1", pattern = "${host}/*", namespace = "production", script = "shop" }`;
+  const toml = own
+    .replace("src/dispatcher/index.ts", "dispatcher.js")
+    .replace("workers_dev = false", "workers_dev = true")
+    .replace("ROUTES = []", `ROUTES = [${route}]`);
+  const withoutObject = toml
+    .replace(/\[\[durable_objects\.bindings\]\]\n.*\n.*\n/, "")
+    .replace(/\[\[migrations\]\]\n.*\n.*\n/, "");
+  const deploy = async (config: string) => {
+    const directory = await createProject({ "wrangler.toml": config, "dispatcher.js": built });
+    const run = await wrangler(directory, platform.wranglerEnv, "deploy");
+    await rm(directory, { recursive: true });
+    return run;
+  };
+  expect((await deploy(toml)).output).toMatch(/migrations: Durable Objects .* not supported/);
+  const run = await deploy(withoutObject);
+  expect(run.exitCode, run.output).toBe(0);
+  const response = await platform.fetchHost(host, "/things");
+  expect(await response.json()).toMatchObject({ pathname: "/things" });
 });
 
 test("an env that cannot be imported goes not together with bindings that are made in it", async () => {
