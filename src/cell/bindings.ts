@@ -17,7 +17,7 @@ import type {
   RateLimitValue,
   ServiceValue,
 } from "../protocol/bundle.ts";
-import { answerError, OUTCOME_HEADER, type PeerCall } from "../protocol/hop.ts";
+import { answerError, GET_HEADER, OUTCOME_HEADER, type PeerCall } from "../protocol/hop.ts";
 import { chargeSubrequest } from "./outbound.ts";
 import { isReserved, toRequest, toResult, toThrown } from "./rpc.ts";
 
@@ -132,9 +132,6 @@ export class SkepService extends WorkerEntrypoint<unknown, BindingProps<ServiceV
 function rethrow(error: unknown): never {
   throw toThrown(error);
 }
-
-/** From the shim in the isolate to SkepDispatcher: JSON of what `get` was given. */
-export const GET_HEADER = "x-skep-get";
 
 /**
  * A binding to a dispatch namespace: the shim (worker-code.ts) sends what `get` was given with each request, and throws

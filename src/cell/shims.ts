@@ -5,8 +5,7 @@
  */
 import type { Bundle } from "../protocol/bundle.ts";
 import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../protocol/analytics.ts";
-import { OUTCOME_HEADER } from "../protocol/hop.ts";
-import { GET_HEADER } from "./bindings.ts";
+import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
 
 /** undefined: no binding needs any. */
 export function shimSource(env: Bundle["env"]): string | undefined {

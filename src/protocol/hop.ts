@@ -20,6 +20,8 @@ import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts"
 
 /** Carries the call. A request without it is none of ours. */
 export const CALL_HEADER = "x-skep-call";
+/** From the shim in an isolate to the trusted code beside it: JSON of what `get()` of a dispatch namespace was given. */
+export const GET_HEADER = "x-skep-get";
 export const OUTCOME_HEADER = "x-skep-outcome";
 
 /** What every hop tells of a call. */
