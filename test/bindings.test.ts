@@ -289,6 +289,40 @@ const SHOP = `
     return Response.json({ pathname, props: ctx.props, env: Object.keys(env) });
   } };`;
 
+test("a method that never ends is ended as a fetch is, by default export and by name", async () => {
+  const spinner = `
+    import { WorkerEntrypoint } from "cloudflare:workers";
+    class Spinner extends WorkerEntrypoint { ok() { return "ok"; } spin() { for (;;); } wait() { return scheduler.wait(1e6); } }
+    export default Spinner;
+    export class Named extends Spinner {}`;
+  const caller = `
+    export default { async fetch(request, env) {
+      const [, entry, method] = new URL(request.url).pathname.split("/");
+      try { return new Response(await env[entry][method]()); }
+      catch (error) { return new Response(error.message); }
+    } };`;
+  const limits = { limits: { cpu_ms: 20 } };
+  const path = `${NAMESPACES}/production/scripts/spinner/limits`;
+  await platform.deploy("spinner", form(spinner, [], limits));
+  expect((await platform.api("PUT", path, { wall_ms: 300 })).status).toBe(200);
+  const bindings = [
+    { type: "service", name: "DEFAULT", service: "spinner" },
+    { type: "service", name: "NAMED", service: "spinner", entrypoint: "Named" },
+  ];
+  await platform.deploy("spins", form(caller, bindings), "production");
+  const ask = async (path: string) => (await platform.fetch("spins", path)).text();
+  for (const entry of ["DEFAULT", "NAMED"]) {
+    await expect.poll(() => ask(`/${entry}/ok`), { timeout: 10_000 }).toBe("ok");
+    expect(await ask(`/${entry}/wait`)).toMatch(/^Worker exceeded wall time limit/);
+  }
+  const detail = async () => {
+    const events = await platform.api("GET", `${NAMESPACES}/production/events?script=spinner`);
+    return events.text();
+  };
+  await ask("/NAMED/spin");
+  await expect.poll(detail, { timeout: 10_000 }).toMatch(/cpu|stalled/);
+});
+
 test("in service-worker syntax bindings are globals, whatever the compatibility date", async () => {
   const source = `addEventListener("fetch", (event) => event.respondWith(answer()));
     async function answer() {
