@@ -1,23 +1,19 @@
 /** Versions and deployments as Cloudflare's API shows them. */
-import type {
-  DeploymentRecord,
-  ScriptRecord,
-  VersionRecord,
-  VersionSummary,
-} from "../registry/records.ts";
+import type { DeploymentRecord, ScriptRecord, VersionRecord } from "../registry/records.ts";
 import { accountId, registry, type ApiContext } from "./context.ts";
-import { bindingToJson } from "./upload/binding.ts";
 import { iso } from "./user.ts";
 
 /** RFC 1035 section 2.3.4. */
 const MAX_LABEL = 63;
 
-/** The form in lists. */
-export function versionSummaryToJson(
-  version: VersionSummary,
+/** In lists its bindings have names and types only. */
+export function versionToJson(
+  version: Omit<VersionRecord, "bindings">,
+  bindings: readonly unknown[],
   script: Pick<ScriptRecord, "name" | "settings">,
   emailOf: EmailOf,
 ) {
+  const { code, settings } = version;
   return {
     id: version.id,
     number: version.number,
@@ -30,19 +26,8 @@ export function versionSummaryToJson(
       has_preview: script.settings.previews && previewLabel(version.id, script.name) !== null,
     },
     annotations: version.annotations,
-  };
-}
-
-export function versionToJson(
-  version: VersionRecord,
-  script: Pick<ScriptRecord, "name" | "settings">,
-  emailOf: EmailOf,
-) {
-  const { code, settings } = version;
-  return {
-    ...versionSummaryToJson(version, script, emailOf),
     resources: {
-      bindings: version.bindings.map(bindingToJson),
+      bindings,
       script: {
         etag: code.blob,
         handlers: code.handlers,

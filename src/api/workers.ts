@@ -12,9 +12,9 @@ import { unwrap } from "./failures.ts";
 import { forgetMetrics } from "./forget-metrics.ts";
 import { jsonBody } from "./json-body.ts";
 import { subdomainToJson } from "./subdomain.ts";
-import { refuseLargeValue } from "./upload/binding.ts";
+import { bindingToJson, refuseLargeValue } from "./upload/binding.ts";
 import { parseMetadata, scriptSettings } from "./upload/metadata.ts";
-import { authorEmails, versionSummaryToJson, versionToJson } from "./version-json.ts";
+import { authorEmails, versionToJson } from "./version-json.ts";
 import { iso } from "./user.ts";
 
 const annotations = z.record(z.string(), z.string());
@@ -90,7 +90,7 @@ export async function listWorkerVersions(c: ApiContext): Promise<Response> {
   return page(
     c,
     versions.map((version) => ({
-      ...versionSummaryToJson(version, script, emailOf),
+      ...versionToJson(version, version.bindings, script, emailOf),
       created_on: iso(version.createdOn),
     })),
   );
@@ -105,7 +105,8 @@ export async function getWorkerVersion(c: ApiContext): Promise<Response> {
     wanted === "latest"
       ? unwrap(await registry(c).newest(namespaceId, name)).version
       : unwrap(await registry(c).scriptVersion(namespaceId, name, wanted));
-  const json = versionToJson(version, script, await authorEmails(c));
+  const bindings = version.bindings.map(bindingToJson);
+  const json = versionToJson(version, bindings, script, await authorEmails(c));
   return ok(c, { ...json, created_on: iso(version.createdOn) });
 }
 
@@ -129,7 +130,8 @@ export async function patchLatestVersion(c: ApiContext): Promise<Response> {
     deploy: false,
     annotations: body.annotations,
   });
-  return ok(c, versionToJson(changed.version, changed, await authorEmails(c)));
+  const bindings = changed.version.bindings.map(bindingToJson);
+  return ok(c, versionToJson(changed.version, bindings, changed, await authorEmails(c)));
 }
 
 async function workerOf(

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, it } from "vitest";
 import { bootstrap, deploy, edgeGate, helloForm, hub, supervisorCalls } from "../hub/test/api.ts";
-import type { ScriptState } from "../protocol/routing.ts";
+import type { RoutingUpdate, ScriptState } from "../protocol/routing.ts";
 import { registryOf } from "./client.ts";
 import type { CodeRecord, Release } from "./records.ts";
 
@@ -127,8 +127,8 @@ describe("deployments", () => {
     ]);
     await registry.settle(stored.value.generation);
     expect((await inForce("split")).version.id).toBe(second);
-    const [push] = await supervisorCalls();
-    const { scripts } = push?.body as { scripts: ScriptState[] };
+    const pushes = await supervisorCalls();
+    const scripts = pushes.flatMap(({ body }) => (body as RoutingUpdate).scripts ?? []);
     expect(scripts.find(({ script }) => script === "split")).toMatchObject({
       versionId: second,
       prewarm: true,

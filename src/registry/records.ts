@@ -185,8 +185,10 @@ export type ScriptSummary = Omit<ScriptRecord, "version"> & {
   readonly version: Omit<VersionRecord, "bindings">;
 };
 
-/** A version in a list: without bindings, which may be large. */
-export type VersionSummary = Omit<VersionRecord, "bindings">;
+/** A version in a list: of its bindings, which may be large, only what there is. */
+export type VersionSummary = Omit<VersionRecord, "bindings"> & {
+  readonly bindings: readonly Pick<StoredBinding, "type" | "name">[];
+};
 
 /** A version and where it belongs: what is needed to make its bundle. */
 export interface VersionInPlace {

@@ -51,8 +51,8 @@ export function listVersions(
     .exec<VersionRow>(`${SELECT} ORDER BY versions.number DESC`, namespaceId, script)
     .toArray()
     .map((row) => {
-      const { bindings: _, ...summary } = toVersion(row);
-      return summary;
+      const version = toVersion(row);
+      return { ...version, bindings: version.bindings.map(({ type, name }) => ({ type, name })) };
     });
 }
 
