@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import wranglerPackage from "wrangler/package.json" with { type: "json" };
 import { startPlatform, type Platform } from "./platform.ts";
-import { createProject, wrangler, type WranglerRun } from "./wrangler.ts";
+import { createProject, wrangler, wranglerWithInput, type WranglerRun } from "./wrangler.ts";
 
 let platform: Platform;
 
@@ -28,6 +28,8 @@ interface Project {
   readonly directory: string;
   /** Runs wrangler there; fails the test unless wrangler succeeds. */
   run(...args: string[]): Promise<string>;
+  /** As `run`, with this on standard input. */
+  type(input: string, ...args: string[]): Promise<string>;
   /** With what wrangler says and how it ends. */
   tries(...args: string[]): Promise<WranglerRun>;
   write(version: string): Promise<void>;
@@ -39,15 +41,17 @@ async function createWorker(name: string, toml = ""): Promise<Project> {
     "index.js": source("1"),
   });
   const tries = (...args: string[]) => wrangler(directory, platform.wranglerEnv, ...args);
+  const succeeded = ({ exitCode, output }: WranglerRun) => {
+    expect(exitCode, output).toBe(0);
+    return output;
+  };
   return {
     name,
     directory,
     tries,
-    async run(...args) {
-      const { exitCode, output } = await tries(...args);
-      expect(exitCode, output).toBe(0);
-      return output;
-    },
+    run: async (...args) => succeeded(await tries(...args)),
+    type: async (input, ...args) =>
+      succeeded(await wranglerWithInput(input, directory, platform.wranglerEnv, ...args)),
     write: (version) => writeFile(join(directory, "index.js"), source(version)),
   };
 }
@@ -127,10 +131,13 @@ describe(`wrangler ${wranglerPackage.version} outside of namespaces`, { timeout:
 
   test("secret put makes a Worker that is not there yet", async () => {
     const project = await createWorker("drafted");
-    await writeFile(join(project.directory, "bulk.json"), JSON.stringify({ EARLY: "e" }));
-    await project.run("secret", "bulk", "bulk.json");
+    await project.type("early", "secret", "put", "EARLY");
     await project.run("deploy");
-    expect(await get("drafted")).toEqual({ version: "1", EARLY: "e" });
+    expect(await get("drafted")).toEqual({ version: "1", EARLY: "early" });
+    await project.type("late", "secret", "put", "LATE");
+    expect(await get("drafted")).toEqual({ version: "1", EARLY: "early", LATE: "late" });
+    await project.type("waits", "versions", "secret", "put", "LATE");
+    expect(await get("drafted")).toEqual({ version: "1", EARLY: "early", LATE: "late" });
   });
 
   test("versions upload, list, view, deploy; deployments list, status; rollback", async () => {

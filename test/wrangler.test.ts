@@ -171,16 +171,6 @@ describe(`wrangler ${wranglerPackage.version}`, { timeout: 120_000 }, () => {
       expect(await get(name)).toBe("good");
     });
 
-    test("a Worker outside of a namespace, and says how to deploy it", async () => {
-      const directory = await createProject({
-        "wrangler.toml": `name = "alone"\nmain = "index.js"\ncompatibility_date = "2026-11-01"\n`,
-        ...good,
-      });
-      const { exitCode, output } = await run(directory, "deploy");
-      expect(output).toContain("wrangler deploy --dispatch-namespace <namespace>");
-      expect(exitCode).not.toBe(0);
-    });
-
     test("a namespace that does not exist", async () => {
       const directory = await createProject({
         "wrangler.toml": `name = "lost"\nmain = "index.js"\ncompatibility_date = "2026-11-01"\n`,

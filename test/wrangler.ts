@@ -39,8 +39,18 @@ export function wrangler(
   env: Readonly<Record<string, string>>,
   ...args: string[]
 ): Promise<WranglerRun> {
+  return wranglerWithInput("", directory, env, ...args);
+}
+
+/** As `wrangler`, with something on its standard input: what a person would type, such as a secret. */
+export function wranglerWithInput(
+  input: string,
+  directory: string,
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<WranglerRun> {
   return new Promise((resolve) => {
-    execFile(
+    const child = execFile(
       process.execPath,
       [BIN, ...args],
       {
@@ -53,5 +63,6 @@ export function wrangler(
         resolve({ exitCode, output: stdout + stderr });
       },
     );
+    child.stdin?.end(input);
   });
 }
