@@ -6,6 +6,7 @@ import {
   deploy,
   edgeGate,
   ES_MODULE,
+  failSupervisor,
   helloForm,
   hub,
   request,
@@ -188,6 +189,15 @@ describe("versions", () => {
     const deployed = await call("POST", `${path}/deployments`, share([ids[0]!, 100]));
     expect(deployed.result.versions).toEqual([{ version_id: ids[0], percentage: 100 }]);
     expect((await call("GET", `${path}/deployments`)).result.deployments).toHaveLength(2);
+  });
+
+  it("that are only uploaded are no news for edges", async () => {
+    await put("silent");
+    await supervisorCalls();
+    await failSupervisor("/routing", 1);
+    await upload("silent", "two");
+    await failSupervisor("/routing", 0);
+    expect(await supervisorCalls()).toEqual([]);
   });
 
   it("need code that starts", async () => {

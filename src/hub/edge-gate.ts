@@ -41,7 +41,7 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
     return new Response(`no such call: ${call}`, { status: 404 });
   }
 
-  /** A version that was replaced ten times in a minute may be gone: the edge then resolves anew. */
+  /** A version that was replaced a hundred times in a minute may be gone: the edge then resolves anew. */
   async #bundle(versionId: string): Promise<Response> {
     const found = await registryOf(this.env).version(versionId);
     if (!found.ok) return new Response(`no version ${versionId}`, { status: 404 });

@@ -31,6 +31,8 @@ export default defineConfig({
   test: {
     name: "hub",
     dir: SRC,
+    // Fifty deploys with their trials take a while on a busy machine.
+    testTimeout: 60_000,
     include: ["{api,hub,registry}/**/*.workerd.test.ts"],
   },
 });

@@ -45,7 +45,13 @@ export class Delivery {
 
   async #push(): Promise<Outcome<number>> {
     const generation = currentGeneration(this.#sql);
-    const pushed = await pushRouting(this.#supervisor, this.#update(generation));
+    const update = this.#update(generation);
+    // A version that is only uploaded is no news.
+    if (update.scripts?.length === 0 && !update.routes) {
+      this.#delivered = generation;
+      return success(generation);
+    }
+    const pushed = await pushRouting(this.#supervisor, update);
     if (!pushed.ok) return failure({ reason: "edges-unreachable", detail: pushed.failure });
     confirm(this.#sql, generation);
     this.#delivered = generation;

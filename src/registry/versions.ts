@@ -37,23 +37,24 @@ export function toVersion(row: VersionRow): VersionRecord {
   };
 }
 
-const SELECT = `
-  SELECT versions.* FROM versions JOIN scripts ON scripts.id = versions.script_id
-  WHERE scripts.namespace_id = ? AND scripts.name = ?`;
-
-/** Newest first. */
+/** Newest first. What bindings are worth stays in the database. */
 export function listVersions(
   sql: SqlStorage,
   namespaceId: string,
   script: string,
 ): VersionSummary[] {
   return sql
-    .exec<VersionRow>(`${SELECT} ORDER BY versions.number DESC`, namespaceId, script)
+    .exec<VersionRow>(
+      `SELECT versions.id, number, versions.created_on, author, source, code, settings, annotations, assets, (
+         SELECT json_group_array(json_object('type', value ->> 'type', 'name', value ->> 'name'))
+         FROM json_each(versions.bindings)) AS bindings
+       FROM versions JOIN scripts ON scripts.id = versions.script_id
+       WHERE scripts.namespace_id = ? AND scripts.name = ? ORDER BY number DESC`,
+      namespaceId,
+      script,
+    )
     .toArray()
-    .map((row) => {
-      const version = toVersion(row);
-      return { ...version, bindings: version.bindings.map(({ type, name }) => ({ type, name })) };
-    });
+    .map(toVersion);
 }
 
 export function requireVersion(
@@ -63,7 +64,13 @@ export function requireVersion(
   versionId: string,
 ): VersionRecord {
   const [row] = sql
-    .exec<VersionRow>(`${SELECT} AND versions.id = ?`, namespaceId, script, versionId)
+    .exec<VersionRow>(
+      `SELECT versions.* FROM versions JOIN scripts ON scripts.id = versions.script_id
+       WHERE scripts.namespace_id = ? AND scripts.name = ? AND versions.id = ?`,
+      namespaceId,
+      script,
+      versionId,
+    )
     .toArray();
   if (!row) throw new Rejection({ reason: "unknown-version", versionId });
   return toVersion(row);
