@@ -80,7 +80,6 @@ export function routeAccountWorkers(app: Hono<Api>, account: string): void {
   app.put(`${script}/limits`, limits.putScriptLimits);
   app.get(`${script}/placement`, placement.getPlacement);
   app.get(`${script}/metrics`, metrics.getScriptMetrics);
-  app.get(`${all}/events`, placement.listEvents);
 
   app.get(service, services.getService);
   app.delete(service, scripts.deleteScript);

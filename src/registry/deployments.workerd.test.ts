@@ -219,7 +219,7 @@ describe("deployments", () => {
 });
 
 describe("trust", () => {
-  it("is that of the newest version of the script with the same code", async () => {
+  it("is that of the version of the script with the same code that is convicted, or newest", async () => {
     const { result } = await deploy("trusted", helloForm("trusted"));
     const version = { ...code(result.etag) };
     await runInDurableObject(hub.REGISTRY.getByName("registry"), (_instance, { storage }) => {
@@ -232,6 +232,16 @@ describe("trust", () => {
     expect((await inForce("trusted")).trust.state).toBe("probation");
     await release("trusted", { code: version });
     expect((await inForce("trusted")).trust.state).toBe("convicted");
+    await runInDurableObject(hub.REGISTRY.getByName("registry"), (_instance, { storage }) => {
+      storage.sql.exec(
+        `UPDATE trust SET state = 'proven' WHERE version_id <> ?`,
+        result.deployment_id,
+      );
+    });
+    await release("trusted", { code: version });
+    expect((await inForce("trusted")).trust.state).toBe("convicted");
+    await release("trusted", { code: code("something else") });
+    expect((await inForce("trusted")).trust.state).toBe("proven");
   });
 });
 

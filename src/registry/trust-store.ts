@@ -39,7 +39,7 @@ export function storeTrust(sql: SqlStorage, versionId: string, trust: TrustRecor
   );
 }
 
-/** What the newest version of a script with the same code has come to; null: its code is new. */
+/** What the newest version of a script with the same code has come to, or one that is convicted; null: it is new. */
 export function findTrustOfCode(
   sql: SqlStorage,
   scriptId: string,
@@ -49,7 +49,8 @@ export function findTrustOfCode(
   const [row] = sql
     .exec<TrustRow>(
       `SELECT ${TRUST_COLUMNS} FROM versions JOIN trust ON trust.version_id = versions.id
-       WHERE versions.script_id = ? AND versions.blob = ? AND versions.id <> ? ORDER BY versions.number DESC LIMIT 1`,
+       WHERE versions.script_id = ? AND versions.blob = ? AND versions.id <> ?
+       ORDER BY trust.state = 'convicted' DESC, versions.number DESC LIMIT 1`,
       scriptId,
       blob,
       except,
