@@ -147,12 +147,18 @@ describe("an account Worker", () => {
   it("is named to those who are about to delete what it uses", async () => {
     await put("used");
     const { id } = await registryOf(hub).accountNamespace(ACCOUNT);
-    await put("user");
+    const service = { type: "service", name: "S", service: "used" };
+    await put("user", "one", { bindings: [service] });
     await registryOf(hub).updateScript(id, "user", { tailConsumers: ["used"] });
     const tails = await call("GET", `${WORKERS}/tails/by-consumer/used`);
     expect(tails.result).toMatchObject([{ producer: { script: "user" } }]);
     const references = await call("GET", `${worker("used")}/references`);
-    expect(references.result).toMatchObject({ services: { incoming: [] }, dispatch_outbounds: [] });
+    expect(references.result).toMatchObject({
+      services: { incoming: [{ service: "user", environment: "production" }] },
+      dispatch_outbounds: [],
+    });
+    const none = await call("GET", `${worker("user")}/references`);
+    expect(none.result).toMatchObject({ services: { incoming: [] } });
   });
 
   it("cannot be created without a version", async () => {
