@@ -173,7 +173,9 @@ describe(`wrangler ${wranglerPackage.version} outside of namespaces`, { timeout:
     await project.run("rollback", first, "-y", "--message", "bad");
     expect(await get("versioned")).toEqual({ version: "1" });
     // Without an id: the stable one before.
-    await project.run("rollback", "-y", "--message", "good after all");
+    const again = await project.run("rollback", "-y", "--message", "good after all");
+    expect(again).toContain(second);
+    expect(await project.run("deployments", "list")).toMatch(/Source: +Rollback/);
     expect(await get("versioned")).toEqual({ version: "2" });
   });
 

@@ -1,6 +1,6 @@
 /** `…/scripts/{script}/deployments`: which versions get traffic, now and before. */
 import * as z from "zod";
-import type { ScriptRecord, StoredBinding } from "../registry/records.ts";
+import type { ScriptRecord, StoredBinding, VersionRecord } from "../registry/records.ts";
 import { placeOf } from "../registry/seal.ts";
 import { param, registry, scriptOf, sealer, settle, type ApiContext } from "./context.ts";
 import { authorOf } from "./deploy.ts";
@@ -44,13 +44,12 @@ export async function postDeployment(c: ApiContext): Promise<Response> {
     return { versionId, percentage };
   });
   const [only, ...others] = shares;
-  if (only && others.length === 0 && c.req.query("force") !== "true") {
-    await confirmSecrets(c, script, only.versionId);
-  }
+  const older = only && others.length === 0 ? await olderVersion(c, script, only.versionId) : null;
+  if (older && c.req.query("force") !== "true") await confirmSecrets(c, script, older);
   const deployed = unwrap(
     await registry(c).deploy(script.namespaceId, script.name, {
       shares,
-      annotations: { "workers/triggered_by": "deployment", ...annotations },
+      annotations: { ...(older && { "workers/triggered_by": "rollback" }), ...annotations },
       ...authorOf(c),
     }),
   );
@@ -64,26 +63,35 @@ export async function deleteDeployment(c: ApiContext): Promise<Response> {
   return ok(c, null);
 }
 
-/** Who goes back to an older version brings its secrets back, too, and may not be aware of it. */
+/** The version, if deploying it is a rollback: it is older than the one in force, and gets no traffic. */
+async function olderVersion(
+  c: ApiContext,
+  { namespaceId, name, version: current, deployment }: ScriptRecord,
+  versionId: string,
+): Promise<VersionRecord | null> {
+  if (deployment.shares.some((share) => share.versionId === versionId)) return null;
+  const wanted = unwrap(await registry(c).scriptVersion(namespaceId, name, versionId));
+  return wanted.number < current.number ? wanted : null;
+}
+
+/** A rollback brings older secrets back, too, and whoever makes it may not be aware of it. */
 async function confirmSecrets(
   c: ApiContext,
-  script: ScriptRecord,
-  versionId: string,
+  { namespaceId, name, version: current }: ScriptRecord,
+  older: VersionRecord,
 ): Promise<void> {
-  const { namespaceId, name, version: current, deployment } = script;
-  if (deployment.shares.some((share) => share.versionId === versionId)) return;
-  const wanted = unwrap(await registry(c).scriptVersion(namespaceId, name, versionId));
-  if (wanted.number > current.number) return;
-  const open = (bindings: readonly StoredBinding[]) =>
-    openSecrets(c, placeOf(namespaceId, name), bindings);
-  const [now, then] = await Promise.all([open(current.bindings), open(wanted.bindings)]);
+  const place = placeOf(namespaceId, name);
+  const [now, then] = await Promise.all([
+    openSecrets(c, place, current.bindings),
+    openSecrets(c, place, older.bindings),
+  ]);
   const names = [...new Set([...now.keys(), ...then.keys()])];
   const changed = names.filter((secret) => now.get(secret) !== then.get(secret));
   if (changed.length === 0) return;
   // wrangler reads the names after the colon.
   throw new ApiError(
     "secretsChanged",
-    `Version ${versionId} has other secrets than the one in force; deploy it nevertheless with ?force=true or 'wrangler rollback'. The following secrets have changed: ${changed.join(", ")}`,
+    `Version ${older.id} has other secrets than the one in force; deploy it nevertheless with ?force=true or 'wrangler rollback'. The following secrets have changed: ${changed.join(", ")}`,
   );
 }
 
