@@ -4,6 +4,7 @@
  */
 import type { Hono } from "hono";
 import * as accountWorkers from "./account-workers.ts";
+import * as assets from "./assets/upload-session.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
 import * as deployments from "./deployments.ts";
@@ -25,6 +26,7 @@ export function routeVersions(app: Hono<Api>, script: string): void {
   app.get(`${script}/versions`, versions.listVersions);
   app.post(`${script}/versions`, versions.postVersion);
   app.get(`${script}/versions/:version`, versions.getVersion);
+  app.post(`${script}/assets-upload-session`, assets.openSession);
   app.get(`${script}/deployments`, deployments.listDeployments);
   app.post(`${script}/deployments`, deployments.postDeployment);
   app.get(`${script}/deployments/:deployment`, deployments.getDeployment);

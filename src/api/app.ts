@@ -6,6 +6,7 @@ import { Hono } from "hono";
 import { routeAccountWorkers, routeVersions } from "./account-routes.ts";
 import * as analytics from "./analytics.ts";
 import { listAuditLogs, recordChanges } from "./audit.ts";
+import * as assets from "./assets/upload-session.ts";
 import { authenticate, authorize } from "./auth.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
@@ -37,6 +38,10 @@ app.notFound(onNoRoute);
 
 // Ours: whether the hub answers. No token needed.
 app.get("/healthz", (c) => c.text("ok"));
+
+// Contents of static assets come with the token of an upload session instead of an API token.
+app.post(`${ACCOUNT}/workers/assets/upload`, assets.uploadAssets);
+app.post(`${ACCOUNT}/workers/assets/upload/:hash`, assets.uploadAsset);
 
 app.use(authenticate);
 app.use(authorize);

@@ -6,6 +6,7 @@
 import { makeEnv } from "../registry/bundle.ts";
 import { packCode, storeBlob, type Code } from "../registry/blobs.ts";
 import type {
+  AssetsRecord,
   BindingChange,
   CodeRecord,
   NamespaceRecord,
@@ -32,6 +33,8 @@ interface Plan {
   readonly annotations?: Readonly<Record<string, string>>;
   /** False: the version is only uploaded. Absent: true. */
   readonly deploy?: boolean;
+  /** null: none. Left out: those of the version before. */
+  readonly assets?: AssetsRecord | null;
 }
 
 /** Deploys new code. */
@@ -168,6 +171,7 @@ async function commit(
       settings: plan.settings ?? {},
       scriptSettings: plan.scriptSettings ?? {},
       annotations: plan.annotations ?? {},
+      ...(plan.assets !== undefined && { assets: plan.assets }),
       ...authorOf(c),
     }),
   );

@@ -148,6 +148,21 @@ function toApiError(failure: RegistryFailure): ApiError {
         "conflict",
         `The script '${failure.script}' was deployed anew while this change was tried. Repeat it.`,
       );
+    case "unknown-asset-session":
+      return new ApiError(
+        "badCredentials",
+        "The upload session of the static assets has expired. Deploy again.",
+      );
+    case "asset-differs":
+      return new ApiError(
+        "invalid",
+        `The static asset ${failure.hash} has other content than what was uploaded under that hash before.`,
+      );
+    case "missing-assets":
+      return new ApiError(
+        "invalid",
+        `${failure.count} of the static assets have not been uploaded. Deploy again.`,
+      );
     case "startup-failed":
       return new ApiError("invalid", failure.message);
     case "trial-unavailable":

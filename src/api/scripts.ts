@@ -1,4 +1,5 @@
 /** `…/dispatch/namespaces/{namespace}/scripts`, and the Workers outside of namespaces at `…/workers/scripts` */
+import { makeAssets } from "./assets/make-assets.ts";
 import { isolationOf, namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";
 import { deployCode, sealBindings } from "./deploy.ts";
 import { ok, page } from "./envelope.ts";
@@ -69,6 +70,7 @@ export async function upload(
       settings: uploaded.settings,
       scriptSettings: uploaded.scriptSettings,
       annotations: { "workers/triggered_by": "upload", ...uploaded.annotations },
+      assets: await makeAssets(c, namespace, script, uploaded.assets, uploaded.isAssetsOnly),
     },
     uploaded.code,
   );

@@ -3,6 +3,8 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { encodeBundle } from "../protocol/bundle.ts";
 import type { AnalyticsFlush } from "../protocol/analytics.ts";
 import type { TelemetryFlush } from "../protocol/telemetry.ts";
+import { assetsState } from "../registry/assets-state.ts";
+import { readBlob } from "../registry/blobs.ts";
 import { makeBundle } from "../registry/bundle.ts";
 import { registryOf } from "../registry/client.ts";
 import { createSealer } from "../registry/seal.ts";
@@ -29,6 +31,10 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
     }
     if (call === "GET /routes") return Response.json(await registry.allRoutes());
     if (call.startsWith("GET /bundles/")) return this.#bundle(pathname.slice("/bundles/".length));
+    if (call.startsWith("GET /blobs/")) {
+      return readBlob(this.env.BLOBS, pathname.slice("/blobs/".length));
+    }
+    if (call === "GET /assets") return this.#assets(searchParams.get("version") ?? "");
     if (call === "GET /cell") return this.#cell(searchParams.get("version") ?? "");
     if (call === "POST /telemetry") {
       const flush = await request.json<TelemetryFlush>();
@@ -51,6 +57,13 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
       createSealer(secretKeys(this.env)),
     );
     return new Response(encodeBundle(bundle));
+  }
+
+  async #assets(versionId: string): Promise<Response> {
+    const found = await registryOf(this.env).version(versionId);
+    const version = found.ok ? found.value.version : undefined;
+    if (!version?.assets) return new Response(`no assets of ${versionId}`, { status: 404 });
+    return Response.json(assetsState(version.assets, version.settings));
   }
 
   /** 404 and 409: what the edge knows of the version is out of date. */

@@ -6,6 +6,8 @@
  *   GET  /resolve?namespace=&script=   -> ScriptState
  *   GET  /routes                       -> RoutesState
  *   GET  /bundles/{versionId}          -> encoded Bundle (bundle.ts); 404 if there is none
+ *   GET  /assets?version=              -> AssetsState; 404 if the version has none
+ *   GET  /blobs/{hash}                 -> a manifest of assets (assets.ts), or the content of one
  *   GET  /cell?version=                -> CellAssignment: the dedicated cell of the version, made if need be; 404: no such
  *                                      version, 409: its place is another one, 503: no cell is free
  *   POST /telemetry?edge=N             TelemetryFlush -> TelemetryResult

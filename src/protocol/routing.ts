@@ -32,6 +32,8 @@ export interface AssetsState {
   readonly notFoundHandling: string;
   /** `true`, or path patterns for which the Worker comes first. */
   readonly runWorkerFirst: boolean | readonly string[];
+  /** A navigation of a browser that finds no asset is for `notFoundHandling` and not for the Worker. */
+  readonly takesNavigations: boolean;
   /** There is no code: what is not an asset is not found. */
   readonly isOnly: boolean;
 }

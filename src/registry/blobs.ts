@@ -1,18 +1,18 @@
 /**
- * The blob store: one file per distinct set of modules, named by the SHA-256 of its content. A blob is
- * an encoded bundle of which only `syntax`, `mainModule` and `modules` are filled in, so that versions
+ * The blob store: one file per distinct content, named by its SHA-256. Static assets and their manifests are
+ * blobs as they are; a set of modules is an encoded bundle of which only `syntax`, `mainModule` and `modules` are filled in, so that versions
  * that differ in settings or secrets share one file and no secret is in it.
  */
 import { decodeBundle, encodeBundle, type Bundle } from "../protocol/bundle.ts";
 
 export type Code = Pick<Bundle, "syntax" | "mainModule" | "modules">;
 
-export interface PackedCode {
+export interface Packed {
   readonly hash: string;
   readonly bytes: Uint8Array;
 }
 
-export async function packCode(code: Code): Promise<PackedCode> {
+export async function packCode(code: Code): Promise<Packed> {
   const bytes = encodeBundle({
     versionId: "",
     compatibilityDate: "",
@@ -25,18 +25,22 @@ export async function packCode(code: Code): Promise<PackedCode> {
   return { hash: new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex(), bytes };
 }
 
-export async function storeBlob(blobs: Fetcher, { hash, bytes }: PackedCode): Promise<void> {
+export async function storeBlob(blobs: Fetcher, { hash, bytes }: Packed): Promise<void> {
   const response = await blobs.fetch(urlOf(hash), { method: "PUT", body: bytes });
   await response.body?.cancel();
   if (!response.ok) throw new Error(`blob ${hash} not stored: HTTP ${response.status}`);
 }
 
-export async function loadCode(blobs: Fetcher, hash: string): Promise<Code> {
+/** Rejects if there is none. */
+export async function readBlob(blobs: Fetcher, hash: string): Promise<Response> {
   const response = await blobs.fetch(urlOf(hash));
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw new Error(`blob ${hash} not readable: HTTP ${response.status}`);
-  }
+  if (response.ok) return response;
+  await response.body?.cancel();
+  throw new Error(`blob ${hash} not readable: HTTP ${response.status}`);
+}
+
+export async function loadCode(blobs: Fetcher, hash: string): Promise<Code> {
+  const response = await readBlob(blobs, hash);
   const bundle = decodeBundle(new Uint8Array(await response.arrayBuffer()));
   return { syntax: bundle.syntax, mainModule: bundle.mainModule, modules: bundle.modules };
 }

@@ -52,6 +52,10 @@ export type RegistryFailure =
   | { readonly reason: "too-many-tags"; readonly got: number; readonly max: number }
   /** The code that a change was based on is no longer the newest. */
   | { readonly reason: "changed-meanwhile"; readonly script: string }
+  /** It never was, or it has expired. */
+  | { readonly reason: "unknown-asset-session" }
+  | { readonly reason: "asset-differs"; readonly hash: string }
+  | { readonly reason: "missing-assets"; readonly count: number }
   | { readonly reason: "startup-failed"; readonly message: string }
   | { readonly reason: "trial-unavailable"; readonly detail: string }
   /** The change is stored, but the edges have not confirmed it. */

@@ -117,7 +117,7 @@ export interface VersionSettings {
 
 /** The static assets of a version. `isOnly`: its upload had no code. */
 export interface AssetsRecord {
-  /** SHA-256 of the manifest in the blob store: JSON of path -> {hash, blob, size, contentType}. */
+  /** SHA-256 of the manifest in the blob store: an AssetManifest (src/protocol/assets.ts). */
   readonly manifest: string;
   readonly htmlHandling: string;
   readonly notFoundHandling: string;
@@ -245,6 +245,8 @@ export interface Release {
   readonly settings: Partial<VersionSettings>;
   readonly scriptSettings: Partial<ScriptSettings>;
   readonly annotations: Readonly<Record<string, string>>;
+  /** null: none. Absent: those of the version before. */
+  readonly assets?: AssetsRecord | null;
   readonly author: string;
   readonly source: string;
 }

@@ -19,6 +19,7 @@ import {
   type AuditQuery,
   type NewAuditEntry,
 } from "./audit.ts";
+import * as assets from "./assets.ts";
 import { loadCode } from "./blobs.ts";
 import { CleanRuns, type Observation } from "./clean-runs.ts";
 import { Delivery } from "./delivery.ts";
@@ -394,6 +395,70 @@ export class Registry extends DurableObject<RegistryEnv> {
       const found = names.flatMap((name) => scripts.findScript(this.#sql, namespaceId, name) ?? []);
       const generation = scripts.deleteScripts(this.#sql, found);
       return success({ value: found.map(({ name }) => name), generation });
+    });
+  }
+
+  // Static assets
+
+  /** Pairs with `holdBlob(holdId, session.blob)`, as the other two that store do with theirs. */
+  openAssetSession(
+    session: assets.AssetSession,
+    claims: readonly assets.AssetClaim[],
+    holdId: string,
+  ): Outcome<assets.AssetClaim[]> {
+    return this.#write(() => {
+      const missing = assets.openSession(this.#sql, session, claims);
+      this.#blobs.release(holdId);
+      return success(missing);
+    });
+  }
+
+  assetClaims(sessionId: string, hashes: readonly string[]): Outcome<assets.AssetClaim[]> {
+    return expected(() => {
+      assets.requireSession(this.#sql, sessionId, Date.now());
+      return success(assets.claimsOn(this.#sql, sessionId, hashes));
+    });
+  }
+
+  async holdBlobs(holds: readonly { readonly id: string; readonly blob: string }[]): Promise<void> {
+    for (const { id, blob } of holds) await this.#blobs.hold(id, blob, Date.now());
+  }
+
+  /** Returns how many contents the session still lacks. */
+  storeAssets(
+    sessionId: string,
+    stored: readonly assets.StoredAsset[],
+    holdIds: readonly string[],
+  ): Outcome<number> {
+    return this.#write(() => {
+      const now = Date.now();
+      const session = assets.requireSession(this.#sql, sessionId, now);
+      const missing = assets.storeAssets(this.#sql, session, stored, now);
+      for (const id of holdIds) this.#blobs.release(id);
+      return success(missing);
+    });
+  }
+
+  /** The blob with the claimed manifest, and all contents that it names. */
+  finishedAssets(
+    sessionId: string,
+  ): Outcome<{ readonly blob: string; readonly assets: assets.StoredAsset[] }> {
+    return expected(() => {
+      const { blob } = assets.requireSession(this.#sql, sessionId, Date.now());
+      return success({ blob, assets: assets.sessionAssets(this.#sql, sessionId) });
+    });
+  }
+
+  addAssetManifest(
+    namespaceId: string,
+    blob: string,
+    hashes: readonly string[],
+    holdId: string,
+  ): Outcome<null> {
+    return this.#write(() => {
+      assets.addManifest(this.#sql, namespaceId, blob, hashes, Date.now());
+      this.#blobs.release(holdId);
+      return success(null);
     });
   }
 

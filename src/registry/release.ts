@@ -52,9 +52,11 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
   const scriptId = before?.id ?? crypto.randomUUID();
   storeScript(sql, scriptId, release, before, now);
   const base = before?.version.settings ?? DEFAULT_SETTINGS;
+  const assets =
+    release.assets === undefined ? (before?.version.assets ?? null) : release.assets;
   sql.exec(
-    `INSERT INTO versions (id, script_id, number, created_on, superseded_on, author, source, blob, code, settings, bindings, annotations)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO versions (id, script_id, number, created_on, superseded_on, author, source, blob, code, settings, bindings, annotations, assets)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     release.versionId,
     scriptId,
     (before?.version.number ?? 0) + 1,
@@ -67,6 +69,7 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
     JSON.stringify({ ...base, ...release.settings }),
     JSON.stringify(bindings.value),
     JSON.stringify(release.annotations),
+    assets && JSON.stringify(assets),
   );
   // Trust is in the code: new settings do not make it another, and do not clear it of anything.
   const trust = findTrustOfCode(sql, scriptId, code.blob, release.versionId) ?? newcomer(now);

@@ -176,16 +176,51 @@ const MIGRATIONS: readonly string[] = [
 
   ALTER TABLE versions ADD COLUMN assets TEXT;
 
+  CREATE INDEX versions_by_manifest ON versions (json_extract(assets, '$.manifest')) WHERE assets IS NOT NULL;
+
   CREATE TABLE assets (
+    id INTEGER PRIMARY KEY,
     namespace_id TEXT NOT NULL REFERENCES namespaces (id) ON DELETE CASCADE,
     hash TEXT NOT NULL,
     blob TEXT NOT NULL,
     size INTEGER NOT NULL,
     content_type TEXT,
     created_on INTEGER NOT NULL,
-    PRIMARY KEY (namespace_id, hash)
+    UNIQUE (namespace_id, hash)
   ) STRICT;
   CREATE INDEX assets_by_blob ON assets (blob);
+
+  CREATE TABLE asset_manifests (
+    id INTEGER PRIMARY KEY,
+    namespace_id TEXT NOT NULL REFERENCES namespaces (id) ON DELETE CASCADE,
+    blob TEXT NOT NULL,
+    created_on INTEGER NOT NULL,
+    UNIQUE (namespace_id, blob)
+  ) STRICT;
+  CREATE INDEX asset_manifests_by_blob ON asset_manifests (blob);
+
+  CREATE TABLE manifest_assets (
+    manifest_id INTEGER NOT NULL REFERENCES asset_manifests (id) ON DELETE CASCADE,
+    asset_id INTEGER NOT NULL REFERENCES assets (id) ON DELETE CASCADE,
+    PRIMARY KEY (manifest_id, asset_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX manifest_assets_by_asset ON manifest_assets (asset_id);
+
+  CREATE TABLE asset_sessions (
+    id TEXT PRIMARY KEY,
+    namespace_id TEXT NOT NULL REFERENCES namespaces (id) ON DELETE CASCADE,
+    blob TEXT NOT NULL,
+    expires_on INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX asset_sessions_by_blob ON asset_sessions (blob);
+
+  CREATE TABLE session_assets (
+    session_id TEXT NOT NULL REFERENCES asset_sessions (id) ON DELETE CASCADE,
+    hash TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    PRIMARY KEY (session_id, hash)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX session_assets_by_hash ON session_assets (hash);
 
   CREATE TABLE zones (
     id TEXT PRIMARY KEY,

@@ -6,26 +6,28 @@ import type { CellRequest } from "../protocol/incident.ts";
 import { effectiveLimits, type Limits, type LimitSettings } from "../protocol/limits.ts";
 import type { Isolation, Place } from "../protocol/placement.ts";
 import type { ScriptState, VersionShare, VersionState } from "../protocol/routing.ts";
+import { ASSETS_COLUMNS, assetsOf, type AssetsRow } from "./assets-state.ts";
 import type { Policy } from "./env.ts";
 import type { Outcome } from "./failures.ts";
 import { readOutbound } from "./outbound.ts";
 import { findPreview } from "./previews.ts";
-import type { AssetsRecord, DeploymentRecord } from "./records.ts";
+import type { DeploymentRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
 import { derivePlace } from "./trust.ts";
 import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
 
 const SELECT = `
   SELECT versions.id AS version_id, namespaces.name AS namespace, scripts.name AS script, json_extract(versions.settings, '$.limits') AS version_limits,
+    ${ASSETS_COLUMNS},
     scripts.limits AS script_limits, namespaces.limits AS namespace_limits,
     namespaces.isolation, namespaces.trusted_workers, namespaces.outbound, namespaces.kind,
-    scripts.workers_dev, versions.number, versions.assets, versions.superseded_on, ${TRUST_COLUMNS}
+    scripts.workers_dev, versions.number, versions.superseded_on, ${TRUST_COLUMNS}
   FROM versions
   JOIN trust ON trust.version_id = versions.id
   JOIN scripts ON scripts.id = versions.script_id
   JOIN namespaces ON namespaces.id = scripts.namespace_id`;
 
-interface Row extends TrustRow {
+interface Row extends TrustRow, AssetsRow {
   version_id: string;
   namespace: string;
   script: string;
@@ -38,7 +40,6 @@ interface Row extends TrustRow {
   kind: string;
   workers_dev: number;
   number: number;
-  assets: string | null;
   superseded_on: number | null;
 }
 
@@ -116,7 +117,7 @@ function versionState(row: Row, policy: Policy): VersionState {
     versionId: row.version_id,
     place: placeOf(row, policy),
     limits: limitsOf(row, policy),
-    ...(row.assets !== null && { assets: JSON.parse(row.assets) as AssetsRecord }),
+    ...assetsOf(row),
   };
 }
 

@@ -3,6 +3,7 @@
  * Called by the Registry's alarm, never on the way of a deploy. What an edge may just be fetching stays:
  * a version goes only when it has been out of use for a minute.
  */
+import { hasAssetSessions, NAMED_BY_ASSETS, sweepAssets } from "./assets.ts";
 import { deleteBlob } from "./blobs.ts";
 
 /** Of each script, beside those that get traffic. */
@@ -20,7 +21,8 @@ const SURPLUS = `
 /** Of unused blobs only what a crash or a refused upload left behind is younger than its versions. */
 const UNUSED = `
   NOT EXISTS (SELECT 1 FROM versions WHERE versions.blob = blobs.hash)
-  AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.blob = blobs.hash)`;
+  AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.blob = blobs.hash)
+  AND NOT ${NAMED_BY_ASSETS}`;
 
 export class BlobKeeper {
   readonly #sql: SqlStorage;
@@ -55,6 +57,7 @@ export class BlobKeeper {
   async sweep(now: number): Promise<boolean> {
     this.#dropSurplus(now - SUPERSEDED_GRACE_MS);
     this.#sql.exec(`DELETE FROM uploads WHERE created_on < ?`, now - UPLOAD_LIFETIME_MS);
+    sweepAssets(this.#sql, now, now - UPLOAD_LIFETIME_MS);
     const unused = this.#sql
       .exec<{ hash: string }>(`SELECT hash FROM blobs WHERE ${UNUSED}`)
       .toArray();
@@ -105,6 +108,6 @@ export class BlobKeeper {
         Number.MAX_SAFE_INTEGER,
       )
       .one();
-    return waiting !== 0;
+    return waiting !== 0 || hasAssetSessions(this.#sql);
   }
 }

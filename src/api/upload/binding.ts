@@ -112,6 +112,7 @@ const SUPPORTED = {
     })
     .transform(({ namespace_id: namespaceId, ...rest }) => ({ ...rest, namespaceId })),
   version_metadata: z.object({ type: z.literal("version_metadata"), name }),
+  assets: z.object({ type: z.literal("assets"), name }),
   wasm_module: z.object({ type: z.literal("wasm_module"), name, part }),
   text_blob: z.object({ type: z.literal("text_blob"), name, part }),
   data_blob: z.object({ type: z.literal("data_blob"), name, part }),

@@ -33,12 +33,12 @@ const schema = z.object({
   logpush: flag.nullish(),
   observability: z.record(z.string(), z.unknown()).nullish(),
   annotations: z.record(z.string(), z.string()).optional(),
+  assets: z.unknown().optional(),
+  keep_assets: z.unknown().optional(),
 
   // Only to be refused.
   migrations: z.unknown().optional(),
   exports: z.unknown().optional(),
-  assets: z.unknown().optional(),
-  keep_assets: z.unknown().optional(),
   containers: z.unknown().optional(),
   tail_consumers: z.unknown().optional(),
   streaming_tail_consumers: z.unknown().optional(),
@@ -50,8 +50,6 @@ export type Metadata = z.output<typeof schema>;
 const NOT_SUPPORTED: readonly (readonly [keyof Metadata, string])[] = [
   ["migrations", "Durable Objects of user Workers are"],
   ["exports", "Durable Objects of user Workers are"],
-  ["assets", "static assets are"],
-  ["keep_assets", "static assets are"],
   ["containers", "containers are"],
   ["tail_consumers", "tail consumers of user Workers are"],
   ["streaming_tail_consumers", "tail consumers of user Workers are"],
