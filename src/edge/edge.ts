@@ -16,6 +16,7 @@ import type { CellAssignment, CellNews } from "../protocol/incident.ts";
 import type { CellCounts } from "../protocol/placement.ts";
 import type { Route, RoutesState, RoutingUpdate } from "../protocol/routing.ts";
 import { Analytics } from "./analytics.ts";
+import { Assets } from "./assets/assets.ts";
 import { CellCalls } from "./call-cell.ts";
 import { EdgeCalls } from "./call-edge.ts";
 import { Cells } from "./cells.ts";
@@ -64,6 +65,7 @@ export interface DispatcherBindings {
 
 export class Edge {
   readonly isolates: Isolates;
+  readonly assets: Assets;
   readonly invoker: Invoker;
   readonly dispatcherEnv: DispatcherBindings;
   readonly rateLimits: RateLimits;
@@ -107,6 +109,7 @@ export class Edge {
       outbound,
       bind,
     });
+    this.assets = new Assets(hub, keepAlive);
     const scripts = new ScriptTable();
     const routing = new Routing({
       scripts,
@@ -124,6 +127,7 @@ export class Edge {
     this.invoker = new Invoker({
       scripts,
       isolates,
+      assets: this.assets,
       edges: new EdgeCalls({
         isolates,
         edgeIndex,

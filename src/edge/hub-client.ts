@@ -6,7 +6,7 @@ import { UnavailableError } from "../protocol/dispatch-errors.ts";
 import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
 import type { AnalyticsFlush } from "../protocol/analytics.ts";
 import type { CellAssignment } from "../protocol/incident.ts";
-import type { RoutesState, ScriptState } from "../protocol/routing.ts";
+import type { AssetsState, RoutesState, ScriptState } from "../protocol/routing.ts";
 import type { MetricsBatch, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";
 
 export class HubClient {
@@ -35,6 +35,16 @@ export class HubClient {
       throw new VersionGoneError(`the hub has no bundle of version ${versionId}`);
     }
     return decodeBundle(new Uint8Array(await response.arrayBuffer()));
+  }
+
+  /** What the assets binding of a version serves. */
+  async assets(versionId: string): Promise<AssetsState> {
+    return (await this.#call(`/assets?version=${versionId}`)).json();
+  }
+
+  /** A manifest of static assets, or the content of one. */
+  blob(hash: string): Promise<Response> {
+    return this.#call(`/blobs/${hash}`);
   }
 
   /** The dedicated cell of a version. Rejects with a VersionGoneError if it has none by right. */

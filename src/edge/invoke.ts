@@ -13,6 +13,7 @@ import { chooseShare } from "../namespace/choose-share.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
+import type { Assets } from "./assets/assets.ts";
 import { refusalOf } from "./admission.ts";
 import { boundRequest, boundResponse } from "./body-limits.ts";
 import type { CellCalls } from "./call-cell.ts";
@@ -24,6 +25,7 @@ import { isPlain, variantOf } from "./variant.ts";
 export interface InvokerOptions {
   readonly scripts: ScriptTable;
   readonly isolates: Isolates;
+  readonly assets: Assets;
   readonly edges: EdgeCalls;
   readonly cells: CellCalls;
   readonly edgeCount: number;
@@ -97,8 +99,13 @@ export class Invoker {
     const { versionId, namespace, script } = state;
     if (versionId === null || !isReachable(state, dispatch))
       throw workerNotFound(namespace, script);
-    facts.versionId = versionId;
     if (state.previewOf !== undefined) facts.script = state.previewOf;
+    if (state.assets !== undefined) {
+      // It is no invocation: nothing runs, so no limit holds, and it says nothing about the version's conduct.
+      const asset = await this.#options.assets.serve(state.assets, original);
+      if (asset !== undefined) return asset;
+    }
+    facts.versionId = versionId;
     const via = viaOf(original);
     const refusal = refusalOf(entry, via, this.#options.edgeCount, Date.now());
     if (refusal !== undefined) throw refusal;

@@ -111,8 +111,8 @@ export class Routing {
   /** Never rejects. */
   async #warm(entry: ScriptEntry): Promise<void> {
     const { isolates, cells, loader } = this.#options;
-    const { versionId } = entry.state;
-    if (versionId === null) return;
+    const { versionId, assets } = entry.state;
+    if (versionId === null || assets?.isOnly === true) return;
     try {
       const variant = await usualVariant(entry);
       if (entry.place !== "edge") {
