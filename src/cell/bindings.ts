@@ -12,6 +12,7 @@ import {
   type DataPoint,
 } from "../protocol/analytics.ts";
 import type {
+  AssetsValue,
   DispatchNamespaceValue,
   EnvValue,
   RateLimitValue,
@@ -57,6 +58,12 @@ export interface BindingCalls {
   limit(caller: Caller, value: RateLimitValue, key: string): Promise<boolean>;
   /** Takes a data point, which is stored later. */
   write(caller: Caller, dataset: string, point: DataPoint): Promise<void>;
+  asset(
+    caller: Caller,
+    value: AssetsValue,
+    via: readonly string[],
+    request: Request,
+  ): Promise<Response>;
 }
 
 let connected: BindingCalls | undefined;
@@ -65,7 +72,7 @@ export function connectBindings(calls: BindingCalls): void {
   connected = calls;
 }
 
-function calls(): BindingCalls {
+export function calls(): BindingCalls {
   if (connected === undefined) throw new Error("bindings were not connected");
   return connected;
 }
@@ -76,6 +83,7 @@ interface OwnExports {
   SkepDispatcher(options: { props: BindingProps<DispatchNamespaceValue> }): Fetcher;
   SkepRateLimit(options: { props: BindingProps<RateLimitValue> }): Fetcher;
   SkepAnalytics(options: { props: BindingProps<AnalyticsValue> }): Fetcher;
+  SkepAssets(options: { props: BindingProps<AssetsValue> }): Fetcher;
 }
 
 /** `exports` of `cloudflare:workers`. */
@@ -92,7 +100,7 @@ export function bindWith(exports: unknown): (props: BindingProps) => unknown {
       case "analytics":
         return own.SkepAnalytics({ props: { caller, value } });
       case "assets":
-        throw new Error(`this process has no bindings of type ${value.type}`);
+        return own.SkepAssets({ props: { caller, value } });
     }
   };
 }

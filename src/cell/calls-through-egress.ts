@@ -1,5 +1,6 @@
 /** How bindings reach the platform from a cell, whose only way out is the egress: it passes them to an edge. */
-import { EGRESS_HEADER, encodeEgressCall, type EdgeService } from "../protocol/egress.ts";
+import { UnavailableError } from "../protocol/dispatch-errors.ts";
+import { EGRESS_ERROR_HEADER, EGRESS_HEADER, encodeEgressCall, type EdgeService } from "../protocol/egress.ts";
 import { forward } from "../protocol/hop.ts";
 import { relayed } from "../protocol/relay.ts";
 import type { BindingCalls, Caller } from "./bindings.ts";
@@ -28,6 +29,16 @@ export function callsThroughEgress(egress: Fetcher): BindingCalls {
         headers: { [EGRESS_HEADER]: callOf(caller, "analytics", []) },
         body: JSON.stringify({ dataset, point }),
       });
+    },
+    async asset({ namespace, script }, { versionId }, via, request) {
+      const headers = new Headers(request.headers);
+      const call = { namespace, script, via, call: "assets", versionId } as const;
+      headers.set(EGRESS_HEADER, encodeEgressCall(call));
+      const asset = new Request(request, { headers, redirect: "manual" });
+      const response = await egress.fetch(asset);
+      if (!response.headers.has(EGRESS_ERROR_HEADER)) return response;
+      await response.body?.cancel();
+      throw new UnavailableError("the static assets cannot be reached now");
     },
   };
 }

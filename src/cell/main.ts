@@ -17,6 +17,7 @@ import { Ledger } from "./ledger.ts";
 import type { OutboundProps } from "./outbound.ts";
 import { tryStart } from "./trial.ts";
 
+export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
 export { Outbound } from "./outbound.ts";
 

@@ -100,7 +100,7 @@ export class Invoker {
     if (versionId === null || !isReachable(state, dispatch))
       throw workerNotFound(namespace, script);
     if (state.previewOf !== undefined) facts.script = state.previewOf;
-    if (state.assets !== undefined) {
+    if (state.assets !== undefined && isForScript(dispatch)) {
       // It is no invocation: nothing runs, so no limit holds, and it says nothing about the version's conduct.
       const asset = await this.#options.assets.serve(state.assets, original);
       if (asset !== undefined) return asset;
@@ -145,6 +145,11 @@ export class Invoker {
       if (response !== undefined) return response;
     }
   }
+}
+
+/** For all that its version has, not for its code alone. */
+function isForScript({ entrypoint, rpc, asOutbound }: DispatchCall): boolean {
+  return entrypoint === undefined && rpc === undefined && asOutbound === undefined;
 }
 
 /** Host names and dispatchers do not lead to all Workers of an account; routes and bindings do. */

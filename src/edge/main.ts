@@ -21,6 +21,7 @@ import { Edge, type EdgeEnv } from "./edge.ts";
 import { callerOf } from "./hairpin.ts";
 import { callOutboundWorker } from "./outbound-worker.ts";
 
+export { SkepAssets } from "../cell/assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "../cell/bindings.ts";
 export { Outbound } from "../cell/outbound.ts";
 
@@ -43,6 +44,7 @@ connectBindings({
   async write(caller, dataset, point) {
     edge.analytics.write(caller, dataset, point);
   },
+  asset: (_caller, { versionId }, _via, request) => edge.assets.fetch(versionId, request),
 });
 
 function dispatch(request: Request, ctx: ExecutionContext): Response | Promise<Response> {
@@ -62,6 +64,7 @@ export class HairpinGate extends WorkerEntrypoint {
   override fetch(request: Request): Response | Promise<Response> {
     const caller = callerOf(request);
     if (caller?.call === "dispatch") return answerBound(parts, request, caller, this.ctx);
+    if (caller?.call === "assets") return edge.assets.answer(caller, request);
     if (caller?.call === "limits") return edge.rateLimits.answer(request, caller);
     if (caller?.call === "analytics") return edge.analytics.answer(request, caller);
     if (caller?.outbound === undefined) return dispatch(admitHairpin(request, caller), this.ctx);

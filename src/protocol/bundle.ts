@@ -32,7 +32,13 @@ export type EnvValue =
   | DispatchNamespaceValue
   | RateLimitValue
   | { readonly type: "analytics"; readonly dataset: string }
-  | { readonly type: "assets" };
+  | AssetsValue;
+
+/** The static assets of a version: that which has the binding. */
+export interface AssetsValue {
+  readonly type: "assets";
+  readonly versionId: string;
+}
 
 /** Another Worker. */
 export interface ServiceValue {

@@ -30,6 +30,8 @@ export interface EgressCall {
   readonly via: readonly string[];
   /** Who gets the request, whatever its URL. */
   readonly outbound?: OutboundTarget;
+  /** Of `assets`: whose. */
+  readonly versionId?: string;
   /** No fetch of the function, but a call to an edge by the trusted code beside it. */
   readonly call?: EdgeService;
 }

@@ -98,7 +98,7 @@ async function toValue(
     case "analytics_engine":
       return { type: "analytics", dataset: binding.dataset };
     case "assets":
-      return { type: "assets" };
+      return { type: "assets", versionId: facts.id };
     case "wasm_module":
     case "text_blob":
     case "data_blob":

@@ -3,6 +3,8 @@
  * of a version, and contents as they are asked for. Small contents are kept, large ones stream through.
  */
 import type { AssetFile, AssetManifest } from "../../protocol/assets.ts";
+import { UnavailableError } from "../../protocol/dispatch-errors.ts";
+import { EGRESS_ERROR_HEADER, type EgressCall } from "../../protocol/egress.ts";
 import type { AssetsState } from "../../protocol/routing.ts";
 import type { HubClient } from "../hub-client.ts";
 import { Once } from "../once.ts";
@@ -56,6 +58,17 @@ export class Assets {
     const state = await this.#stateOf(versionId);
     const site = await this.#site(state.manifest);
     return this.#answer(site, state, new URL(request.url), request);
+  }
+
+  /** The same, from a cell. */
+  async answer({ versionId }: EgressCall, request: Request): Promise<Response> {
+    try {
+      if (versionId === undefined) throw new UnavailableError("a call for assets names no version");
+      return await this.fetch(versionId, request);
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      return new Response(null, { status: 503, headers: { [EGRESS_ERROR_HEADER]: "unavailable" } });
+    }
   }
 
   async #answer(site: Site, state: AssetsState, url: URL, request: Request): Promise<Response> {
