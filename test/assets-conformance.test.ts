@@ -4,7 +4,7 @@
  */
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { deploySite } from "./assets.ts";
+import { deploySite } from "./site.ts";
 import type { Outgoing } from "./http.ts";
 import { send } from "./http.ts";
 import { startPlatform, type Platform } from "./platform.ts";

@@ -39,6 +39,13 @@ export async function readBlob(blobs: Fetcher, hash: string): Promise<Response> 
   throw new Error(`blob ${hash} not readable: HTTP ${response.status}`);
 }
 
+/** Of a blob that is JSON. */
+export async function readJson<T>(blobs: Fetcher, hash: string): Promise<T> {
+  const response = await readBlob(blobs, hash);
+  // The store knows no types, and the runtime warns of text that is not called text.
+  return JSON.parse(new TextDecoder().decode(await response.arrayBuffer())) as T;
+}
+
 export async function loadCode(blobs: Fetcher, hash: string): Promise<Code> {
   const response = await readBlob(blobs, hash);
   const bundle = decodeBundle(new Uint8Array(await response.arrayBuffer()));

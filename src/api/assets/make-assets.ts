@@ -1,6 +1,6 @@
 /** From what an upload says of its static assets to the record that its version keeps. */
 import type { AssetFile, AssetManifest } from "../../protocol/assets.ts";
-import { readBlob, storeBlob } from "../../registry/blobs.ts";
+import { readJson, storeBlob } from "../../registry/blobs.ts";
 import type { AssetsRecord, NamespaceRecord } from "../../registry/records.ts";
 import { registry, type ApiContext } from "../context.ts";
 import { ApiError } from "../errors.ts";
@@ -36,7 +36,7 @@ export async function makeAssets(
 
 async function uploadedFiles(c: ApiContext, session: string): Promise<Record<string, AssetFile>> {
   const { blob, assets } = unwrap(await registry(c).finishedAssets(session));
-  const claimed = await readJson<ClaimedManifest>(c, blob);
+  const claimed = await readJson<ClaimedManifest>(c.env.BLOBS, blob);
   const known = new Map(assets.map((asset) => [asset.hash, asset]));
   const files = Object.entries(claimed).map(([path, { hash }]) => {
     const asset = known.get(hash);
@@ -59,11 +59,7 @@ async function keptAssets(
       `metadata.keep_assets: the version before of '${script}' has no assets to keep.`,
     );
   }
-  const manifest = await readJson<AssetManifest>(c, assets.manifest);
+  const manifest = await readJson<AssetManifest>(c.env.BLOBS, assets.manifest);
   const { redirects, headers } = manifest;
   return { manifest, config: { ...assets, redirects, headers } };
-}
-
-async function readJson<T>(c: ApiContext, blob: string): Promise<T> {
-  return (await readBlob(c.env.BLOBS, blob)).json();
 }

@@ -151,7 +151,8 @@ export class Assets {
     }
     return this.#manifestLoads.share(manifest, async () => {
       const response = await this.#hub.blob(manifest);
-      const site = new Site(await response.json<AssetManifest>());
+      const text = new TextDecoder().decode(await response.arrayBuffer());
+      const site = new Site(JSON.parse(text) as AssetManifest);
       this.#keep(manifest, site);
       return site;
     }).result;

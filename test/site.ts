@@ -21,21 +21,27 @@ const TYPES: Readonly<Record<string, string>> = {
 
 export const SCRIPTS = "/workers/dispatch/namespaces/production/scripts";
 
-export async function deploySite(platform: Platform, name: string, site: Site): Promise<void> {
-  const jwt = await uploadFiles(platform, name, site.files);
-  const response = await platform.api("PUT", `${SCRIPTS}/${name}`, siteForm(site, { jwt }));
+export async function deploySite(
+  platform: Platform,
+  name: string,
+  site: Site,
+  namespace = "production",
+): Promise<void> {
+  const jwt = await uploadFiles(platform, name, site.files, namespace);
+  const path = `/workers/dispatch/namespaces/${namespace}/scripts/${name}`;
+  const response = await platform.api("PUT", path, siteForm(site, { jwt }));
   if (!response.ok) throw new Error(`${name} was not deployed: ${await response.text()}`);
 }
 
-export function siteForm({ config, worker, metadata }: Site, assets: { jwt?: string }): FormData {
+function siteForm({ config, worker, metadata }: Site, assets: { jwt?: string }): FormData {
   const form = new FormData();
-  const own = {
+  const all = {
     compatibility_date: "2026-11-01",
     ...(worker !== undefined && { main_module: "index.js" }),
     assets: { ...assets, ...(config && { config }) },
     ...metadata,
   };
-  form.set("metadata", JSON.stringify(own));
+  form.set("metadata", JSON.stringify(all));
   if (worker !== undefined) {
     const type = "application/javascript+module";
     form.set("index.js", new File([worker], "index.js", { type }));
@@ -48,6 +54,7 @@ export async function uploadFiles(
   platform: Platform,
   name: string,
   files: Site["files"],
+  namespace = "production",
 ): Promise<string> {
   const entries = await Promise.all(
     Object.entries(files).map(async ([path, content]) => {
@@ -58,9 +65,8 @@ export async function uploadFiles(
   const manifest = Object.fromEntries(
     entries.map(({ path, bytes, hash }) => [path, { hash, size: bytes.byteLength }]),
   );
-  const opened = await platform.api("POST", `${SCRIPTS}/${name}/assets-upload-session`, {
-    manifest,
-  });
+  const path = `/workers/dispatch/namespaces/${namespace}/scripts/${name}/assets-upload-session`;
+  const opened = await platform.api("POST", path, { manifest });
   const session = await resultOf(opened);
   let { jwt } = session;
   for (const bucket of session.buckets ?? []) {
