@@ -160,7 +160,9 @@ describe("an asset", { timeout: 60_000 }, () => {
     const requests = 40;
     const before = await platform.requestsOf("files");
     for (let n = 0; n < requests; n++) expect(await text("files", "/small.txt")).toBe("0123456789");
-    await expect.poll(() => platform.requestsOf("files"), { timeout: 20_000 }).toBeGreaterThanOrEqual(before + requests);
+    await expect
+      .poll(() => platform.requestsOf("files"), { timeout: 20_000 })
+      .toBeGreaterThanOrEqual(before + requests);
     const response = await platform.api("GET", `${SCRIPTS}/files/placement`);
     const { result } = (await response.json()) as { result: { clean_invocations: number } };
     expect(result.clean_invocations).toBeLessThan(requests);
@@ -196,7 +198,14 @@ test("an upload that is broken off by a crash of the hub goes on afterwards", as
   await platform.api("POST", `${SCRIPTS}/crash/assets-upload-session`, { manifest });
   await platform.kill("hub");
   await expect
-    .poll(() => platform.api("GET", SCRIPTS).then(({ ok }) => ok, () => false), { timeout: 20_000 })
+    .poll(
+      () =>
+        platform.api("GET", SCRIPTS).then(
+          ({ ok }) => ok,
+          () => false,
+        ),
+      { timeout: 20_000 },
+    )
     .toBe(true);
   expect(await uploadFiles(platform, "crash", files)).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/);
 });

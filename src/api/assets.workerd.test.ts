@@ -70,7 +70,10 @@ function put(script: string, metadata: object, namespace?: string): Promise<Answ
   return call("PUT", scriptPath(script, namespace), form);
 }
 
-async function assetsOf(script: string, namespace = "production"): Promise<AssetsState | undefined> {
+async function assetsOf(
+  script: string,
+  namespace = "production",
+): Promise<AssetsState | undefined> {
   const query = `namespace=${namespace}&script=${script}`;
   const response = await edgeGate.fetch(`http://hub/resolve?${query}`);
   return (await response.json<ScriptState>()).assets;
@@ -222,7 +225,11 @@ describe("upload sessions", () => {
 });
 
 describe("versions", () => {
-  const WORKER = ["index.js", `export default { fetch: () => new Response("hi") };`, ES_MODULE] as const;
+  const WORKER = [
+    "index.js",
+    `export default { fetch: () => new Response("hi") };`,
+    ES_MODULE,
+  ] as const;
 
   test("keep their assets when settings, secrets or code change, and lose them by an upload without", async () => {
     const path = scriptPath("kept");
@@ -319,14 +326,19 @@ describe("what nothing names any more is deleted", () => {
     expect(added).toHaveLength(2);
     await expire();
     expect((await blobs()).toSorted()).toEqual(before.toSorted());
-    const statuses = added.map(async (hash) => (await hub.BLOBS.fetch(`http://blobs/${hash}`)).status);
+    const statuses = added.map(
+      async (hash) => (await hub.BLOBS.fetch(`http://blobs/${hash}`)).status,
+    );
     expect(await Promise.all(statuses)).toEqual([404, 404]);
     const late = await send(result.jwt, { [hashOf("0dd1")]: "0dd1" });
     expect(late.errors[0]?.message).toContain("has expired");
   });
 
   test("the assets of a script, with the script, but for those that others have", async () => {
-    for (const [script, text] of [["gone", "1dd1"], ["stays", "2dd2"]] as const) {
+    for (const [script, text] of [
+      ["gone", "1dd1"],
+      ["stays", "2dd2"],
+    ] as const) {
       const jwt = await uploaded(script, { "/own": text, "/shared": "3dd3" });
       expect((await put(script, { assets: { jwt } })).errors).toEqual([]);
     }

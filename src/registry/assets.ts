@@ -41,7 +41,12 @@ export function openSession(
     expiresOn,
   );
   for (const { hash, size } of claims) {
-    sql.exec(`INSERT INTO session_assets (session_id, hash, size) VALUES (?, ?, ?)`, id, hash, size);
+    sql.exec(
+      `INSERT INTO session_assets (session_id, hash, size) VALUES (?, ?, ?)`,
+      id,
+      hash,
+      size,
+    );
   }
   return missingAssets(sql, id);
 }

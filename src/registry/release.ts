@@ -52,8 +52,7 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
   const scriptId = before?.id ?? crypto.randomUUID();
   storeScript(sql, scriptId, release, before, now);
   const base = before?.version.settings ?? DEFAULT_SETTINGS;
-  const assets =
-    release.assets === undefined ? (before?.version.assets ?? null) : release.assets;
+  const assets = release.assets === undefined ? (before?.version.assets ?? null) : release.assets;
   sql.exec(
     `INSERT INTO versions (id, script_id, number, created_on, superseded_on, author, source, blob, code, settings, bindings, annotations, assets)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -13,7 +13,8 @@ export function parseRedirects(file: string, htmlHandling: string): RedirectRule
   let dynamic = 0;
   for (const line of linesOf(NAME, file)) {
     const rule = parseRule(line, htmlHandling);
-    if (rules.has(rule.from)) throw invalid(NAME, line, `There is a rule for ${rule.from} already.`);
+    if (rules.has(rule.from))
+      throw invalid(NAME, line, `There is a rule for ${rule.from} already.`);
     rules.set(rule.from, rule);
     // What follows a rule with a pattern is found in order too.
     if (dynamic > 0 || IS_DYNAMIC.test(rule.from)) dynamic++;

@@ -49,10 +49,17 @@ export function placeText({ host, path }: Place): string {
   return host === undefined ? path : `https://${host}${path}`;
 }
 
+/** What it costs an edge to compare a path with a rule grows with their number. */
+const MAX_PLACEHOLDERS = 20;
+
 /** undefined: it may be a pattern. */
 export function badPattern(pattern: string): string | undefined {
   const splats = pattern.split("*").length - 1;
   if (splats > 1) return "Only one * is allowed in a rule: use placeholders, such as :name.";
+  const placeholders = pattern.match(/:[A-Za-z]/g)?.length ?? 0;
+  if (placeholders > MAX_PLACEHOLDERS) {
+    return `${placeholders} placeholders are more than the ${MAX_PLACEHOLDERS} that a rule may have.`;
+  }
   if (splats > 0 && /:splat(?!\w)/.test(pattern)) return "* is itself called :splat.";
   return undefined;
 }

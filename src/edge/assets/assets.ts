@@ -181,11 +181,32 @@ export class Assets {
 /** undefined: the Worker, if there is no asset. */
 function firstOf({ runWorkerFirst }: AssetsState, path: string): "worker" | "assets" | undefined {
   if (typeof runWorkerFirst === "boolean") return runWorkerFirst ? "worker" : undefined;
-  const matches = (pattern: string) => new Pattern(pattern, false).match(path) !== undefined;
-  if (runWorkerFirst.some((each) => each.startsWith("!") && matches(each.slice(1)))) {
-    return "assets";
+  const { worker, assets } = placesOf(runWorkerFirst);
+  const matches = (pattern: Pattern) => pattern.match(path) !== undefined;
+  if (assets.some(matches)) return "assets";
+  return worker.some(matches) ? "worker" : undefined;
+}
+
+interface Places {
+  readonly worker: readonly Pattern[];
+  readonly assets: readonly Pattern[];
+}
+
+/** By the patterns of a version's state. */
+const places = new WeakMap<readonly string[], Places>();
+
+function placesOf(patterns: readonly string[]): Places {
+  let made = places.get(patterns);
+  if (made === undefined) {
+    const all = patterns.map((source) => ({
+      isNegative: source.startsWith("!"),
+      pattern: new Pattern(source.replace(/^!/, ""), false),
+    }));
+    const those = (negative: boolean) =>
+      all.filter(({ isNegative }) => isNegative === negative).map(({ pattern }) => pattern);
+    places.set(patterns, (made = { worker: those(false), assets: those(true) }));
   }
-  return runWorkerFirst.some(matches) ? "worker" : undefined;
+  return made;
 }
 
 function isNavigation({ takesNavigations }: AssetsState, { headers }: Request): boolean {

@@ -16,16 +16,15 @@ export interface Handling {
 export type Files = ReadonlyMap<string, AssetFile>;
 
 /** One thing to try: the file at a path, or a redirect to the path under which that file is to be known. */
-type Step =
-  | { readonly serve: string }
-  | { readonly serve: string; readonly as: string };
+type Step = { readonly serve: string } | { readonly serve: string; readonly as: string };
 
 export function find(files: Files, { html, notFound }: Handling, path: string): Found | undefined {
   for (const step of stepsOf(html, path)) {
     const file = files.get(step.serve);
     if (file === undefined) continue;
     if (!("as" in step)) return { kind: "file", file, status: 200 };
-    if (leadsTo(files, { html, notFound }, step.as, file)) return { kind: "redirect", path: step.as };
+    if (leadsTo(files, { html, notFound }, step.as, file))
+      return { kind: "redirect", path: step.as };
   }
   return missing(files, notFound, path);
 }

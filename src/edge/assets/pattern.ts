@@ -5,7 +5,7 @@
  */
 
 /** Longer paths match no pattern. */
-const MAX_TEXT_LENGTH = 4_000;
+const MAX_TEXT_LENGTH = 2_000;
 
 type Token =
   | { readonly kind: "text"; readonly text: string }
