@@ -95,6 +95,36 @@ describe("wrangler deploy --dispatch-namespace", { timeout: 120_000 }, () => {
   });
 });
 
+describe("wrangler with a Worker outside of a namespace", { timeout: 120_000 }, () => {
+  test("deploys, uploads versions and rolls back, each version with assets of its own", async () => {
+    const directory = await createProject({
+      "wrangler.toml": toml(
+        "blog",
+        `main = "index.js"\n[assets]\ndirectory = "./public"\nbinding = "ASSETS"\n`,
+      ),
+      "index.js": WORKER,
+      "public/index.html": "first",
+    });
+    const run = async (...args: string[]) => {
+      const { exitCode, output } = await wrangler(directory, platform.wranglerEnv, ...args);
+      expect(exitCode, output).toBe(0);
+      return output;
+    };
+    const pages = () =>
+      Promise.all([text("blog", "/", "workers"), text("blog", "/assets/", "workers")]);
+    await run("deploy");
+    expect(await pages()).toEqual(["first", "first"]);
+    await writeFile(join(directory, "public/index.html"), "second");
+    const uploaded = await run("versions", "upload");
+    expect(await pages()).toEqual(["first", "first"]);
+    const version = /Worker Version ID: ([\w-]+)/.exec(uploaded)?.[1] ?? "";
+    await run("versions", "deploy", `${version}@100`, "--yes");
+    expect(await pages()).toEqual(["second", "second"]);
+    await run("rollback", "--yes", "--message", "back");
+    expect(await pages()).toEqual(["first", "first"]);
+  });
+});
+
 describe("an asset", { timeout: 60_000 }, () => {
   /** More than an edge keeps of one content. */
   const large = Uint8Array.from({ length: 5 * 1024 * 1024 }, (_, n) => (n * 7 + (n >> 8)) % 251);

@@ -5,6 +5,7 @@ import { deployCode } from "./deploy.ts";
 import { ok } from "./envelope.ts";
 import { unwrap } from "./failures.ts";
 import { scriptToJson } from "./script-json.ts";
+import { refuseAssets } from "./upload/metadata.ts";
 import { CONTENT_TYPES } from "./upload/modules.ts";
 import { readCode } from "./upload/upload.ts";
 
@@ -24,7 +25,8 @@ export async function getContent(c: ApiContext): Promise<Response> {
 export async function putContent(c: ApiContext): Promise<Response> {
   const namespace = await namespaceOf(c);
   const current = unwrap(await registry(c).newest(namespace.id, param(c, "script")));
-  const { code } = await readCode(c.req.raw);
+  const { metadata, code } = await readCode(c.req.raw);
+  refuseAssets(metadata, "metadata");
   const deployed = await deployCode(
     c,
     {

@@ -24,8 +24,6 @@ describe("parseMetadata", () => {
   it.each<[string, object]>([
     ["migrations", { migrations: { new_tag: "v1", steps: [] } }],
     ["exports", { exports: { Room: { type: "durable-object" } } }],
-    ["assets", { assets: { jwt: "x" } }],
-    ["keep_assets", { keep_assets: true }],
     ["containers", { containers: [{ class_name: "A" }] }],
     ["tail_consumers", { tail_consumers: [{ service: "logs" }] }],
     ["streaming_tail_consumers", { streaming_tail_consumers: [{ service: "logs" }] }],
@@ -39,6 +37,16 @@ describe("parseMetadata", () => {
     expect(message).toContain(`metadata.${key}:`);
     expect(message).toContain("not supported");
   });
+
+  it.each([{ assets: { jwt: "x" } }, { keep_assets: true }])(
+    "refuses %j in settings",
+    (metadata) => {
+      expect(errorOf(() => parseMetadata(metadata, "settings")).message).toContain(
+        "settings.assets:",
+      );
+      expect(parseMetadata(metadata, "metadata")).toEqual(metadata);
+    },
+  );
 
   it("accepts what clients send without meaning it", () => {
     const metadata = parseMetadata(

@@ -64,6 +64,7 @@ export function parseMetadata(raw: unknown, root: "metadata" | "settings"): Meta
       throw new ApiError("invalid", `${root}.${key}: ${what} not supported by this platform.`);
     }
   }
+  if (root === "settings") refuseAssets(metadata, root);
   // A hint where to run is moot on one machine; a fixed place would be a promise.
   const { mode, ...where } = metadata.placement ?? {};
   if ((mode !== undefined && mode !== "smart") || asksForSomething({ ...where, hint: null })) {
@@ -74,6 +75,15 @@ export function parseMetadata(raw: unknown, root: "metadata" | "settings"): Meta
   }
   if (metadata.tags) refuseBadTags(metadata.tags);
   return metadata;
+}
+
+/** Where only an upload of the whole script may change them. */
+export function refuseAssets({ assets, keep_assets: keeps }: Metadata, root: string): void {
+  if (!asksForSomething(assets) && !asksForSomething(keeps)) return;
+  throw new ApiError(
+    "invalid",
+    `${root}.assets: static assets come with an upload of the script, and stay as they are without one.`,
+  );
 }
 
 /** Clients also send what they do not use: null, false, `[]`, `{}`, `{enabled: false}`. */
