@@ -50,7 +50,7 @@ function siteForm({ config, worker, metadata }: Site, assets: { jwt?: string }):
 }
 
 /** Returns the completion token. */
-export async function uploadFiles(
+async function uploadFiles(
   platform: Platform,
   name: string,
   files: Site["files"],
