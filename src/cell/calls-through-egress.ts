@@ -1,6 +1,11 @@
 /** How bindings reach the platform from a cell, whose only way out is the egress: it passes them to an edge. */
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
-import { EGRESS_ERROR_HEADER, EGRESS_HEADER, encodeEgressCall, type EdgeService } from "../protocol/egress.ts";
+import {
+  EGRESS_ERROR_HEADER,
+  EGRESS_HEADER,
+  encodeEgressCall,
+  type EdgeService,
+} from "../protocol/egress.ts";
 import { forward } from "../protocol/hop.ts";
 import { relayed } from "../protocol/relay.ts";
 import type { BindingCalls, Caller } from "./bindings.ts";
