@@ -8,6 +8,7 @@ import type { CalledBy, InvocationFacts } from "../namespace/user-worker.ts";
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
 import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
 import type { ScriptState } from "../protocol/routing.ts";
+import type { Assets } from "./assets/assets.ts";
 import { EdgeCalls } from "./call-edge.ts";
 import type { CellCalls } from "./call-cell.ts";
 import { IncidentLog } from "./incident-log.ts";
@@ -53,6 +54,7 @@ function invokerOf(of: ScriptState): Invoker {
   return new Invoker({
     scripts,
     isolates,
+    assets: undefined as unknown as Assets,
     edges,
     cells: undefined as unknown as CellCalls,
     edgeCount: 1,
