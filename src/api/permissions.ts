@@ -189,6 +189,7 @@ function scriptRules(script: string): Record<string, Rule> {
     [`PUT ${script}/limits`]: admin("script.limits"),
     [`GET ${script}/placement`]: read,
     [`GET ${script}/metrics`]: read,
+    [`POST ${script}/assets-upload-session`]: deploy("assets.upload"),
     [`GET ${script}/versions`]: read,
     [`POST ${script}/versions`]: deploy("version.upload"),
     [`GET ${script}/versions/:version`]: read,
