@@ -13,7 +13,7 @@ import { toForm } from "./server-form.ts";
 /** Every request is for the probe, since WebSocket clients do not know its host name. */
 const DISPATCHER = `
   export default {
-    fetch: (request, env) => env.NAMESPACES.get("workers").get("probe").fetch(request),
+    fetch: (request, env) => env.NAMESPACES.get("workers", "route").get("probe").fetch(request),
   };`;
 
 for (const isolation of ["trusted", "shared"]) {
