@@ -428,6 +428,7 @@ test("the dispatcher of this repository is refused for its Durable Object alone"
   const built = await readFile(join(import.meta.dirname, "../dist/workers/dispatcher.js"));
   const own = await readFile(join(import.meta.dirname, "../wrangler.toml"), "utf8");
   const host = "skep-dispatcher.workers.localhost";
+  await platform.deploy("shop", form(SHOP));
   const route = `{ id = "1", pattern = "${host}/*", namespace = "production", script = "shop" }`;
   const toml = own
     .replace("src/dispatcher/index.ts", "dispatcher.js")
