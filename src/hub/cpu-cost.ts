@@ -4,7 +4,7 @@
  * Pure bookkeeping; who uses what is decided in cpu-share.ts.
  */
 
-/** What is assumed of a function until intervals say otherwise. */
+/** What is assumed of a function that was never seen until intervals say otherwise. */
 const PRIOR_COST_MS = 0.5;
 /** Weight of that assumption, in squared invocations per millisecond of an interval (see `weight`). */
 const PRIOR_WEIGHT = 0.3;
@@ -31,12 +31,19 @@ interface Interval {
 
 export class Cost {
   /** CPU time of one invocation, learned. */
-  ms = PRIOR_COST_MS;
+  ms: number;
   /** Intervals that have taught this cost. */
   intervals = 0;
+  readonly #priorMs: number;
   #wallMs = 0;
   #seen = 0;
   #entries: { readonly interval: Interval; readonly count: number }[] = [];
+
+  /** `priorMs`: what is assumed until intervals say otherwise. */
+  constructor(priorMs = PRIOR_COST_MS) {
+    this.ms = priorMs;
+    this.#priorMs = priorMs;
+  }
 
   observeWall(meanMs: number): void {
     this.#seen += 1;
@@ -55,7 +62,7 @@ export class Cost {
 
   /** Moves to the cost that explains the intervals best while all other costs stay. */
   correct(clockStepMs: number): void {
-    let pull = PRIOR_WEIGHT * (PRIOR_COST_MS - this.ms);
+    let pull = PRIOR_WEIGHT * (this.#priorMs - this.ms);
     let norm = PRIOR_WEIGHT;
     for (const { interval, count } of this.#entries) {
       pull += interval.weight * count * interval.residualMs;

@@ -8,6 +8,8 @@ const INTERVAL_MS = 250;
 
 interface FunctionModel {
   readonly key: string;
+  /** @default "1" */
+  readonly versionId?: string;
   /** Mean number of invocations in an interval. */
   readonly rate: number;
   /** Mean CPU time; single invocations take between half and one and a half of it. */
@@ -42,13 +44,19 @@ function simulate(models: readonly FunctionModel[], intervals: number, backgroun
         wall.add(Math.floor(cpu + model.waitMs + random()));
       }
       if (wall.count === 0) continue;
-      uses.push({ key: model.key, wall: wall.toData(), loadMs: 0 });
+      uses.push({
+        key: model.key,
+        versionId: model.versionId ?? "1",
+        wall: wall.toData(),
+        loadMs: 0,
+      });
       real.push(usedMs);
       cpuMs += usedMs;
     }
     const shares = share.share(0, { life: 1, cpuMs }, interval * INTERVAL_MS, uses) ?? [];
     if (interval <= intervals / 2) continue;
-    for (const [index, { key }] of uses.entries()) {
+    for (const [index, { key: name, versionId }] of uses.entries()) {
+      const key = versionId === "1" ? name : `${name}@${versionId}`;
       const tally = tallies.get(key) ?? { realMs: 0, estimatedMs: 0 };
       tally.realMs += real[index] ?? 0;
       tally.estimatedMs += shares[index]?.sum ?? 0;
@@ -88,6 +96,37 @@ describe("learning", () => {
     expect(Math.abs(totalRatio - 1)).toBeLessThan(0.03);
   });
 
+  it("tells two versions of one function apart, and charges a new one as the one before at first", () => {
+    const versions = (rate: number) =>
+      simulate(
+        [
+          { key: "f", rate: 20, cpuMs: 2, waitMs: 5 },
+          { key: "f", versionId: "2", rate, cpuMs: 4, waitMs: 5 },
+        ],
+        1_000,
+      );
+    const { ratio } = versions(2);
+    expect(Math.abs(ratio("f") - 1)).toBeLessThan(0.1);
+    expect(Math.abs(ratio("f@2") - 1)).toBeLessThan(0.25);
+
+    const share = new CpuShare();
+    let cpuMs = 0;
+    share.share(0, { life: 1, cpuMs }, 0, []);
+    const run = (uses: readonly CpuUse[], usedMs: number, at: number) =>
+      share.share(0, { life: 1, cpuMs: (cpuMs += usedMs) }, at, uses) ?? [];
+    const old = {
+      key: "f",
+      versionId: "1",
+      wall: wallOf(...Array.from({ length: 20 }, () => 9)),
+      loadMs: 0,
+    };
+    for (let n = 1; n <= 100; n++) run([old], 100, n * INTERVAL_MS);
+    const fresh = { key: "f", versionId: "2", wall: wallOf(9), loadMs: 0 };
+    const [, ofFresh] = run([old, fresh], 105, 101 * INTERVAL_MS);
+    expect(ofFresh?.sum).toBeGreaterThan(4.5);
+    expect(ofFresh?.sum).toBeLessThan(5.5);
+  });
+
   it("does not charge a function that waits for the one that computes beside it", () => {
     const { share, ratio } = simulate(
       [
@@ -116,7 +155,7 @@ describe("one interval", () => {
   it("charges no invocation more than its wall time and one step of the clock", () => {
     const share = new CpuShare();
     share.share(0, { life: 1, cpuMs: 0 }, 0, []);
-    const uses = [{ key: "f", wall: wallOf(0, 0, 3, 40), loadMs: 0 }];
+    const uses = [{ key: "f", versionId: "1", wall: wallOf(0, 0, 3, 40), loadMs: 0 }];
     const [cpu] = share.share(0, { life: 1, cpuMs: 5_000 }, INTERVAL_MS, uses) ?? [];
     expect(cpu?.count).toBe(4);
     const charged = Histogram.from(cpu as HistogramData);
@@ -129,7 +168,7 @@ describe("one interval", () => {
   it("does not charge invocations for loading their isolate", () => {
     const share = new CpuShare();
     share.share(0, { life: 1, cpuMs: 0 }, 0, []);
-    const uses = [{ key: "f", wall: wallOf(60), loadMs: 45 }];
+    const uses = [{ key: "f", versionId: "1", wall: wallOf(60), loadMs: 45 }];
     const [cpu] = share.share(0, { life: 1, cpuMs: 47 }, INTERVAL_MS, uses) ?? [];
     expect(cpu?.sum).toBeLessThan(2.1);
     expect(cpu?.sum).toBeGreaterThan(0.4);
@@ -139,9 +178,9 @@ describe("one interval", () => {
     const share = new CpuShare();
     share.share(0, { life: 1, cpuMs: 0 }, 0, []);
     const uses = [
-      { key: "f", wall: wallOf(9, 9, 9), loadMs: 0 },
-      { key: "g", wall: wallOf(9), loadMs: 0 },
-      { key: "f", wall: wallOf(9, 9), loadMs: 0 },
+      { key: "f", versionId: "1", wall: wallOf(9, 9, 9), loadMs: 0 },
+      { key: "g", versionId: "1", wall: wallOf(9), loadMs: 0 },
+      { key: "f", versionId: "1", wall: wallOf(9, 9), loadMs: 0 },
     ];
     const shares = share.share(0, { life: 1, cpuMs: 6 }, INTERVAL_MS, uses) ?? [];
     expect(shares.map(({ count }) => count)).toEqual([3, 1, 2]);
@@ -152,7 +191,7 @@ describe("one interval", () => {
 });
 
 describe("the clock", () => {
-  const uses = [{ key: "f", wall: wallOf(20), loadMs: 0 }];
+  const uses = [{ key: "f", versionId: "1", wall: wallOf(20), loadMs: 0 }];
 
   it("gives no estimate before there are two readings of the same process", () => {
     const share = new CpuShare();

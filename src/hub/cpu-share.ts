@@ -14,8 +14,10 @@ import { Cost, CostHistory } from "./cpu-cost.ts";
 
 /** What one function did in an interval. */
 export interface CpuUse {
-  /** Names the function; costs are learned per key. */
+  /** Names the function. */
   readonly key: string;
+  /** Costs are learned for each; of one that is new, that of the function's version before is assumed. */
+  readonly versionId: string;
   readonly wall: HistogramData;
   /** Time spent loading the isolate in this interval. It is not charged to invocations. */
   readonly loadMs: number;
@@ -28,8 +30,9 @@ const KNOWN_AFTER = 20;
 const MOST_SCALE = 4;
 /** Bound of what a process is believed to use per second by itself: heartbeats, garbage collection. */
 const MOST_BACKGROUND_MS = 4;
-/** Functions whose cost is remembered; the longest unused is forgotten first. */
+/** Functions, and versions of each, whose cost is remembered; the longest unused is forgotten first. */
 const MAX_FUNCTIONS = 10_000;
+const MAX_VERSIONS = 4;
 
 const NO_INVOCATION: HistogramData = { count: 0, sum: 0, zero: 0, buckets: [] };
 
@@ -38,7 +41,8 @@ interface Reading extends CpuClock {
 }
 
 export class CpuShare {
-  readonly #costs = new Map<string, Cost>();
+  /** By function and version; in each Map the last is the one used last. */
+  readonly #costs = new Map<string, Map<string, Cost>>();
   readonly #readings = new Map<number, Reading>();
   readonly #history = new CostHistory();
   readonly #background = new Cost();
@@ -47,9 +51,9 @@ export class CpuShare {
     this.#background.observeWall(MOST_BACKGROUND_MS - CLOCK_STEP_MS);
   }
 
-  /** The learned cost of one invocation; null if the function was never seen. */
+  /** The learned cost of one invocation of the version that ran last; null if the function was never seen. */
   costMs(key: string): number | null {
-    return this.#costs.get(key)?.ms ?? null;
+    return [...(this.#costs.get(key)?.values() ?? [])].at(-1)?.ms ?? null;
   }
 
   /**
@@ -74,7 +78,7 @@ export class CpuShare {
     // an interval teaches nothing, and its invocations are charged at least what they cost otherwise.
     if (loadMs === 0 && counts.size > 1) this.#history.learn(usedMs, [...counts], CLOCK_STEP_MS);
     const background = createBill(this.#background, NO_INVOCATION, seconds);
-    const bills = uses.map(({ key, wall }) => createBill(this.#cost(key), wall, wall.count));
+    const bills = uses.map((use) => createBill(this.#cost(use), use.wall, use.wall.count));
     const expectedMs = bills.reduce((sum, bill) => sum + bill.expectedMs, 0);
     const chargedMs = Math.max(usedMs - loadMs, Math.min(usedMs, expectedMs));
     const scale = findScale([background, ...bills], chargedMs);
@@ -83,27 +87,33 @@ export class CpuShare {
 
   #count(uses: readonly CpuUse[]): Map<Cost, number> {
     const counts = new Map<Cost, number>();
-    for (const { key, wall } of uses) {
+    for (const use of uses) {
+      const { wall } = use;
       if (wall.count === 0) continue;
-      const cost = this.#cost(key);
+      const cost = this.#cost(use);
       counts.set(cost, (counts.get(cost) ?? 0) + wall.count);
       cost.observeWall(wall.sum / wall.count);
     }
     return counts;
   }
 
-  #cost(key: string): Cost {
-    const cost = this.#costs.get(key) ?? new Cost();
-    // Taken out and put back: a Map is in order of insertion, so the first is the longest unused.
-    this.#costs.delete(key);
-    this.#costs.set(key, cost);
-    if (this.#costs.size > MAX_FUNCTIONS) {
-      for (const oldest of this.#costs.keys()) {
-        this.#costs.delete(oldest);
-        break;
-      }
-    }
+  #cost({ key, versionId }: CpuUse): Cost {
+    const versions = this.#costs.get(key) ?? new Map<string, Cost>();
+    const cost = versions.get(versionId) ?? new Cost(this.costMs(key) ?? undefined);
+    putLast(versions, versionId, cost, MAX_VERSIONS);
+    putLast(this.#costs, key, versions, MAX_FUNCTIONS);
     return cost;
+  }
+}
+
+/** A Map is in order of insertion: the first is the longest unused, and goes when there are too many. */
+function putLast<Value>(map: Map<string, Value>, key: string, value: Value, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= most) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
   }
 }
 

@@ -124,8 +124,8 @@ function withCpu(
   };
 }
 
-function cpuUse(key: string, { wall, phases }: MetricsDelta): CpuUse {
-  return { key, wall, loadMs: phases.load?.sum ?? 0 };
+function cpuUse(key: string, { versionId, wall, phases }: MetricsDelta): CpuUse {
+  return { key, versionId, wall, loadMs: phases.load?.sum ?? 0 };
 }
 
 async function resolveAll(
