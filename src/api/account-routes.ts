@@ -12,6 +12,7 @@ import * as limits from "./limits.ts";
 import * as metrics from "./metrics.ts";
 import { getSchedules, putSchedules, refuseProducts } from "./not-supported.ts";
 import * as placement from "./placement.ts";
+import * as rollouts from "./rollouts.ts";
 import * as scripts from "./scripts.ts";
 import * as secrets from "./secrets.ts";
 import * as services from "./services.ts";
@@ -33,6 +34,12 @@ export function routeVersions(app: Hono<Api>, script: string): void {
   app.delete(`${script}/deployments/:deployment`, deployments.deleteDeployment);
   app.get(`${script}/script-settings`, settings.getScriptSettings);
   app.patch(`${script}/script-settings`, settings.patchScriptSettings);
+
+  // Ours
+  app.post(`${script}/rollout`, rollouts.startRollout);
+  app.get(`${script}/rollout`, rollouts.getRollout);
+  app.delete(`${script}/rollout`, rollouts.abortRollout);
+  app.post(`${script}/rollout/promote`, rollouts.promoteRollout);
 }
 
 /** `account`: the path of one. */

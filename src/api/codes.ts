@@ -73,6 +73,9 @@ export const CODES = {
   notInZone: { code: 930020, status: 400, source: "Skep" },
   tokenNotFound: { code: 930061, status: 404, source: "Skep" },
   badToken: { code: 930062, status: 400, source: "Skep" },
+  badRollout: { code: 930010, status: 400, source: "Skep" },
+  rolloutRunning: { code: 930011, status: 409, source: "Skep" },
+  noRollout: { code: 930012, status: 404, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

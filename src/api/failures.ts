@@ -143,6 +143,20 @@ function toApiError(failure: RegistryFailure): ApiError {
         "badTags",
         `${failure.got} tags are more than the ${failure.max} that a script may have.`,
       );
+    case "bad-rollout":
+      return new ApiError("badRollout", failure.detail);
+    case "rollout-running":
+      return new ApiError(
+        "rolloutRunning",
+        `A rollout of '${failure.script}' to the version ${failure.candidate} is under way: promote or abort it first.`,
+      );
+    case "no-rollout":
+      return new ApiError(
+        "noRollout",
+        failure.latest === null
+          ? `There is no rollout of '${failure.script}'.`
+          : `No rollout of '${failure.script}' is under way: the latest one was ${failure.latest}.`,
+      );
     case "changed-meanwhile":
       return new ApiError(
         "conflict",

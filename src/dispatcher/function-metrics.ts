@@ -4,11 +4,16 @@
  * hours and days and deletes what is past its retention; an object without work sets none.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { MetricsSeries, MetricsTotals, SeriesQuery } from "../protocol/metrics-report.ts";
+import type {
+  MetricsSeries,
+  MetricsTotals,
+  SeriesQuery,
+  VersionTotals,
+} from "../protocol/metrics-report.ts";
 import type { MetricsBatch } from "../protocol/telemetry.ts";
-import { HOUR, MINUTE } from "./metrics-schema.ts";
+import { HOUR, MINUTE, startOf } from "./metrics-schema.ts";
 import { MetricsStore } from "./metrics-store.ts";
-import { readSeries } from "./metrics-summary.ts";
+import { readSeries, readVersions } from "./metrics-summary.ts";
 
 /** Alarms are spread over this long after the hour, so that thousands of objects do not wake at once. */
 const ALARM_SPREAD_MS = 10 * MINUTE;
@@ -35,6 +40,11 @@ export class FunctionMetrics extends DurableObject {
       throw new RangeError(`step must be more than 0 seconds, not ${stepSeconds}`);
     }
     return readSeries(this.#store, query, Date.now());
+  }
+
+  /** What each version did from the minute of `sinceMs` on, for comparisons that need whole distributions. */
+  versionTotals(sinceMs: number, untilMs: number): VersionTotals[] {
+    return readVersions(this.#store, startOf(sinceMs, MINUTE), untilMs);
   }
 
   /** Counters since the first invocation, for Prometheus. */

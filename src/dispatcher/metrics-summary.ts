@@ -4,12 +4,13 @@ import type {
   MetricsSeries,
   MetricsSummary,
   SeriesQuery,
+  VersionTotals,
 } from "../protocol/metrics-report.ts";
 import type { ColdPhase } from "../protocol/telemetry.ts";
 import { Aggregate } from "./aggregate.ts";
 import type { Histogram } from "./histogram.ts";
 import { planSeries } from "./metrics-cover.ts";
-import { startOf } from "./metrics-schema.ts";
+import { MINUTE, startOf } from "./metrics-schema.ts";
 import type { MetricsStore } from "./metrics-store.ts";
 
 export function readSeries(
@@ -38,6 +39,18 @@ export function readSeries(
       .sort(([, a], [, b]) => b.requests - a.requests)
       .map(([versionId, aggregate]) => ({ versionId, ...summarize(aggregate) })),
   };
+}
+
+export function readVersions(
+  store: Pick<MetricsStore, "rows">,
+  sinceMs: number,
+  untilMs: number,
+): VersionTotals[] {
+  const versions = new Map<string, Aggregate>();
+  for (const row of store.rows(sinceMs, untilMs, MINUTE)) {
+    row.addTo(entry(versions, row.versionId));
+  }
+  return [...versions].map(([versionId, aggregate]) => ({ versionId, totals: aggregate.toData() }));
 }
 
 export function summarize(aggregate: Aggregate): MetricsSummary {

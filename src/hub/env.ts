@@ -1,6 +1,5 @@
 /** Everything the hub process is given. The supervisor's workerd configuration supplies each of these. */
 import type { AnalyticsStore } from "../analytics/store.ts";
-import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
 import type { Policy, RegistryEnv } from "../registry/env.ts";
 import type { Registry } from "../registry/registry.ts";
 
@@ -16,8 +15,6 @@ export interface Platform extends Policy {
 export interface HubEnv extends RegistryEnv {
   /** One instance, named `registry`. */
   readonly REGISTRY: DurableObjectNamespace<Registry>;
-  /** One instance per function, named `<namespaceId>/<script>`. */
-  readonly FUNCTION_METRICS: DurableObjectNamespace<FunctionMetrics>;
   /** One instance per namespace, named by its id. */
   readonly ANALYTICS: DurableObjectNamespace<AnalyticsStore>;
   /** The keys that seal secrets when this process starts (src/registry/seal.ts, secret-keys.ts). */

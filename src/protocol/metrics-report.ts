@@ -71,6 +71,12 @@ export interface MetricsTotals {
   readonly phases: Readonly<Partial<Record<ColdPhase, HistogramData>>>;
 }
 
+/** What one version did in a time range. */
+export interface VersionTotals {
+  readonly versionId: string;
+  readonly totals: MetricsTotals;
+}
+
 /** One summary per function of a namespace, for `skep stats`. */
 export interface NamespaceMetrics {
   readonly namespace: string;

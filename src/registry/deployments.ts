@@ -4,6 +4,7 @@
  */
 import { Rejection } from "./failures.ts";
 import { beginChange } from "./generation.ts";
+import { supersedeRollout } from "./rollout-store.ts";
 import type { DeploymentChange, DeploymentRecord, ScriptRecord } from "./records.ts";
 
 /** As on Cloudflare. */
@@ -78,6 +79,7 @@ export function putInForce(
     JSON.stringify(shares),
     JSON.stringify(annotations),
   );
+  supersedeRollout(sql, scriptId, { author, source }, now);
   const [largest] = shares.toSorted((a, b) => b.percentage - a.percentage);
   sql.exec(
     `UPDATE scripts SET deployment_id = ?, version_id = ?, modified_on = ? WHERE id = ?`,

@@ -1,4 +1,5 @@
 /** What the Registry object is given, part of the hub's `Env`. */
+import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
 import type { PlatformLimits } from "../protocol/limits.ts";
 import type { CellCounts, Isolation } from "../protocol/placement.ts";
 
@@ -13,6 +14,8 @@ export interface Policy {
 export interface RegistryEnv {
   /** Writable disk service with one file per blob: `PUT|GET|DELETE http://blobs/<name>`. */
   readonly BLOBS: Fetcher;
+  /** One instance per function, named `<namespaceId>/<script>`. */
+  readonly FUNCTION_METRICS: DurableObjectNamespace<FunctionMetrics>;
   /** `supervisor.sock`, see src/protocol/hub.ts. */
   readonly SUPERVISOR: Fetcher;
   /** `trial.sock`, see src/protocol/hub.ts. */

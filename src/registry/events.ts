@@ -22,6 +22,8 @@ export const EVENT_KINDS = [
   "promoted",
   "returned",
   "demoted",
+  // Of a rollout.
+  "rollout",
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 

@@ -50,6 +50,10 @@ export type RegistryFailure =
   | { readonly reason: "missing-inherited"; readonly names: readonly string[] }
   | { readonly reason: "too-many-bindings"; readonly got: number; readonly max: number }
   | { readonly reason: "too-many-tags"; readonly got: number; readonly max: number }
+  | { readonly reason: "bad-rollout"; readonly detail: string }
+  | { readonly reason: "rollout-running"; readonly script: string; readonly candidate: string }
+  /** `latest`: how the one before ended; null: there was none. */
+  | { readonly reason: "no-rollout"; readonly script: string; readonly latest: string | null }
   /** The code that a change was based on is no longer the newest. */
   | { readonly reason: "changed-meanwhile"; readonly script: string }
   /** It never was, or it has expired. */

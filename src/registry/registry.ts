@@ -57,6 +57,9 @@ import {
   type ResealedVersion,
   type SealedVersion,
 } from "./reseal.ts";
+import { RolloutWatch } from "./rollout-watch.ts";
+import { nextLookMs, type RolloutRecord } from "./rollout-store.ts";
+import * as rollouts from "./rollouts.ts";
 import * as routes from "./routes.ts";
 import { migrate } from "./schema.ts";
 import { cellRequest, scriptState } from "./script-state.ts";
@@ -83,6 +86,7 @@ export class Registry extends DurableObject<RegistryEnv> {
   readonly #blobs: BlobKeeper;
   readonly #trials: TrialQueue;
   readonly #delivery: Delivery;
+  readonly #rollouts: RolloutWatch;
   readonly #runs = new CleanRuns();
   /** null: none, or one of an earlier life that may be pushed back once. */
   #alarmAt: number | null = null;
@@ -94,6 +98,8 @@ export class Registry extends DurableObject<RegistryEnv> {
     this.#blobs = new BlobKeeper(this.#sql, env.BLOBS);
     this.#trials = new TrialQueue(env.TRIAL, env.SUPERVISOR);
     this.#delivery = new Delivery(this.#sql, env.SUPERVISOR, env.PLATFORM);
+    this.#rollouts = new RolloutWatch(this.#sql, env.FUNCTION_METRICS, env.PLATFORM.isolation);
+    this.#wakeForRollouts();
     const pending = pendingChanges(this.#sql);
     if (pending.routes || pending.scripts.length > 0) this.#wakeWithin(0);
   }
@@ -462,6 +468,38 @@ export class Registry extends DurableObject<RegistryEnv> {
     });
   }
 
+  // Rollouts
+
+  startRollout(
+    namespaceId: string,
+    script: string,
+    request: rollouts.RolloutRequest,
+  ): Outcome<Stored<RolloutRecord>> {
+    const { isolation } = this.env.PLATFORM;
+    return this.#changeRollout(namespaceId, script, (found, now) =>
+      rollouts.startRollout(this.#sql, found, isolation, request, now),
+    );
+  }
+
+  /** The latest, under way or not. */
+  rollout(namespaceId: string, script: string): Outcome<RolloutRecord> {
+    return expected(() => {
+      const found = scripts.requireScript(this.#sql, namespaceId, script);
+      return success(rollouts.requireRollout(this.#sql, found));
+    });
+  }
+
+  endRollout(
+    namespaceId: string,
+    script: string,
+    action: "promoted" | "aborted",
+    why: string,
+  ): Outcome<Stored<RolloutRecord>> {
+    return this.#changeRollout(namespaceId, script, (found, now) =>
+      rollouts.endRollout(this.#sql, found, action, why, now),
+    );
+  }
+
   // Limits
 
   setNamespaceLimits(
@@ -709,6 +747,7 @@ export class Registry extends DurableObject<RegistryEnv> {
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
     if (!(await this.#delivery.deliverPending())) this.#wakeWithin(BACKSTOP_MS);
+    await this.#lookAtRollouts();
     // Rejects if the blob store does; the runtime then calls the alarm again, later and later.
     if (await this.#blobs.sweep(Date.now())) this.#wakeWithin(SWEEP_MS);
   }
@@ -718,6 +757,41 @@ export class Registry extends DurableObject<RegistryEnv> {
       const generation = routes.putRoute(this.#sql, id, spec, Date.now());
       return success({ value: routes.requireRoute(this.#sql, accountId, id), generation });
     });
+  }
+
+  #changeRollout(
+    namespaceId: string,
+    script: string,
+    change: (script: ScriptRecord, now: number) => number,
+  ): Outcome<Stored<RolloutRecord>> {
+    const stored = this.#write(() => {
+      const found = scripts.requireScript(this.#sql, namespaceId, script);
+      const generation = change(found, Date.now());
+      return success({ value: rollouts.requireRollout(this.#sql, found), generation });
+    });
+    this.#wakeForRollouts();
+    return stored;
+  }
+
+  async #lookAtRollouts(): Promise<void> {
+    const looked = await this.#rollouts.lookAtDue(Date.now());
+    for (const { rollout, look } of looked) {
+      const stored = this.#write(() =>
+        success(rollouts.applyLook(this.#sql, rollout, look, Date.now())),
+      );
+      if (!stored.ok) {
+        console.error(`rollout of ${rollout.namespace}/${rollout.script}:`, stored.failure);
+        this.#write(() => success(rollouts.applyLook(this.#sql, rollout, null, Date.now())));
+      }
+      // Not awaited: what an edge does not take is in the outbox, and other rollouts go on meanwhile.
+      if (stored.ok && stored.value > 0) this.ctx.waitUntil(this.settle(stored.value));
+    }
+    this.#wakeForRollouts();
+  }
+
+  #wakeForRollouts(): void {
+    const next = nextLookMs(this.#sql);
+    if (next !== null) this.#wakeWithin(Math.max(0, next - Date.now()));
   }
 
   /** A change: all of it or nothing, also when it is refused half way. */

@@ -120,7 +120,8 @@ describe("a new version is rolled back", () => {
   });
 
   it("when too many of its requests are slower than the old one's", () => {
-    const slow = (count: number) => Array.from({ length: count + 1 }, (_, n) => (n < count ? 90 : 20));
+    const slow = (count: number) =>
+      Array.from({ length: count + 1 }, (_, n) => (n < count ? 90 : 20));
     const baseline = sample({ requests: 500, wall: [20] });
     const p99 = (count: number, coldStarts = 0) =>
       look("p99>+50%", { requests: 200, wall: slow(count), coldStarts }, { baseline }).verdict;
@@ -143,7 +144,11 @@ describe("a new version is rolled back", () => {
 
   it("not for differences that the clock or a hop between processes makes", () => {
     const baseline = sample({ requests: 500, wall: [1], cpuMs: 0.1 });
-    const made = look("p99>+50%,cost>+50%", { requests: 500, wall: [4], cpuMs: 0.25 }, { baseline });
+    const made = look(
+      "p99>+50%,cost>+50%",
+      { requests: 500, wall: [4], cpuMs: 0.25 },
+      { baseline },
+    );
     expect(made.verdict).toBe("advance");
   });
 

@@ -18,7 +18,7 @@ export interface RolloutRule {
 
 const MAX_RULES = 10;
 const FORMS =
-  'expected such as error_rate>1%, p99>250ms, or with a + what it may be above that of the old version: p99>+50%, cost>+50%';
+  "expected such as error_rate>1%, p99>250ms, or with a + what it may be above that of the old version: p99>+50%, cost>+50%";
 
 /** Fails with the reason, which names the rule. */
 export function parseRules(text: string): Result<RolloutRule[], string> {

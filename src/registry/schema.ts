@@ -22,6 +22,8 @@
  *   audit       changes made by the API: who, what, from where, before and after; the newest 10,000 are kept
  *   previews    names of versions' previews that edges have asked for, and so may know; by names, as the outbox
  *   outbox      what the edges have not confirmed yet; the row ('', '') stands for the route table
+ *   rollouts    the latest of each script: `plan`, its latest `look` and all `decisions` are JSON (rollout-store.ts);
+ *               `look_at` null: it has ended
  *   trust       one row per version: what it has earned or lost (trust.ts)
  *   events      what befell processes and changed trust; the newest 10,000 are kept
  */
@@ -242,6 +244,21 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE tokens ADD COLUMN last_used_on INTEGER;
   ALTER TABLE tokens ADD COLUMN owner TEXT NOT NULL DEFAULT 'user';
   UPDATE tokens SET permissions = replace(permissions, '"write"', '"deploy","tail","admin"');
+
+  CREATE TABLE rollouts (
+    script_id TEXT PRIMARY KEY REFERENCES scripts (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    state TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    step_since INTEGER NOT NULL,
+    started_on INTEGER NOT NULL,
+    ended_on INTEGER,
+    look_at INTEGER,
+    look TEXT,
+    decisions TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX rollouts_by_look ON rollouts (look_at) WHERE look_at IS NOT NULL;
 
   CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
