@@ -4,6 +4,8 @@ import { PERMISSIONS } from "../protocol/permissions.ts";
 import { DATA_OPTION, defaultText, START_OPTIONS } from "../supervisor/config.ts";
 import { readSurroundings } from "../supervisor/surroundings.ts";
 import type { Command, CommandOption } from "./command.ts";
+import { ROLLOUT_OPTIONS } from "./rollout-options.ts";
+import { TARGET } from "./script-target.ts";
 
 const around = readSurroundings();
 
@@ -36,6 +38,75 @@ export const COMMANDS: readonly Command[] = [
     summary: "Print the export lines with which wrangler deploys to a running platform",
     options: { data, help },
     run: async (args) => (await import("./env.ts")).env(args.values, around),
+  },
+  {
+    name: "deploy",
+    summary: "Deploy a wrangler project or a file with one module, or give it the traffic in steps",
+    forms: ["DIRECTORY|FILE"],
+    options: {
+      data,
+      namespace: {
+        placeholder: "NAME",
+        help: "dispatch namespace; without one it is a Worker of the account",
+      },
+      name: { placeholder: "NAME", help: "of the Worker, instead of that of the project or file" },
+      env: { placeholder: "NAME", help: "environment of the wrangler configuration" },
+      canary: { placeholder: "PERCENT", help: "start with so much of the traffic, such as 10%" },
+      ...ROLLOUT_OPTIONS,
+      help,
+    },
+    run: async (args) => (await import("./deploy.ts")).deploy(args, around),
+  },
+  {
+    name: "rollout",
+    summary: "Show, start or end the rollout of a version in steps; wait: until it ended",
+    forms: [
+      `status ${TARGET}`,
+      `start ${TARGET} VERSION --canary PERCENT`,
+      `abort ${TARGET}`,
+      `promote ${TARGET}`,
+      `wait ${TARGET}`,
+    ],
+    options: {
+      data,
+      canary: { placeholder: "PERCENT", help: "of start: the first step, such as 10%" },
+      ...ROLLOUT_OPTIONS,
+      help,
+    },
+    run: async (args) => (await import("./rollout.ts")).rollout(args, around),
+  },
+  {
+    name: "versions",
+    summary: "List the versions of a Worker, the newest first, and what gets its traffic",
+    forms: [TARGET],
+    options: { data, help },
+    run: async (args) => (await import("./versions.ts")).versions(args, around),
+  },
+  {
+    name: "deployments",
+    summary: "List which versions of a Worker got its traffic, now and before",
+    forms: [TARGET],
+    options: { data, help },
+    run: async (args) => (await import("./versions.ts")).deployments(args, around),
+  },
+  {
+    name: "rollback",
+    summary: "Give all traffic to an older version: the one before, or the one that is named",
+    forms: [`${TARGET} [VERSION]`],
+    options: { data, message: { placeholder: "TEXT", help: "why, for the list" }, help },
+    run: async (args) => (await import("./versions.ts")).rollback(args, around),
+  },
+  {
+    name: "secret",
+    summary: "List, set or delete secrets of a Worker; values come from standard input or a prompt",
+    forms: [
+      `list ${TARGET}`,
+      `put ${TARGET} NAME`,
+      `delete ${TARGET} NAME`,
+      `bulk ${TARGET} [FILE]`,
+    ],
+    options: { data, help },
+    run: async (args) => (await import("./secret.ts")).secret(args, around),
   },
   {
     name: "status",
