@@ -56,6 +56,10 @@ async function moduleFile(source: string): Promise<string> {
   return join(await createProject({ "index.mjs": source }), "index.mjs");
 }
 
+function deployCanary(file: string, options: string) {
+  return skep(platform, ["deploy", file, "--namespace", "production", ...options.split(" ")]);
+}
+
 async function decisions(script: string): Promise<string[]> {
   const path = `/workers/dispatch/namespaces/production/scripts/${script}/rollout`;
   const response = await platform.api("GET", path);
@@ -69,10 +73,10 @@ describe("a canary", { timeout: 180_000 }, () => {
     const file = await moduleFile(FAILING);
     const traffic = load("throws");
     await until(() => (traffic.answers["old"] ?? 0) > 50);
-    const started = await skep(platform, [
-      ...["deploy", file, "--namespace", "production", "--name", "throws", "--canary", "25%"],
-      ...["--abort-on", "error_rate>1%", "--interval", "10m"],
-    ]);
+    const started = await deployCanary(
+      file,
+      "--name throws --canary 25% --abort-on error_rate>1% --interval 10m",
+    );
     expect(started.output).toContain("running at 25 %, then 50, 100 %");
     const waited = await skep(platform, ["rollout", "wait", "production/throws"]);
     expect(waited).toMatchObject({ exitCode: 1 });
@@ -92,11 +96,10 @@ describe("a canary", { timeout: 180_000 }, () => {
     await platform.deploy("sound", OLD);
     const file = await moduleFile(NEW);
     const traffic = load("sound");
-    const started = await skep(platform, [
-      ...["deploy", file, "--namespace", "production", "--name", "sound", "--canary", "20%"],
-      ...["--steps", "60", "--interval", "4s", "--min-requests", "40"],
-      ...["--abort-on", "error_rate>1%,p99>2s"],
-    ]);
+    const started = await deployCanary(
+      file,
+      "--name sound --canary 20% --steps 60 --interval 4s --min-requests 40 --abort-on error_rate>1%,p99>2s",
+    );
     expect(started).toMatchObject({ exitCode: 0 });
     await until(() => (traffic.answers["new"] ?? 0) > 10);
     await platform.kill("hub");
