@@ -15,7 +15,10 @@ import { RULES } from "./permissions.ts";
 
 /** Middleware is registered for all methods. The health check stands before it. */
 const routes = app.routes
-  .filter(({ method, path }) => method !== "ALL" && path !== "/healthz" && !path.includes("/assets/upload"))
+  .filter(
+    ({ method, path }) =>
+      method !== "ALL" && path !== "/healthz" && !path.includes("/assets/upload"),
+  )
   .map(({ method, path }) => `${method} ${path}`);
 
 beforeAll(async () => {
