@@ -56,8 +56,11 @@ async function createWorker(name: string, toml = ""): Promise<Project> {
   };
 }
 
-async function get(script: string): Promise<Record<string, unknown>> {
-  const response = await platform.fetchHost(`${script}.workers.localhost`, "/");
+async function get(
+  script: string,
+  headers: Record<string, string> = {},
+): Promise<Record<string, unknown>> {
+  const response = await platform.fetchHost(`${script}.workers.localhost`, "/", { headers });
   expect(response.status, `GET ${script}`).toBe(200);
   return (await response.json()) as Record<string, unknown>;
 }
@@ -148,6 +151,7 @@ describe(`wrangler ${wranglerPackage.version} outside of namespaces`, { timeout:
     const second = versionIdIn(uploaded);
     expect(uploaded).toContain(`${second.slice(0, 8)}-versioned.workers.localhost`);
     expect(await get("versioned")).toEqual({ version: "1" });
+    expect(await get(`${second.slice(0, 8)}-versioned`)).toEqual({ version: "2" });
 
     const versions = await listed(project, "versions", "list");
     expect(versions.map(({ id }) => id)).toEqual([first, second]);
@@ -166,6 +170,10 @@ describe(`wrangler ${wranglerPackage.version} outside of namespaces`, { timeout:
       { version_id: second, percentage: 10 },
     ]);
     expect(await project.run("deployments", "status")).toContain("(90%)");
+    for (const [version, id] of Object.entries({ 1: first, 2: second })) {
+      const chosen = { "Cloudflare-Workers-Version-Overrides": `versioned="${id}"` };
+      expect(await get("versioned", chosen)).toEqual({ version });
+    }
 
     await project.run("versions", "deploy", `${second}@100`, "-y", "--message", "all");
     expect(await get("versioned")).toEqual({ version: "2" });
