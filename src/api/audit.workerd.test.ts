@@ -66,6 +66,15 @@ describe("every change is recorded:", () => {
   const oldestDeployment = async () =>
     (await call("GET", `${S}/deployments`)).result.deployments.at(-1).id as string;
 
+  const candidate = async () => {
+    const { result } = await call("POST", `${S}/versions`, helloForm("candidate"));
+    return { version_id: result.id as string };
+  };
+  const startedRollout = async () => {
+    await call("POST", `${S}/rollout`, await candidate());
+    return `${S}/rollout/promote`;
+  };
+
   it.each<[string, string, string | (() => Promise<string>), unknown?]>([
     ["namespace.create", "POST", NAMESPACES, { name: "made" }],
     ["namespace.update", "PUT", `${NAMESPACES}/made`, { name: "renamed" }],
@@ -84,6 +93,9 @@ describe("every change is recorded:", () => {
     ["version.upload", "POST", `${S}/versions`, helloForm("two")],
     ["deployment.create", "POST", `${S}/deployments`, newestVersion],
     ["deployment.delete", "DELETE", async () => `${S}/deployments/${await oldestDeployment()}`],
+    ["rollout.start", "POST", `${S}/rollout`, candidate],
+    ["rollout.abort", "DELETE", `${S}/rollout`],
+    ["rollout.promote", "POST", startedRollout],
     ["script.delete", "DELETE", S],
     ["scripts.delete", "DELETE", `${NAMESPACES}/production/scripts?tags=none:yes`],
     ["route.create", "POST", ROUTES, { pattern: "a.example.com/*", namespace: "production" }],

@@ -169,6 +169,10 @@ function tokenRules(tokens: string): Record<string, Rule> {
 function scriptRules(script: string): Record<string, Rule> {
   return {
     [`PUT ${script}`]: deploy("script.deploy"),
+    [`POST ${script}/rollout`]: deploy("rollout.start"),
+    [`GET ${script}/rollout`]: read,
+    [`DELETE ${script}/rollout`]: deploy("rollout.abort"),
+    [`POST ${script}/rollout/promote`]: deploy("rollout.promote"),
     [`GET ${script}`]: read,
     [`DELETE ${script}`]: deploy("script.delete"),
     [`PUT ${script}/content`]: deploy("script.deploy"),
