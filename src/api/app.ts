@@ -12,6 +12,7 @@ import * as content from "./content.ts";
 import type { Api } from "./context.ts";
 import { onError, onNoRoute } from "./errors.ts";
 import * as limits from "./limits.ts";
+import * as logs from "./logs.ts";
 import * as metrics from "./metrics.ts";
 import * as namespaces from "./namespaces.ts";
 import { normalizePath } from "./path.ts";
@@ -21,6 +22,7 @@ import * as scripts from "./scripts.ts";
 import * as secrets from "./secrets.ts";
 import * as settings from "./settings.ts";
 import * as tags from "./tags.ts";
+import * as tails from "./tails.ts";
 import * as tokens from "./tokens.ts";
 import * as user from "./user.ts";
 import { routeZones } from "./zone-paths.ts";
@@ -42,6 +44,9 @@ app.get("/healthz", (c) => c.text("ok"));
 // Contents of static assets come with the token of an upload session instead of an API token.
 app.post(`${ACCOUNT}/workers/assets/upload`, assets.uploadAssets);
 app.post(`${ACCOUNT}/workers/assets/upload/:hash`, assets.uploadAsset);
+
+// Ours: the WebSocket of a tail, whose URL is its credential
+app.get("/tails/:tail", tails.connectTail);
 
 app.use(authenticate);
 app.use(authorize);
@@ -94,6 +99,19 @@ app.put(`${SCRIPT}/tags`, tags.putTags);
 app.get(`${SCRIPT}/tags`, tags.listTags);
 app.put(`${SCRIPT}/tags/:tag`, tags.putTag);
 app.delete(`${SCRIPT}/tags/:tag`, tags.deleteTag);
+
+// Tails and logs
+for (const script of [WORKER, SCRIPT]) {
+  app.post(`${script}/tails`, tails.createTail);
+  app.get(`${script}/tails`, tails.listTails);
+  app.delete(`${script}/tails/:tail`, tails.deleteTail);
+  // Ours
+  app.get(`${script}/logs`, logs.getLogs);
+}
+// Ours
+app.post(`${NAMESPACE}/tails`, tails.createTail);
+app.get(`${NAMESPACE}/tails`, tails.listTails);
+app.delete(`${NAMESPACE}/tails/:tail`, tails.deleteTail);
 
 // Ours: limits, where functions run, what happened
 app.get(`${NAMESPACE}/limits`, limits.getNamespaceLimits);

@@ -138,6 +138,16 @@ function toApiError(failure: RegistryFailure): ApiError {
         "tooManyBindings",
         `${failure.got} bindings are more than the ${failure.max} that a script may have.`,
       );
+    case "too-many-tails":
+      return new ApiError(
+        "tooManyTails",
+        `It is tailed ${failure.max} times already, which is the most: end one of these first.`,
+      );
+    case "unknown-consumer":
+      return new ApiError(
+        "unknownConsumer",
+        `tail_consumers: there is no Worker named '${failure.script}'. Deploy it first.`,
+      );
     case "too-many-tags":
       return new ApiError(
         "badTags",

@@ -1,5 +1,5 @@
 /**
- * Drops the metrics of deleted functions, after the answer. A flush that an edge still holds makes a few
+ * Drops the metrics and logs of deleted functions, after the answer. A flush that an edge still holds makes a few
  * numbers come back under the old name; a failure leaves them all. Neither is worth failing the deletion.
  */
 import { forEachBounded } from "../hub/for-each-bounded.ts";
@@ -12,9 +12,10 @@ export function forgetMetrics(
   namespaceId: string,
   scripts: readonly string[],
 ): void {
-  const forgotten = forEachBounded(scripts, MAX_CONCURRENT, (script) =>
-    c.env.FUNCTION_METRICS.getByName(`${namespaceId}/${script}`).destroy(),
-  );
+  const forgotten = forEachBounded(scripts, MAX_CONCURRENT, async (script) => {
+    await c.env.FUNCTION_METRICS.getByName(`${namespaceId}/${script}`).destroy();
+    await c.env.FUNCTION_LOGS.getByName(`${namespaceId}/${script}`).destroy();
+  });
   c.executionCtx.waitUntil(
     forgotten.catch((error: unknown) => {
       console.error(`metrics of deleted functions not dropped: ${String(error)}`);

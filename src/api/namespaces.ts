@@ -11,6 +11,7 @@ import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
 import { forgetMetrics } from "./forget-metrics.ts";
 import { jsonBody } from "./json-body.ts";
+import { MAX_TAIL_CONSUMERS } from "./upload/observability.ts";
 import { iso } from "./user.ts";
 
 /** A namespace is a label of host names: `<script>.<namespace>.<base domain>` (RFC 1035 section 2.3.4). */
@@ -36,6 +37,11 @@ const change = z.object({
   isolation: z.enum(ISOLATIONS).nullable().optional(),
   /** Ours. null: none. */
   outbound: outboundChange.nullable().optional(),
+  /** Ours: Tail Workers of all functions, as NAMESPACE/SCRIPT. */
+  tail_consumers: z
+    .array(z.string().regex(/^[^/]+\/[^/]+$/, "expected NAMESPACE/SCRIPT"))
+    .max(MAX_TAIL_CONSUMERS)
+    .optional(),
 });
 
 export async function listNamespaces(c: ApiContext): Promise<Response> {
@@ -61,13 +67,14 @@ export async function updateNamespace(c: ApiContext): Promise<Response> {
   const body = await jsonBody(c, change);
   const { name, trusted_workers: trustedWorkers, isolation } = body;
   const outbound = body.outbound && toOutboundWorker(c, body.outbound);
+  const tailConsumers = body.tail_consumers?.map((path) => toConsumer(c, path));
   if (name !== undefined) refuseBadName(name);
   const current = param(c, "namespace");
   const updated = unwrap(
     await registry(c).updateNamespace(
       accountId(c),
       current,
-      { name, trustedWorkers, isolation, outbound },
+      { name, trustedWorkers, isolation, outbound, tailConsumers },
       c.var.token.id,
     ),
   );
@@ -102,6 +109,13 @@ function toOutboundWorker(
   return { namespace, script, parameters: [...new Set(parameters)] };
 }
 
+/** It sees what the functions log, and is called with the bindings that it has. */
+function toConsumer(c: ApiContext, path: string) {
+  const [namespace = "", script = ""] = path.split("/");
+  refuseOtherNamespace(c, namespace);
+  return { namespace, script };
+}
+
 function refuseBadName(name: string): void {
   if (NAME.test(name)) return;
   throw new ApiError(
@@ -122,6 +136,9 @@ function toJson(namespace: NamespaceRecord) {
     trusted_workers: namespace.trustedWorkers,
     isolation: namespace.isolation,
     outbound: outboundJson(namespace.outbound),
+    tail_consumers: namespace.tailConsumers.map(
+      ({ namespace: name, script }) => `${name}/${script}`,
+    ),
   };
 }
 

@@ -20,6 +20,7 @@ import type { KeepAlive } from "./keep-alive.ts";
 import type { Ledger } from "./ledger.ts";
 import type { OutboundProps } from "./outbound.ts";
 import { callMethod } from "./rpc.ts";
+import { callTail, type TailProps } from "./trace.ts";
 import { mayImportWaitUntil, toWorkerCode } from "./worker-code.ts";
 import { CONTROL_ENTRYPOINT } from "./wrapper.ts";
 
@@ -67,6 +68,8 @@ export interface IsolatesOptions {
   readonly outbound: (props: OutboundProps) => Fetcher | null;
   /** Makes what a function finds in its env for a binding that is an object. Left out: undefined. */
   readonly bind?: (props: BindingProps) => unknown;
+  /** Gets the trace events of a new isolate that is traced. Left out: nobody. */
+  readonly tail?: ((props: TailProps) => Fetcher) | undefined;
   /** `waitUntil` of `cloudflare:workers`; undefined where there is none. */
   readonly background: Background | undefined;
   /**
@@ -90,6 +93,8 @@ export interface InvokeOptions {
   readonly entrypoint?: string | undefined;
   /** RPC: the method to call with what the request's body says. Left out: `fetch`. */
   readonly rpc?: string | undefined;
+  /** The handler that is called; left out: `fetch`. As in DispatchCall. */
+  readonly event?: "tail" | undefined;
 }
 
 export interface LoadTimes {
@@ -155,7 +160,7 @@ export class Isolates {
   invoke(
     id: string,
     request: Request,
-    { props, limits, via, entrypoint, rpc }: InvokeOptions,
+    { props, limits, via, entrypoint, rpc, event }: InvokeOptions,
   ): Promise<Response> | undefined {
     const isolate = this.#loaded.get(id);
     if (isolate === undefined) return undefined;
@@ -167,7 +172,12 @@ export class Isolates {
     const worker = this.#worker(isolate.key);
     if (entrypoint !== undefined) this.#aimAt(entrypoint, worker);
     const target = worker.getEntrypoint(entrypoint, props && { props });
-    const answer = rpc === undefined ? target.fetch(request) : callMethod(target, rpc, request);
+    const answer =
+      event !== undefined
+        ? callTail(target, request)
+        : rpc === undefined
+          ? target.fetch(request)
+          : callMethod(target, rpc, request);
     return accounted(answer, isolate, limits, via, this.#deadlines, nowMs, this.#onFailure);
   }
 
@@ -212,7 +222,12 @@ export class Isolates {
         const bind = (value: BindingValue) => this.#options.bind?.({ caller: props, value });
         const code = toWorkerCode(bundle, outbound, starting.token !== undefined, bind);
         const parameters = variant?.parameters;
-        return parameters === undefined ? code : { ...code, env: { ...code.env, ...parameters } };
+        const traced = variant?.traced && this.#options.tail?.({ namespace, script, versionId });
+        return {
+          ...code,
+          ...(parameters !== undefined && { env: { ...code.env, ...parameters } }),
+          ...(traced && { tails: [traced] }),
+        };
       } catch (error) {
         // The loader would hand on the message alone.
         fetchError = error;

@@ -8,6 +8,9 @@ import { answer, answerError, answerMissing, CALL_HEADER, receive } from "../pro
 import type { CellCall } from "../protocol/hop.ts";
 import type { CellLoad, EdgeHealth } from "../protocol/hub.ts";
 import { ANNOUNCEMENT } from "../protocol/ledger.ts";
+import { EGRESS_HEADER, encodeEgressCall, type EgressCall } from "../protocol/egress.ts";
+import { TraceBuffer } from "../protocol/trace-buffer.ts";
+import type { TraceFlush } from "../protocol/trace.ts";
 import { isolateId, type Variant } from "../protocol/outbound.ts";
 import { bindWith, connectBindings } from "./bindings.ts";
 import { callsThroughEgress } from "./calls-through-egress.ts";
@@ -15,6 +18,7 @@ import { Isolates } from "./isolates.ts";
 import { FixedKeepAlive } from "./keep-alive.ts";
 import { Ledger } from "./ledger.ts";
 import type { OutboundProps } from "./outbound.ts";
+import { traceEvents, type TailProps } from "./trace.ts";
 import { tryStart } from "./trial.ts";
 
 export { SkepAssets } from "./assets.ts";
@@ -33,6 +37,7 @@ interface CellEnv {
 /** What the runtime offers of this very module. */
 interface OwnExports {
   Outbound(options: { props: OutboundProps }): Fetcher;
+  Tail(options: { props: TailProps }): Fetcher;
 }
 
 const env = bindings as unknown as CellEnv;
@@ -54,6 +59,7 @@ const isolates = new Isolates({
   maxIsolates: env.CELL?.maxIsolates,
   outbound: (props) => (exports as unknown as OwnExports).Outbound({ props }),
   bind,
+  tail: (props) => (exports as unknown as OwnExports).Tail({ props }),
   announce(token, versionId) {
     console.log(`${ANNOUNCEMENT}${env.LEDGER_KEY ?? ""} ${token} ${versionId}`);
   },
@@ -77,6 +83,28 @@ export default {
     }
   },
 } satisfies ExportedHandler<CellEnv>;
+
+const traces = new TraceBuffer(async (batches) => {
+  for (const { namespace, script, ...batch } of batches) {
+    const call: EgressCall = { namespace, script, via: [], call: "traces" };
+    const flush: TraceFlush = { batches: [{ namespace, script, ...batch }] };
+    const headers = { [EGRESS_HEADER]: encodeEgressCall(call) };
+    const init = { method: "POST", headers, body: JSON.stringify(flush) };
+    const response = await env.EGRESS.fetch(`http://edge/traces`, init);
+    await response.body?.cancel();
+    if (!response.ok) throw new Error(`trace events were answered with ${response.status}`);
+  }
+});
+
+/** Where the runtime tells what became of the invocations of traced isolates. */
+export class Tail extends WorkerEntrypoint<CellEnv, TailProps> {
+  override tail(items: TraceItem[]): void {
+    const { namespace, script } = this.ctx.props;
+    const events = traceEvents(items, this.ctx.props, Date.now());
+    if (events.length === 0) return;
+    traces.add(namespace, script, events, 0, (work) => this.ctx.waitUntil(work));
+  }
+}
 
 export class CellControl extends WorkerEntrypoint<CellEnv> {
   override async fetch(request: Request): Promise<Response> {
@@ -114,7 +142,7 @@ function replaced(): Response {
 
 async function invoke(forwarded: Request): Promise<Response> {
   const { call, request } = receive<CellCall>(forwarded);
-  const { versionId, variant, args: props, limits, via, entrypoint, rpc } = call;
+  const { versionId, variant, args: props, limits, via, entrypoint, rpc, event } = call;
   const facts = { versionId };
   try {
     const response = isolates.invoke(isolateId(versionId, variant), request, {
@@ -123,6 +151,7 @@ async function invoke(forwarded: Request): Promise<Response> {
       via,
       entrypoint,
       rpc,
+      event,
     });
     return response === undefined ? answerMissing() : answer(await response, facts);
   } catch (error) {

@@ -167,6 +167,11 @@ function cellCall(call: EdgeCall, versionId: string): Omit<CellCall, "method"> {
   const { limits } = optionsOf(entry, dispatch, via);
   const { args, entrypoint, rpc } = dispatch;
   const cf = trusted === true ? { cf: TRUSTED_CF } : {};
-  const target = { ...(entrypoint && { entrypoint }), ...(rpc && { rpc }) };
+  const { event } = dispatch;
+  const target = {
+    ...(entrypoint && { entrypoint }),
+    ...(rpc && { rpc }),
+    ...(event && { event }),
+  };
   return { namespace, script, versionId, args, limits, variant, via, ...cf, ...target };
 }

@@ -21,14 +21,16 @@ export interface EdgeCall {
 /** What the dispatcher asks for lowers the function's limits; it never raises them. */
 export function optionsOf(
   entry: ScriptEntry,
-  { args, options, entrypoint, rpc }: DispatchCall,
+  { args, options, entrypoint, rpc, event }: DispatchCall,
   via: readonly string[],
 ): InvokeOptions {
   const asked = options?.limits;
   // Whoever names an entrypoint or a method is a function itself, and so in `via`.
-  if (args === undefined && asked === undefined && via.length === 0) return entry.options;
+  if (args === undefined && asked === undefined && via.length === 0 && event === undefined) {
+    return entry.options;
+  }
   const limits = asked === undefined ? entry.options.limits : lowered(entry.options.limits, asked);
-  return { props: args, limits, via, entrypoint, rpc };
+  return { props: args, limits, via, entrypoint, rpc, event };
 }
 
 function lowered(

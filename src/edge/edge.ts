@@ -8,6 +8,7 @@ import { Isolates } from "../cell/isolates.ts";
 import { HybridKeepAlive } from "../cell/keep-alive-hybrid.ts";
 import { Ledger } from "../cell/ledger.ts";
 import type { OutboundProps } from "../cell/outbound.ts";
+import type { TailProps } from "../cell/trace.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import { ScriptTable } from "../namespace/script-table.ts";
 import { createDispatchNamespace, type CalledBy } from "../namespace/user-worker.ts";
@@ -17,6 +18,7 @@ import type { CellCounts } from "../protocol/placement.ts";
 import type { Route, RoutesState, RoutingUpdate } from "../protocol/routing.ts";
 import { Analytics } from "./analytics.ts";
 import { Assets } from "./assets/assets.ts";
+import type { TraceEvent } from "../protocol/trace.ts";
 import { CellCalls } from "./call-cell.ts";
 import { EdgeCalls } from "./call-edge.ts";
 import { Cells } from "./cells.ts";
@@ -27,6 +29,8 @@ import { CellLoader } from "./load-cell.ts";
 import { Once } from "./once.ts";
 import { RateLimits } from "./rate-limits.ts";
 import { Routing } from "./routing.ts";
+import { callTailWorker, type TailConsumer } from "./tail-worker.ts";
+import { Traces } from "./traces.ts";
 
 /** Bindings of the edge's Worker, as the supervisor configures them. */
 export interface EdgeEnv {
@@ -67,6 +71,7 @@ export class Edge {
   readonly isolates: Isolates;
   readonly assets: Assets;
   readonly invoker: Invoker;
+  readonly traces: Traces;
   readonly dispatcherEnv: DispatcherBindings;
   readonly rateLimits: RateLimits;
   readonly analytics: Analytics;
@@ -76,11 +81,15 @@ export class Edge {
   readonly #routing: Routing;
   #routesGeneration = -1;
 
-  /** `outbound` makes the way out of an isolate, `bind` its bindings that are objects. */
+  /**
+   * `outbound` makes the way out of an isolate, `bind` its bindings that are objects, `tail` what gets its trace
+   * events.
+   */
   constructor(
     env: EdgeEnv,
     outbound: (props: OutboundProps) => Fetcher,
     bind: (props: BindingProps) => unknown,
+    tail: (props: TailProps) => Fetcher,
   ) {
     const { index: edgeIndex, count: edgeCount, cells: cellCounts } = env.EDGE;
     const peers = Array.from({ length: edgeCount }, (_, peer) => env[`PEER_${peer}`] as Fetcher);
@@ -108,6 +117,7 @@ export class Edge {
       maxIsolates: env.EDGE.maxIsolates,
       outbound,
       bind,
+      tail,
     });
     this.assets = new Assets(hub, keepAlive);
     const scripts = new ScriptTable();
@@ -124,6 +134,11 @@ export class Edge {
     const refresh = async ({ state }: ScriptEntry) => {
       await routing.resolve(state.namespace, state.script);
     };
+    this.traces = new Traces({
+      scripts,
+      send: (batches) => hub.traces({ batches }),
+      callTail: (consumer, events, ctx) => this.#callTail(consumer, events, ctx),
+    });
     this.invoker = new Invoker({
       scripts,
       isolates,
@@ -138,6 +153,7 @@ export class Edge {
       }),
       cells: new CellCalls({ cells, loader, fetchers, incidents, refresh }),
       edgeCount,
+      traces: this.traces,
       resolve: (namespace, script) => routing.resolve(namespace, script),
     });
     this.#hub = hub;
@@ -190,6 +206,11 @@ export class Edge {
     } catch {
       // The hub is away: the next heartbeat, or the first request, tries again.
     }
+  }
+
+  #callTail(consumer: TailConsumer, events: readonly TraceEvent[], ctx: ExecutionContext) {
+    const parts = { invoker: this.invoker, metrics: this.dispatcherEnv };
+    return callTailWorker(parts, consumer, events, ctx);
   }
 
   #acceptRoutes({ generation, routes }: RoutesState): void {

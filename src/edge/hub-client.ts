@@ -7,6 +7,8 @@ import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
 import type { AnalyticsFlush } from "../protocol/analytics.ts";
 import type { CellAssignment } from "../protocol/incident.ts";
 import type { AssetsState, RoutesState, ScriptState } from "../protocol/routing.ts";
+import type { RoutesState, ScriptState } from "../protocol/routing.ts";
+import type { TraceFlush } from "../protocol/trace.ts";
 import type { MetricsBatch, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";
 
 export class HubClient {
@@ -61,6 +63,10 @@ export class HubClient {
 
   async analytics(flush: AnalyticsFlush): Promise<void> {
     await this.#call("/analytics", { method: "POST", body: JSON.stringify(flush) });
+  }
+
+  async traces(flush: TraceFlush): Promise<void> {
+    await this.#call("/traces", { method: "POST", body: JSON.stringify(flush) });
   }
 
   async #call(

@@ -20,6 +20,7 @@ import type { CellCalls } from "./call-cell.ts";
 import type { EdgeCalls } from "./call-edge.ts";
 import { optionsOf, TRUSTED_CF, type EdgeCall } from "./edge-call.ts";
 import { viaOf, withoutChain } from "./hairpin.ts";
+import type { Traces } from "./traces.ts";
 import { isPlain, variantOf } from "./variant.ts";
 
 export interface InvokerOptions {
@@ -29,6 +30,7 @@ export interface InvokerOptions {
   readonly edges: EdgeCalls;
   readonly cells: CellCalls;
   readonly edgeCount: number;
+  readonly traces: Pick<Traces, "ended">;
   /** Asks the hub, and takes its answer. */
   readonly resolve: (namespace: string, script: string) => Promise<ScriptEntry>;
 }
@@ -107,7 +109,8 @@ export class Invoker {
     }
     facts.versionId = versionId;
     const via = viaOf(original);
-    const refusal = refusalOf(entry, via, this.#options.edgeCount, Date.now());
+    const startedMs = Date.now();
+    const refusal = refusalOf(entry, via, this.#options.edgeCount, startedMs);
     if (refusal !== undefined) throw refusal;
     const chained = via.length === 0 ? original : withoutChain(original);
     const { request, signal } = boundRequest(entry, prepared(entry, chained));
@@ -125,7 +128,11 @@ export class Invoker {
         this.#cold({ entry, dispatch, variant, via, request, signal, facts }));
       return boundResponse(entry, request, withoutOurs(response));
     } catch (error) {
-      throw signal?.aborted === true ? signal.reason : error;
+      const reason: unknown = signal?.aborted === true ? signal.reason : error;
+      if (entry.isTraced) {
+        this.#options.traces.ended(entry, request, facts.versionId, startedMs, reason);
+      }
+      throw reason;
     } finally {
       whole.underWay--;
       usage.underWay--;

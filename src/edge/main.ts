@@ -18,7 +18,9 @@ import type { RoutingUpdate } from "../protocol/routing.ts";
 import { admit, admitHairpin, admitOutbound } from "./admit.ts";
 import { answerBound, callBound } from "./bound-calls.ts";
 import { Edge, type EdgeEnv } from "./edge.ts";
+import { traceEvents, type TailProps } from "../cell/trace.ts";
 import { callerOf } from "./hairpin.ts";
+import { takeTraces } from "./traces.ts";
 import { callOutboundWorker } from "./outbound-worker.ts";
 
 export { SkepAssets } from "../cell/assets.ts";
@@ -28,6 +30,7 @@ export { Outbound } from "../cell/outbound.ts";
 /** What the runtime offers of this very module. */
 interface OwnExports {
   Outbound(options: { readonly props: OutboundProps }): Fetcher;
+  Tail(options: { readonly props: TailProps }): Fetcher;
 }
 
 /** Made at once: the supervisor looks for its ledger when the process has started. */
@@ -35,6 +38,7 @@ const edge = new Edge(
   env as unknown as EdgeEnv,
   (props) => (exports as unknown as OwnExports).Outbound({ props }),
   bindWith(exports),
+  (props) => (exports as unknown as OwnExports).Tail({ props }),
 );
 
 const parts = { invoker: edge.invoker, metrics: edge.dispatcherEnv };
@@ -60,6 +64,15 @@ export default {
   fetch: (request, _env, ctx) => dispatch(admit(request), ctx),
 } satisfies ExportedHandler;
 
+/** Where the runtime tells what became of the invocations of traced isolates. */
+export class Tail extends WorkerEntrypoint<unknown, TailProps> {
+  override tail(items: TraceItem[]): void {
+    const { namespace, script } = this.ctx.props;
+    const events = traceEvents(items, this.ctx.props, Date.now());
+    if (events.length > 0) edge.traces.take({ namespace, script, events, dropped: 0 }, this.ctx);
+  }
+}
+
 export class HairpinGate extends WorkerEntrypoint {
   override fetch(request: Request): Response | Promise<Response> {
     const caller = callerOf(request);
@@ -67,6 +80,7 @@ export class HairpinGate extends WorkerEntrypoint {
     if (caller?.call === "assets") return edge.assets.answer(caller, request);
     if (caller?.call === "limits") return edge.rateLimits.answer(request, caller);
     if (caller?.call === "analytics") return edge.analytics.answer(request, caller);
+    if (caller?.call === "traces") return takeTraces(request, caller, edge.traces, this.ctx);
     if (caller?.outbound === undefined) return dispatch(admitHairpin(request, caller), this.ctx);
     return callOutboundWorker(parts, caller.outbound, admitOutbound(request, caller), this.ctx);
   }

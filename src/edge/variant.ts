@@ -5,6 +5,7 @@ import {
   outboundVariant,
   parametersVariant,
   refuseUndeclared,
+  tracedVariant,
   type Variant,
 } from "../protocol/outbound.ts";
 
@@ -15,6 +16,7 @@ export function isPlain(
 ): boolean {
   return (
     entry.outbound === undefined &&
+    !entry.isTraced &&
     asOutbound === undefined &&
     options?.outbound === undefined &&
     outbound === undefined
@@ -23,6 +25,14 @@ export function isPlain(
 
 /** Rejects with a TypeError if the parameters cannot be passed. */
 export async function variantOf(
+  entry: ScriptEntry,
+  call: DispatchCall,
+): Promise<Variant | undefined> {
+  const variant = await untracedVariant(entry, call);
+  return entry.isTraced ? tracedVariant(variant) : variant;
+}
+
+async function untracedVariant(
   entry: ScriptEntry,
   { asOutbound, options, outbound = entry.outbound }: DispatchCall,
 ): Promise<Variant | undefined> {
@@ -33,6 +43,10 @@ export async function variantOf(
 }
 
 /** The one that is kept warm. */
-export async function usualVariant({ outbound }: ScriptEntry): Promise<Variant | undefined> {
-  return outbound && outboundVariant(outbound, undefined);
+export async function usualVariant({
+  outbound,
+  isTraced,
+}: ScriptEntry): Promise<Variant | undefined> {
+  const variant = outbound && (await outboundVariant(outbound, undefined));
+  return isTraced ? tracedVariant(variant) : variant;
 }

@@ -5,6 +5,7 @@ import type { AnalyticsFlush } from "../protocol/analytics.ts";
 import type { TelemetryFlush } from "../protocol/telemetry.ts";
 import { assetsState } from "../registry/assets-state.ts";
 import { readBlob } from "../registry/blobs.ts";
+import type { TraceFlush } from "../protocol/trace.ts";
 import { makeBundle } from "../registry/bundle.ts";
 import { registryOf } from "../registry/client.ts";
 import { createSealer } from "../registry/seal.ts";
@@ -14,6 +15,7 @@ import { CpuShare } from "./cpu-share.ts";
 import type { HubEnv } from "./env.ts";
 import { secretKeys } from "./secret-keys.ts";
 import { settledVersions } from "./settled-versions.ts";
+import { ingestTraces } from "./traces.ts";
 import { ingestTelemetry } from "./telemetry.ts";
 
 /** What it learns of the functions' CPU use is lost with this process, and learned again. */
@@ -44,6 +46,7 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
       await storePoints(await request.json<AnalyticsFlush>(), this.env);
       return new Response(null, { status: 204 });
     }
+    if (call === "POST /traces") return this.#traces(await request.json<TraceFlush>());
     return new Response(`no such call: ${call}`, { status: 404 });
   }
 
@@ -77,6 +80,16 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
     return assigned.ok
       ? Response.json(assigned.value)
       : new Response(assigned.failure, { status: 503 });
+  }
+
+  async #traces(flush: TraceFlush): Promise<Response> {
+    await ingestTraces(flush, {
+      registry: registryOf(this.env),
+      logs: this.env.FUNCTION_LOGS,
+      blobs: this.env.BLOBS,
+      costMs: (namespace, script) => cpu.costMs(`${namespace}/${script}`),
+    });
+    return new Response(null, { status: 204 });
   }
 
   async #telemetry(flush: TelemetryFlush, edgeIndex: number): Promise<Response> {

@@ -1,6 +1,7 @@
 /** Everything the hub process is given. The supervisor's workerd configuration supplies each of these. */
 import type { AnalyticsStore } from "../analytics/store.ts";
 import type { Policy, RegistryEnv } from "../registry/env.ts";
+import type { FunctionLogs } from "./function-logs.ts";
 import type { Registry } from "../registry/registry.ts";
 
 export interface Platform extends Policy {
@@ -17,6 +18,8 @@ export interface HubEnv extends RegistryEnv {
   readonly REGISTRY: DurableObjectNamespace<Registry>;
   /** One instance per namespace, named by its id. */
   readonly ANALYTICS: DurableObjectNamespace<AnalyticsStore>;
+  /** One instance per function, named as above; with tails of a whole namespace: `<namespaceId>`. */
+  readonly FUNCTION_LOGS: DurableObjectNamespace<FunctionLogs>;
   /** The keys that seal secrets when this process starts (src/registry/seal.ts, secret-keys.ts). */
   readonly SECRET_KEY: string;
   readonly PLATFORM: Platform;

@@ -10,6 +10,7 @@ export { FunctionMetrics } from "../dispatcher/function-metrics.ts";
 export { Registry } from "../registry/registry.ts";
 export { AdminGate } from "./admin-gate.ts";
 export { EdgeGate } from "./edge-gate.ts";
+export { FunctionLogs } from "./function-logs.ts";
 
 export default {
   fetch: (request, env, ctx) => app.fetch(request, env, ctx),

@@ -47,6 +47,7 @@ async function hub() {
         REGISTRY: { className: "Registry", useSQLite: true },
         ANALYTICS: { className: "AnalyticsStore", useSQLite: true },
         FUNCTION_METRICS: { className: "FunctionMetrics", useSQLite: true },
+        FUNCTION_LOGS: { className: "FunctionLogs", useSQLite: true },
       },
       serviceBindings: {
         BLOBS: { disk: { path: mkdtempSync(join(tmpdir(), "skep-blobs-")), writable: true } },

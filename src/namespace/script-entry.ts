@@ -37,6 +37,8 @@ export class ScriptEntry {
   place!: PlaceKind;
   limits!: Limits;
   outbound: OutboundWorker | undefined;
+  /** Its isolates are loaded so that they tell what becomes of invocations. */
+  isTraced!: boolean;
   /** What an invocation gets if its caller asks for nothing else. */
   options!: {
     readonly props: undefined;
@@ -79,6 +81,7 @@ export class ScriptEntry {
     this.place = state.place?.kind ?? "edge";
     this.limits = state.limits ?? DEFAULT_PLATFORM_LIMITS.defaults;
     this.outbound = state.outbound;
+    this.isTraced = state.traced !== undefined;
     const { cpu_ms: cpuMs, wall_ms: wallMs, subrequests } = this.limits;
     this.options = { props: undefined, limits: { cpuMs, wallMs, subrequests }, via: [] };
   }

@@ -27,7 +27,8 @@ export class ScriptTable {
 
   /**
    * `entry` has the state that holds now. `leaves`: versions that have no business in the edges any more, because
-   * others took their place or because they moved to cells; or whose isolates there have an old way out.
+   * others took their place or because they moved to cells; or whose isolates there have an old way out, or tell too
+   * much or too little of what they do.
    */
   accept(state: ScriptState): { readonly entry: ScriptEntry; readonly leaves: readonly string[] } {
     const { scripts, usage } =
@@ -41,16 +42,18 @@ export class ScriptTable {
     }
     if (known.state.generation >= state.generation) return { entry: known, leaves: [] };
     const { outbound, previewOf } = known.state;
+    const { isTraced } = known;
     const before = known.versions.flatMap(({ place, state: { versionId } }) =>
       versionId !== null && place === "edge" ? [versionId] : [],
     );
     known.take(state);
     const sameWayOut = JSON.stringify(state.outbound) === JSON.stringify(outbound);
+    const isSame = sameWayOut && known.isTraced === isTraced;
     const leaves = before.filter((versionId) => {
       const now = known.versions.find((entry) => entry.state.versionId === versionId);
       // The version of which it was a preview may get traffic all the same.
       if (now === undefined) return previewOf === undefined;
-      return now.place !== "edge" || !sameWayOut;
+      return now.place !== "edge" || !isSame;
     });
     return { entry: known, leaves };
   }

@@ -40,6 +40,8 @@ export interface DispatchCall {
   readonly entrypoint?: string;
   /** RPC: the method to call with what the request's body says (protocol/structured.ts). Left out: `fetch`. */
   readonly rpc?: string;
+  /** The request is none of a client: its body is JSON of the trace events (protocol/trace.ts) for the `tail` handler. */
+  readonly event?: "tail";
 }
 
 /** Rejects with `Worker not found…` if there is no such script. */

@@ -46,6 +46,8 @@ export interface CellCall extends HopCall {
   readonly limits: InvocationLimits;
   /** Absent: the plain version. */
   readonly variant?: Variant;
+  /** As in DispatchCall. */
+  readonly event?: "tail";
   /** What the function finds as `request.cf`; absent: nothing. */
   readonly cf?: Record<string, unknown>;
   /** As those of DispatchCall. */

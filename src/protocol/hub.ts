@@ -12,6 +12,7 @@
  *                                      version, 409: its place is another one, 503: no cell is free
  *   POST /telemetry?edge=N             TelemetryFlush -> TelemetryResult
  *   POST /analytics                    AnalyticsFlush (analytics.ts) -> 204
+ *   POST /traces                       TraceFlush -> 204
  *
  * hub, as seen by the supervisor (`hub/admin.sock`):
  *   POST /bootstrap                    Bootstrap -> BootstrapResult; idempotent

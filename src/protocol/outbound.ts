@@ -32,6 +32,18 @@ export interface Variant {
   readonly outbound?: OutboundTarget;
   /** The version is called as an outbound Worker: added to its env. */
   readonly parameters?: OutboundParameters;
+  /** Somebody wants the trace events of its invocations. */
+  readonly traced?: true;
+}
+
+/** Of a version that is traced, and otherwise the plain one. */
+export const TRACED: Variant = Object.freeze({ digest: "traced", traced: true });
+
+/** The same, and traced. */
+export function tracedVariant(variant: Variant | undefined): Variant {
+  return variant === undefined
+    ? TRACED
+    : { ...variant, digest: `${variant.digest}-${TRACED.digest}`, traced: true };
 }
 
 /** Parameters travel in headers, whose size is bounded. Of JSON. */

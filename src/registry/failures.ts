@@ -49,6 +49,9 @@ export type RegistryFailure =
   | { readonly reason: "binding-name-taken"; readonly name: string }
   | { readonly reason: "missing-inherited"; readonly names: readonly string[] }
   | { readonly reason: "too-many-bindings"; readonly got: number; readonly max: number }
+  | { readonly reason: "too-many-tails"; readonly max: number }
+  /** A Tail Worker that does not exist. */
+  | { readonly reason: "unknown-consumer"; readonly script: string }
   | { readonly reason: "too-many-tags"; readonly got: number; readonly max: number }
   | { readonly reason: "bad-rollout"; readonly detail: string }
   | { readonly reason: "rollout-running"; readonly script: string; readonly candidate: string }

@@ -10,6 +10,7 @@ import { beginChange, type Change } from "./generation.ts";
 import { outboundUsers, readOutbound, writeOutbound } from "./outbound.ts";
 import type { NamespaceKind, NamespaceRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
+import { readConsumers, writeConsumers, type NamespaceConsumer } from "./tracing.ts";
 
 const SELECT = `
   SELECT namespaces.*, (SELECT COUNT(*) FROM scripts WHERE namespace_id = namespaces.id) AS script_count
@@ -134,6 +135,7 @@ export interface NamespacePatch {
   readonly isolation?: Isolation | null | undefined;
   /** null: none. */
   readonly outbound?: OutboundWorker | null | undefined;
+  readonly tailConsumers?: readonly NamespaceConsumer[] | undefined;
 }
 
 /** Returns the generation of the change; null if no edge has to know. */
@@ -161,8 +163,11 @@ export function updateNamespace(
   const renamed = name !== namespace.name;
   const sameOutbound = JSON.stringify(outbound) === JSON.stringify(namespace.outbound);
   if (!sameOutbound) writeOutbound(sql, accountId, namespace, outbound);
+  const { tailConsumers } = patch;
+  if (tailConsumers) writeConsumers(sql, accountId, namespace.id, tailConsumers);
   const same =
     sameOutbound &&
+    tailConsumers === undefined &&
     trustedWorkers === namespace.trustedWorkers &&
     isolation === namespace.isolation;
   if (!renamed && same) return null;
@@ -230,6 +235,7 @@ interface NamespaceRow extends Record<string, SqlStorageValue> {
   trusted_workers: number;
   isolation: string | null;
   outbound: string | null;
+  tail_consumers: string;
   limits: string;
   script_count: number;
   created_on: number;
@@ -246,6 +252,7 @@ function toNamespace(sql: SqlStorage, row: NamespaceRow): NamespaceRecord {
     trustedWorkers: row.trusted_workers !== 0,
     isolation: row.isolation as Isolation | null,
     outbound: readOutbound(sql, row.outbound),
+    tailConsumers: readConsumers(sql, row.tail_consumers),
     limits: JSON.parse(row.limits) as LimitSettings,
     scriptCount: row.script_count,
     createdOn: row.created_on,

@@ -38,6 +38,8 @@ export interface NamespaceRecord {
   readonly isolation: Isolation | null;
   /** Gets every fetch of its functions; null: there is none. */
   readonly outbound: OutboundWorker | null;
+  /** Tail Workers of all its functions. */
+  readonly tailConsumers: readonly { readonly namespace: string; readonly script: string }[];
   readonly limits: LimitSettings;
   readonly scriptCount: number;
   readonly createdOn: number;

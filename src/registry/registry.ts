@@ -70,6 +70,7 @@ import { BlobKeeper } from "./sweep.ts";
 import * as tokens from "./tokens.ts";
 import { TrialQueue, type Trial } from "./trials.ts";
 import { derivePlace } from "./trust.ts";
+import * as tracing from "./tracing.ts";
 import { trustChanges } from "./trust-store.ts";
 import * as users from "./users.ts";
 import { listVersions, requireVersion } from "./versions.ts";
@@ -339,6 +340,7 @@ export class Registry extends DurableObject<RegistryEnv> {
    */
   release(release: Release): Outcome<Stored<ScriptRecord>> {
     return this.#write(() => {
+      tracing.refuseBadConsumers(this.#sql, release.namespaceId, release.scriptSettings);
       const generation = applyRelease(this.#sql, release, Date.now());
       const value = scripts.findNewest(this.#sql, release.namespaceId, release.script);
       if (!value) throw new Error(`${release.script} was released, but is not there`);
@@ -353,6 +355,7 @@ export class Registry extends DurableObject<RegistryEnv> {
   ): Outcome<Stored<ScriptRecord>> {
     return this.#write(() => {
       const found = scripts.requireScript(this.#sql, namespaceId, script);
+      tracing.refuseBadConsumers(this.#sql, namespaceId, patch);
       const generation = scripts.updateScript(this.#sql, found, patch, Date.now());
       const value = scripts.requireScript(this.#sql, namespaceId, script);
       return success({ value, generation });
@@ -574,6 +577,39 @@ export class Registry extends DurableObject<RegistryEnv> {
     return trustChanges(this.#sql);
   }
 
+  // Tails: who watches invocations
+
+  /** Fails with `too-many-tails`. */
+  startTail(tail: tracing.NewTail): Outcome<Stored<tracing.TailRecord>> {
+    const stored = this.#write(() => success(tracing.insertTail(this.#sql, tail, Date.now())));
+    if (stored.ok) this.#wakeWithin(tracing.LEASE_MS);
+    return stored;
+  }
+
+  /** `script` null: of the whole namespace. */
+  tails(namespaceId: string, script: string | null): tracing.TailRecord[] {
+    return tracing.listTails(this.#sql, namespaceId, script);
+  }
+
+  tail(id: string): tracing.TailRecord | null {
+    return tracing.findTail(this.#sql, id);
+  }
+
+  /** By whoever holds its connection. */
+  renewTails(ids: readonly string[]): void {
+    for (const id of ids) tracing.renewTail(this.#sql, id, Date.now());
+  }
+
+  /** Idempotent. */
+  async endTail(id: string): Promise<Outcome<null>> {
+    const stored = this.#write(() => success(tracing.deleteTail(this.#sql, id)));
+    return stored.ok ? this.settle(stored.value) : stored;
+  }
+
+  tracing(namespace: string, script: string): tracing.Tracing | null {
+    return tracing.tracingOf(this.#sql, namespace, script);
+  }
+
   // Custom routes
 
   routes(accountId: string): Route[] {
@@ -748,8 +784,18 @@ export class Registry extends DurableObject<RegistryEnv> {
     this.#alarmAt = null;
     if (!(await this.#delivery.deliverPending())) this.#wakeWithin(BACKSTOP_MS);
     await this.#lookAtRollouts();
+    await this.#endLeases();
     // Rejects if the blob store does; the runtime then calls the alarm again, later and later.
     if (await this.#blobs.sweep(Date.now())) this.#wakeWithin(SWEEP_MS);
+  }
+
+  /** Of tails that nobody holds any more. */
+  async #endLeases(): Promise<void> {
+    const { generation, isAnyLeft } = this.ctx.storage.transactionSync(() =>
+      tracing.endLeases(this.#sql, Date.now()),
+    );
+    if (isAnyLeft) this.#wakeWithin(tracing.LEASE_MS);
+    if (generation !== null) await this.settle(generation);
   }
 
   #putRoute(accountId: string, id: string, spec: routes.RouteSpec): Outcome<Stored<Route>> {

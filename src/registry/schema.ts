@@ -9,6 +9,7 @@
  *   namespaces  their names are unique on the whole platform, since they are in host names. `kind`: `dispatch`, or
  *               `account` for the one of each account that holds its Workers outside of dispatch namespaces
  *               `outbound`: JSON {namespaceId, script, parameters} or null (outbound.ts)
+ *               `tail_consumers`: JSON [{namespaceId, script}]
  *   scripts     one row per Worker, with what is not versioned; `deployment_id` is in force, and `version_id` has
  *               the largest share of it. `workers_dev`: its host name leads to it; `previews`: those of versions do
  *   deployments which versions of a script get traffic: `shares` is JSON [{versionId, percentage}], of 100 together
@@ -19,6 +20,7 @@
  *   zones       domains whose routes and custom domains wrangler may set
  *   routes      custom routes; `script` null opts the host out. `custom_domain`: the pattern is all of a host
  *   assets      static files in the blob store, by the hash that clients gave them, apart per namespace
+ *   tails       who watches the invocations of a script, or with `script` null of a namespace, right now
  *   audit       changes made by the API: who, what, from where, before and after; the newest 10,000 are kept
  *   previews    names of versions' previews that edges have asked for, and so may know; by names, as the outbox
  *   outbox      what the edges have not confirmed yet; the row ('', '') stands for the route table
@@ -259,6 +261,17 @@ const MIGRATIONS: readonly string[] = [
     decisions TEXT NOT NULL
   ) STRICT;
   CREATE INDEX rollouts_by_look ON rollouts (look_at) WHERE look_at IS NOT NULL;
+  ALTER TABLE namespaces ADD COLUMN tail_consumers TEXT NOT NULL DEFAULT '[]';
+  CREATE TABLE tails (
+    id TEXT PRIMARY KEY,
+    namespace_id TEXT NOT NULL REFERENCES namespaces (id) ON DELETE CASCADE,
+    script TEXT,
+    filters TEXT NOT NULL,
+    created_on INTEGER NOT NULL,
+    expires_on INTEGER NOT NULL,
+    lease_until INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX tails_by_namespace ON tails (namespace_id, script);
 
   CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -14,6 +14,7 @@ import { findPreview } from "./previews.ts";
 import type { DeploymentRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
 import { derivePlace } from "./trust.ts";
+import { tracedOf } from "./tracing.ts";
 import { toTrust, TRUST_COLUMNS, type TrustRow } from "./trust-store.ts";
 
 const SELECT = `
@@ -109,6 +110,7 @@ function baseState(sql: SqlStorage, policy: Policy, row: Row) {
     trusted: row.trusted_workers !== 0,
     ...(outbound !== null && { outbound }),
     ...(row.kind === "account" && { isAccountWorker: true as const }),
+    ...tracedOf(sql, row.namespace, row.script),
   };
 }
 

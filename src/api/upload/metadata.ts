@@ -8,6 +8,7 @@ import type { ScriptSettings, VersionSettings } from "../../registry/records.ts"
 import { ApiError } from "../errors.ts";
 import { validate } from "../json-body.ts";
 import { refuseBadTags } from "../tag-rules.ts";
+import { MAX_TAIL_CONSUMERS, observability, tailConsumer } from "./observability.ts";
 import { checkCompatibilityDate } from "./compatibility-date.ts";
 
 /** In the SDK's dialect every leaf is a string. */
@@ -31,7 +32,8 @@ const schema = z.object({
   placement: z.record(z.string(), z.unknown()).nullish(),
   tags: z.array(z.string()).nullish(),
   logpush: flag.nullish(),
-  observability: z.record(z.string(), z.unknown()).nullish(),
+  observability: observability.nullish(),
+  tail_consumers: z.array(tailConsumer).max(MAX_TAIL_CONSUMERS).nullish(),
   annotations: z.record(z.string(), z.string()).optional(),
   assets: z.unknown().optional(),
   keep_assets: z.unknown().optional(),
@@ -40,7 +42,6 @@ const schema = z.object({
   migrations: z.unknown().optional(),
   exports: z.unknown().optional(),
   containers: z.unknown().optional(),
-  tail_consumers: z.unknown().optional(),
   streaming_tail_consumers: z.unknown().optional(),
   cache_options: z.unknown().optional(),
 });
@@ -51,8 +52,7 @@ const NOT_SUPPORTED: readonly (readonly [keyof Metadata, string])[] = [
   ["migrations", "Durable Objects of user Workers are"],
   ["exports", "Durable Objects of user Workers are"],
   ["containers", "containers are"],
-  ["tail_consumers", "tail consumers of user Workers are"],
-  ["streaming_tail_consumers", "tail consumers of user Workers are"],
+  ["streaming_tail_consumers", "streaming tail consumers are"],
   ["logpush", "Logpush is"],
   ["cache_options", "the cache in front of a Worker is"],
 ];
@@ -109,11 +109,14 @@ export function versionSettings(metadata: Metadata, now: Date): Partial<VersionS
 
 /** What of the metadata belongs to the script itself; absent members are absent. */
 export function scriptSettings(metadata: Metadata): Partial<ScriptSettings> {
-  const { tags, logpush, observability } = metadata;
+  const { tags, logpush, observability, tail_consumers: consumers } = metadata;
   return {
     ...(tags !== undefined && { tags: [...new Set(tags ?? [])] }),
     ...(typeof logpush === "boolean" && { logpush }),
     ...(observability !== undefined && { observability }),
+    ...(consumers !== undefined && {
+      tailConsumers: [...new Set((consumers ?? []).map(({ service }) => service))],
+    }),
   };
 }
 
