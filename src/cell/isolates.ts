@@ -222,7 +222,9 @@ export class Isolates {
         const bind = (value: BindingValue) => this.#options.bind?.({ caller: props, value });
         const code = toWorkerCode(bundle, outbound, starting.token !== undefined, bind);
         const parameters = variant?.parameters;
-        const traced = variant?.traced && this.#options.tail?.({ namespace, script, versionId });
+        const { token } = starting;
+        const told = { namespace, script, versionId, ...(token !== undefined && { token }) };
+        const traced = variant?.traced && this.#options.tail?.(told);
         return {
           ...code,
           ...(parameters !== undefined && { env: { ...code.env, ...parameters } }),

@@ -3,6 +3,7 @@
  * (protocol/outbound.ts) are loaded with a Tail; it costs a good tenth of their CPU time.
  */
 import type { TraceEvent, TracedHandler, TraceException, TraceLog } from "../protocol/trace.ts";
+import { MARKER } from "../protocol/ledger.ts";
 import { CONTROL_ENTRYPOINT } from "./wrapper.ts";
 
 /** Not forgeable: isolates.ts makes them, the runtime keeps them from the function. */
@@ -10,6 +11,8 @@ export interface TailProps {
   readonly namespace: string;
   readonly script: string;
   readonly versionId: string;
+  /** Of a marked isolate (wrapper.ts): the lines that it writes are none of the function's, and secret. */
+  readonly token?: string;
 }
 
 /** Calls the `tail` handler. Rejects with what it throws. */
@@ -28,12 +31,12 @@ type RuntimeTrace = Omit<TraceEvent, "scriptName" | "scriptVersion"> & {
 /** Calls by the trusted code beside the isolate are none of the function's. */
 export function traceEvents(
   items: readonly TraceItem[],
-  { namespace, script, versionId }: TailProps,
+  { namespace, script, versionId, token }: TailProps,
   nowMs: number,
 ): TraceEvent[] {
   return items
     .filter(({ entrypoint }) => entrypoint !== CONTROL_ENTRYPOINT)
-    .map((item) => toEvent(JSON.parse(JSON.stringify(item)) as RuntimeTrace, nowMs))
+    .map((item) => toEvent(JSON.parse(JSON.stringify(item)) as RuntimeTrace, token, nowMs))
     .map((event) => ({
       ...event,
       scriptName: script,
@@ -42,14 +45,16 @@ export function traceEvents(
     }));
 }
 
-function toEvent(trace: RuntimeTrace, nowMs: number) {
+function toEvent(trace: RuntimeTrace, token: string | undefined, nowMs: number) {
   const { entrypoint, logs, exceptions, diagnosticsChannelEvents, eventTimestamp } = trace;
   const event = handlerOf(trace.event);
   return {
     outcome: outcomeOf(trace, event),
     scriptTags: [],
     ...(entrypoint === undefined || entrypoint === null ? {} : { entrypoint }),
-    logs: logs.map(({ message, level, timestamp }): TraceLog => ({ message, level, timestamp })),
+    logs: logs
+      .filter(({ message }) => token === undefined || !isMarker(message, token))
+      .map(({ message, level, timestamp }): TraceLog => ({ message, level, timestamp })),
     exceptions: exceptions.map((exception): TraceException => exception),
     diagnosticsChannelEvents,
     eventTimestamp: eventTimestamp ?? nowMs,
@@ -59,6 +64,10 @@ function toEvent(trace: RuntimeTrace, nowMs: number) {
     executionModel: trace.executionModel,
     event,
   };
+}
+
+function isMarker(message: unknown, token: string): boolean {
+  return Array.isArray(message) && message.length === 1 && message[0] === MARKER + token;
 }
 
 /** Tail Workers are called as if `tail` was a method. */

@@ -135,18 +135,28 @@ function offered() {
 `;
 
 /**
+ * Handlers that are called as methods, such as `tail`, have to be properties of the object itself.
  * The runtime makes an instance of an entrypoint class for each event, and reads the handlers of an object once.
  * The proxy of an object has a target of its own, since it must not answer otherwise than a frozen target would.
  */
 const MARKED_DEFAULT = `
 const main = tenant.default ?? {};
+function handlerNamed(_, name) {
+  const value = read(main, name);
+  if (typeof value !== "function") return value;
+  return function () { mark(); return apply(value, main, arguments); };
+}
 export default typeof main === "function"
   ? new Captured(main, { __proto__: null, construct(type, args) { mark(); return construct(type, args); } })
-  : new Captured({}, { __proto__: null, get(_, name) {
-      const value = read(main, name);
-      if (typeof value !== "function") return value;
-      return function () { mark(); return apply(value, main, arguments); };
-    } });
+  : new Captured({}, {
+      __proto__: null,
+      get: handlerNamed,
+      getOwnPropertyDescriptor(_, name) {
+        const value = handlerNamed(_, name);
+        if (value === undefined) return undefined;
+        return { __proto__: null, value, writable: true, enumerable: true, configurable: true };
+      },
+    });
 `;
 
 export interface StartOptions {
