@@ -1,7 +1,10 @@
 /** Tails, kept logs and Tail Workers on the real platform, of functions in cells and in edges. */
+import { once } from "node:events";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPlatform, type Platform } from "./platform.ts";
 import { RawWebSocket } from "./web-socket.ts";
+import { createProject, startWrangler, wrangler } from "./wrangler.ts";
 
 const NAMESPACES = "/workers/dispatch/namespaces";
 const CANARY = "canary-9f1c-of-the-environment";
@@ -414,6 +417,73 @@ describe("Tail Workers", () => {
       })
       .toMatchObject([{ scriptName: "anyone", dispatchNamespace: "watched" }]);
   }, 30_000);
+});
+
+describe("wrangler tail", () => {
+  test("of an account Worker, pretty and filtered", async () => {
+    const directory = await createProject({
+      "wrangler.toml": [
+        'name = "front"',
+        'main = "src/index.ts"',
+        'compatibility_date = "2026-11-01"',
+        "upload_source_maps = true",
+        "[observability]",
+        "enabled = true",
+        "[[tail_consumers]]",
+        'service = "audit"',
+      ].join("\n"),
+      "src/index.ts": `
+        interface Unused { readonly a: string }
+        export default { fetch(request: Request) {
+          console.log("from wrangler", new URL(request.url).pathname);
+          if (request.url.endsWith("/throw")) throw new Error("thrown in TypeScript");
+          return new Response("ok");
+        } };`,
+      "audit/wrangler.toml": 'name = "audit"\nmain = "index.js"\ncompatibility_date = "2026-11-01"',
+      "audit/index.js": COLLECTOR,
+    });
+    const env = platform.wranglerEnv;
+    const audit = await wrangler(join(directory, "audit"), env, "deploy");
+    expect(audit.exitCode, audit.output).toBe(0);
+    const deployed = await wrangler(directory, env, "deploy");
+    expect(deployed.exitCode, deployed.output).toBe(0);
+
+    const lines: string[] = [];
+    const onLine = (line: string) => lines.push(line);
+    const arguments_ = ["tail", "front", "--format", "pretty", "--status", "error"];
+    const tail = startWrangler(directory, env, onLine, ...arguments_);
+    await expect.poll(() => lines.join("\n"), { timeout: 20_000 }).toContain("Connected to front");
+    for (const path of ["/fine", "/throw"]) {
+      await (await platform.fetchHost("front.workers.localhost", path)).text();
+    }
+    await expect
+      .poll(() => lines.join("\n"), { timeout: 10_000 })
+      .toContain("thrown in TypeScript");
+    const gone = once(tail, "exit");
+    tail.kill("SIGINT");
+    await gone;
+    const output = lines.join("\n");
+    expect(output).toContain("from wrangler /throw");
+    expect(output).toMatch(/GET http:\/\/front\.workers\.localhost.*\/throw - Exception Thrown/);
+    expect(output).not.toContain("/fine");
+
+    const path = "/workers/scripts/front";
+    const { result: tails } = (await (await platform.api("GET", `${path}/tails`)).json()) as {
+      result: Tail[];
+    };
+    expect(tails).toEqual([]);
+    const { result: kept } = (await (await platform.api("GET", `${path}/logs`)).json()) as {
+      result: { events: Event[] };
+    };
+    expect(kept.events).toHaveLength(2);
+    expect(kept.events[0]).not.toHaveProperty("dispatchNamespace");
+    expect(kept.events[0]?.exceptions[0]?.stack).toMatch(/src\/index\.ts:5:\d+/);
+    const response = await platform.fetchHost("audit.workers.localhost", "/");
+    expect(await response.json()).toMatchObject([
+      { scriptName: "front", outcome: "ok" },
+      { scriptName: "front", outcome: "exception" },
+    ]);
+  }, 90_000);
 });
 
 describe("source maps", () => {

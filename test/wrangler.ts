@@ -1,5 +1,6 @@
 /** Runs the real, unmodified wrangler of this repository against a platform, in a project of its own. */
-import { execFile } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { createInterface } from "node:readline";
 import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -65,4 +66,22 @@ export function wranglerWithInput(
     );
     child.stdin?.end(input);
   });
+}
+
+/** A command that goes on until it is killed, such as `tail`. What it prints comes line by line. */
+export function startWrangler(
+  directory: string,
+  env: Readonly<Record<string, string>>,
+  onLine: (line: string) => void,
+  ...args: string[]
+): ChildProcess {
+  const child = spawn(process.execPath, [BIN, ...args], {
+    cwd: directory,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { PATH: process.env["PATH"], HOME: directory, ...QUIET, ...env },
+  });
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on("line", onLine);
+  }
+  return child;
 }

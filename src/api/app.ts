@@ -101,7 +101,7 @@ app.put(`${SCRIPT}/tags/:tag`, tags.putTag);
 app.delete(`${SCRIPT}/tags/:tag`, tags.deleteTag);
 
 // Tails and logs
-for (const script of [WORKER, SCRIPT]) {
+for (const script of [`${ACCOUNT}/workers/scripts/:script`, SCRIPT]) {
   app.post(`${script}/tails`, tails.createTail);
   app.get(`${script}/tails`, tails.listTails);
   app.delete(`${script}/tails/:tail`, tails.deleteTail);
