@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail cells busy many attack] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many attack] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -18,6 +18,7 @@ import type { Section } from "./section.ts";
 import { start } from "./start.ts";
 import { formatTable, holds, ratioOf, type Row } from "./table.ts";
 import { tail } from "./tail.ts";
+import { tailing } from "./tailing.ts";
 import { warm } from "./warm.ts";
 
 const SECTIONS: Readonly<Record<string, Section>> = {
@@ -27,6 +28,7 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   start,
   deploy,
   tail,
+  tailing,
   cells,
   busy,
   many,

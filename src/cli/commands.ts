@@ -167,6 +167,48 @@ export const COMMANDS: readonly Command[] = [
     run: async (args) => (await import("./limits.ts")).limits(args, around),
   },
   {
+    name: "tail",
+    summary:
+      "Show what a function does as it does it, or all functions of a namespace; /SCRIPT: outside of namespaces",
+    forms: ["NAMESPACE[/SCRIPT]", "/SCRIPT"],
+    options: {
+      data,
+      format: {
+        placeholder: "pretty|json",
+        help: "for people, or an event a line",
+        default: "pretty",
+      },
+      outcome: { placeholder: "NAME,...", help: "only these, such as exception,exceededCpu" },
+      method: { placeholder: "NAME,...", help: "only requests of these methods" },
+      grep: { placeholder: "TEXT", help: "only what has logged this" },
+      help,
+    },
+    run: async (args) => (await import("./tail.ts")).tail(args, around),
+  },
+  {
+    name: "logs",
+    summary:
+      "Search the kept logs of a function (observability.enabled in its configuration); /SCRIPT: outside of namespaces",
+    forms: ["NAMESPACE/SCRIPT", "/SCRIPT"],
+    options: {
+      data,
+      since: { placeholder: "TIME", help: "from when on, such as 15m, 1h or 2d", default: "1h" },
+      until: { placeholder: "TIME", help: "until when; a time ago or an ISO 8601 time" },
+      grep: { placeholder: "TEXT", help: "part of what was logged or thrown, or of the URL" },
+      outcome: { placeholder: "NAME,...", help: "only these, such as exception,exceededCpu" },
+      version: { placeholder: "ID", help: "of this version alone" },
+      limit: { placeholder: "N", help: "at most so many, the newest", default: "100" },
+      format: {
+        placeholder: "pretty|json",
+        help: "for people, or an event a line",
+        default: "pretty",
+      },
+      follow: { help: "go on with what comes until Ctrl-C" },
+      help,
+    },
+    run: async (args) => (await import("./logs.ts")).logs(args, around),
+  },
+  {
     name: "stats",
     summary: "Show place, requests, errors, latency and cold starts of each function",
     options: {

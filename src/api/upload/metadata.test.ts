@@ -25,7 +25,8 @@ describe("parseMetadata", () => {
     ["migrations", { migrations: { new_tag: "v1", steps: [] } }],
     ["exports", { exports: { Room: { type: "durable-object" } } }],
     ["containers", { containers: [{ class_name: "A" }] }],
-    ["tail_consumers", { tail_consumers: [{ service: "logs" }] }],
+    ["tail_consumers[0].namespace", { tail_consumers: [{ service: "logs", namespace: "a" }] }],
+    ["tail_consumers[0].environment", { tail_consumers: [{ service: "logs", environment: "b" }] }],
     ["streaming_tail_consumers", { streaming_tail_consumers: [{ service: "logs" }] }],
     ["logpush", { logpush: true }],
     ["cache_options", { cache_options: { enabled: true } }],
@@ -71,6 +72,10 @@ describe("parseMetadata", () => {
     expect(
       errorOf(() => parseMetadata({ compatibility_flags: ["a", 1] }, "metadata")).message,
     ).toBe("metadata.compatibility_flags[1]: Invalid input: expected string, received number");
+    expect(
+      errorOf(() => parseMetadata({ observability: { head_sampling_rate: 2 } }, "metadata"))
+        .message,
+    ).toContain("metadata.observability.head_sampling_rate: ");
   });
 });
 

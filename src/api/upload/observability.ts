@@ -3,7 +3,16 @@ import * as z from "zod";
 
 export const MAX_TAIL_CONSUMERS = 10;
 
-const rate = z.number().min(0).max(1);
+/** In the SDK's dialect every leaf is a string. */
+const rate = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d*\.?\d+$/)
+      .transform(Number),
+  ])
+  .pipe(z.number().min(0).max(1));
 const flag = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
 
 /** What is not known here is kept, and shown again. */
@@ -29,5 +38,5 @@ export const tailConsumer = z.object({
   namespace: z
     .string()
     .nullish()
-    .refine((name) => !name, "a consumer is in the namespace of the Worker itself: leave it out"),
+    .refine((name) => !name, "consumers in another namespace are not supported: leave it out"),
 });
