@@ -1,11 +1,14 @@
 /** Tails, kept logs and Tail Workers on the real platform, of functions in cells and in edges. */
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPlatform, type Platform } from "./platform.ts";
 import { RawWebSocket } from "./web-socket.ts";
 import { createProject, startWrangler, wrangler } from "./wrangler.ts";
 
+const CLI = join(import.meta.dirname, "../dist/cli.js");
 const NAMESPACES = "/workers/dispatch/namespaces";
 const CANARY = "canary-9f1c-of-the-environment";
 
@@ -73,13 +76,14 @@ interface Event {
 let platform: Platform;
 
 beforeAll(async () => {
-  platform = await startPlatform();
-  const trusted = { isolation: "trusted" };
-  await platform.api("POST", NAMESPACES, { name: "edges" });
-  expect((await platform.api("PATCH", `${NAMESPACES}/edges`, trusted)).status).toBe(200);
-  await platform.api("POST", NAMESPACES, { name: "apart" });
-  const dedicated = { isolation: "dedicated" };
-  expect((await platform.api("PATCH", `${NAMESPACES}/apart`, dedicated)).status).toBe(200);
+  platform = await startPlatform({ args: ["--edges", "2"] });
+  for (const [name, isolation] of [
+    ["edges", "trusted"],
+    ["apart", "dedicated"],
+  ]) {
+    await platform.api("POST", NAMESPACES, { name });
+    await platform.api("PATCH", `${NAMESPACES}/${name}`, { isolation });
+  }
 }, 60_000);
 
 afterAll(() => platform.stop(), 60_000);
@@ -168,12 +172,13 @@ describe.each(["edges", "production", "apart"])("a function in the namespace %s"
 
     socket.sendUnmasked("close", Buffer.from([0x03, 0xe8]));
     await expect.poll(() => result<Tail[]>("GET", `${namespace}/scripts/talker/tails`)).toEqual([]);
-    expect(await (await call(namespace, "talker", "/after")).status).toBe(200);
+    expect((await call(namespace, "talker", "/after")).status).toBe(200);
   }, 30_000);
 
   test("that takes too long is told of as such", async () => {
     await result("PUT", `${namespace}/scripts/talker/limits`, { wall_ms: 300 });
-    const socket = await openTail(`${namespace}/scripts/talker`);
+    const outcomes = { outcome: ["exceededWallTime", "canceled"] };
+    const socket = await openTail(`${namespace}/scripts/talker`, outcomes);
     await call(namespace, "talker", "/slow");
     const { outcome, wallTime } = await next(socket);
     expect(outcome).toBe("exceededWallTime");
@@ -486,6 +491,42 @@ describe("wrangler tail", () => {
   }, 90_000);
 });
 
+describe("the command line", () => {
+  const cli = async (...args: string[]) => {
+    const parameters = [CLI, ...args, "--data", platform.data];
+    return promisify(execFile)(process.execPath, parameters);
+  };
+
+  test("searches logs, and follows a namespace", async () => {
+    await deploy("edges", "cli", TALKER, { observability: { enabled: true } });
+    await call("edges", "cli", "/throw");
+    await expect
+      .poll(async () => (await cli("logs", "edges/cli", "--grep", "it broke")).stdout)
+      .toMatch(
+        / cli \w{8} GET \/throw - exception \d+ ms\n {2}log: hello .*\n {2}TypeError: it broke/,
+      );
+    expect((await cli("logs", "edges/cli", "--outcome", "ok")).stdout).toBe("");
+    await expect(cli("logs", "edges")).rejects.toThrow("NAMESPACE/SCRIPT");
+
+    const child = spawn(process.execPath, [CLI, "tail", "edges", "--data", platform.data], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    await once(child.stderr, "data");
+    let output = "";
+    child.stdout.on("data", (text) => (output += String(text)));
+    await expect
+      .poll(async () => {
+        await call("edges", "cli", "/warn");
+        return output;
+      })
+      .toMatch(/ cli \w{8} GET \/warn 200 ok \d+ ms\n {2}log: hello .*\n {2}warn: careful\n/);
+    const gone = once(child, "exit");
+    child.kill("SIGINT");
+    expect((await gone)[0]).toBe(0);
+    expect(await result("GET", "edges/tails")).toEqual([]);
+  }, 60_000);
+});
+
 describe("source maps", () => {
   test("lead from a stack to the source", async () => {
     const form = new FormData();
@@ -528,11 +569,11 @@ async function buildWithMap(): Promise<{ code: string; map: string }> {
     plugins: [
       {
         name: "memory",
-        setup({ onResolve, onLoad }) {
-          onResolve({ filter: /.*/ }, ({ path }) => ({
+        setup(plugin) {
+          plugin.onResolve({ filter: /.*/ }, ({ path }) => ({
             path: `/src/${path.replace(/^(\.\/|src\/)/, "")}`,
           }));
-          onLoad({ filter: /.*/ }, ({ path }) => ({
+          plugin.onLoad({ filter: /.*/ }, ({ path }) => ({
             contents: sources[path.slice(1)] ?? "",
             loader: "ts",
           }));

@@ -90,7 +90,7 @@ const traces = new TraceBuffer(async (batches) => {
     const flush: TraceFlush = { batches: [{ namespace, script, ...batch }] };
     const headers = { [EGRESS_HEADER]: encodeEgressCall(call) };
     const init = { method: "POST", headers, body: JSON.stringify(flush) };
-    const response = await env.EGRESS.fetch(`http://edge/traces`, init);
+    const response = await env.EGRESS.fetch(`http://traces-${namespace}/`, init);
     await response.body?.cancel();
     if (!response.ok) throw new Error(`trace events were answered with ${response.status}`);
   }

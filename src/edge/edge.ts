@@ -136,6 +136,7 @@ export class Edge {
     };
     this.traces = new Traces({
       scripts,
+      resolve: (namespace, script) => routing.resolve(namespace, script),
       send: (batches) => hub.traces({ batches }),
       callTail: (consumer, events, ctx) => this.#callTail(consumer, events, ctx),
     });

@@ -21,6 +21,8 @@ import type { TailConsumer } from "./tail-worker.ts";
 
 export interface TracesOptions {
   readonly scripts: Pick<ScriptTable, "get">;
+  /** Asks the hub. */
+  readonly resolve: (namespace: string, script: string) => Promise<ScriptEntry>;
   /** To the hub. */
   readonly send: (batches: readonly TraceBatch[]) => Promise<void>;
   readonly callTail: (
@@ -46,7 +48,15 @@ export class Traces {
   /** `script` is the name under which it was called. */
   take({ namespace, script, events, dropped }: TraceBatch, ctx: ExecutionContext): void {
     const entry = this.#options.scripts.get(namespace, script);
-    if (entry !== undefined) this.#take(entry, events, dropped, ctx);
+    if (entry !== undefined) return this.#take(entry, events, dropped, ctx);
+    // From a cell, for a function that this edge was never asked for.
+    const resolved = this.#options.resolve(namespace, script);
+    ctx.waitUntil(
+      resolved.then(
+        (found) => this.#take(found, events, dropped, ctx),
+        () => undefined,
+      ),
+    );
   }
 
   /** The client of `request` gets `error`. */
