@@ -127,6 +127,11 @@ async function call(namespace: string, script: string, path: string, headers = {
   return response;
 }
 
+function cli(...args: string[]): Promise<{ stdout: string }> {
+  const parameters = [CLI, ...args, "--data", platform.data];
+  return promisify(execFile)(process.execPath, parameters);
+}
+
 const next = async (socket: RawWebSocket) => (await socket.next()) as Event;
 
 describe.each(["edges", "production", "apart"])("a function in the namespace %s", (namespace) => {
@@ -411,8 +416,8 @@ describe("Tail Workers", () => {
   test("are those of the namespace, too", async () => {
     await platform.api("POST", NAMESPACES, { name: "watched" });
     await deploy("edges", "overseer", COLLECTOR);
-    const updated = await result("PATCH", "watched", { tail_consumers: ["edges/overseer"] });
-    expect(updated).toMatchObject({ tail_consumers: ["edges/overseer"] });
+    const { stdout } = await cli("namespace", "tail", "watched", "edges/overseer");
+    expect(stdout).toContain("edges/overseer");
     await deploy("watched", "anyone", TALKER);
     await call("watched", "anyone", "/hello");
     await expect
@@ -492,11 +497,6 @@ describe("wrangler tail", () => {
 });
 
 describe("the command line", () => {
-  const cli = async (...args: string[]) => {
-    const parameters = [CLI, ...args, "--data", platform.data];
-    return promisify(execFile)(process.execPath, parameters);
-  };
-
   test("searches logs, and follows a namespace", async () => {
     await deploy("edges", "cli", TALKER, { observability: { enabled: true } });
     await call("edges", "cli", "/throw");

@@ -148,13 +148,15 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "namespace",
     summary:
-      "List dispatch namespaces, create one, say how apart its functions are kept or who gets their fetches",
+      "List dispatch namespaces, create one, say how apart its functions are kept or who gets their fetches and logs",
     forms: [
       "list",
       "create NAME",
       `isolate NAME ${[...ISOLATIONS, "default"].join("|")}`,
       "outbound NAME NAMESPACE/SCRIPT [PARAMETER ...]",
       "outbound NAME none",
+      "tail NAME NAMESPACE/SCRIPT ...",
+      "tail NAME none",
     ],
     options: { data, help },
     run: async (args) => (await import("./namespace.ts")).namespace(args, around),

@@ -1,4 +1,4 @@
-/** `skep namespace`: dispatch namespaces, how their functions are kept apart, and who gets what they fetch. */
+/** `skep namespace`: dispatch namespaces, how their functions are kept apart, who gets what they fetch and log. */
 import { ISOLATIONS } from "../protocol/placement.ts";
 import type { Surroundings } from "../supervisor/config.ts";
 import { expectWords, findAction, type Action } from "./actions.ts";
@@ -13,12 +13,14 @@ interface NamespaceResult {
   readonly isolation: string | null;
   readonly trusted_workers: boolean;
   readonly outbound: { readonly script: string; readonly parameters: readonly string[] } | null;
+  readonly tail_consumers: readonly string[];
 }
 
 const NAMESPACES = "/workers/dispatch/namespaces";
 /** Back to what `skep start --isolation` says. */
 const PLATFORMS_OWN = "default";
 const NO_OUTBOUND = "none";
+const NO_TAIL_WORKERS = "none";
 
 export async function namespace(args: CommandArguments, around: Surroundings): Promise<number> {
   const { run, words } = findAction("namespace", ACTIONS, args);
@@ -58,6 +60,17 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     const body = { outbound: script === NO_OUTBOUND ? null : { script, parameters } };
     return table([(await callApi(platform(), "PUT", path, body)) as NamespaceResult]);
   },
+  async tail([name, ...consumers], platform) {
+    if (name === undefined || consumers.length === 0) {
+      throw new UsageError(
+        `skep namespace tail: expected NAME NAMESPACE/SCRIPT ..., or NAME ${NO_TAIL_WORKERS}`,
+      );
+    }
+    const path = `${NAMESPACES}/${encodeURIComponent(name)}`;
+    const isNone = consumers.length === 1 && consumers[0] === NO_TAIL_WORKERS;
+    const body = { tail_consumers: isNone ? [] : consumers };
+    return table([(await callApi(platform(), "PUT", path, body)) as NamespaceResult]);
+  },
 };
 
 function table(namespaces: readonly NamespaceResult[]): string {
@@ -69,8 +82,16 @@ function table(namespaces: readonly NamespaceResult[]): string {
     each.outbound === null
       ? NO_OUTBOUND
       : [each.outbound.script, ...each.outbound.parameters].join(" "),
+    each.tail_consumers.join(" ") || NO_TAIL_WORKERS,
   ]);
-  const head = ["namespace", "isolation", "functions", "sees request.cf", "outbound Worker"];
+  const head = [
+    "namespace",
+    "isolation",
+    "functions",
+    "sees request.cf",
+    "outbound Worker",
+    "Tail Workers",
+  ];
   const lines = alignColumns([head, ...rows]);
   return `${lines.join("\n")}\n`;
 }
