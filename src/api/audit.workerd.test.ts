@@ -84,6 +84,7 @@ describe("every change is recorded:", () => {
     ["script.deploy", "PUT", `${S}/content`, content()],
     ["script.settings", "PATCH", `${S}/settings`, settings()],
     ["script.limits", "PUT", `${S}/limits`, { cpu_ms: 10 }],
+    ["tail.start", "POST", `${S}/tails`, { filters: [] }],
     ["secret.put", "PUT", `${S}/secrets`, secret("KEY")],
     ["secret.delete", "DELETE", `${S}/secrets/KEY`],
     ["secrets.change", "PATCH", `${S}/secrets-bulk`, { secrets: { B: secret("B") } }],

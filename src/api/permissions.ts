@@ -5,7 +5,7 @@
  *   any     a token is enough
  *   read    looking at everything but tokens and the audit log; secrets' values are never in an answer
  *   deploy  scripts with all that belongs to them, and custom routes
- *   tail    what functions log as it happens
+ *   tail    what functions log, as it happens and kept
  *   admin   tokens, namespaces, limits, the audit log
  *
  * `reach` says what a token for certain namespaces may do with it. By default the path does: with `:namespace` it is
@@ -44,6 +44,7 @@ const readWorkers: Rule = { needs: "read", reach: "workers" };
 /** Changes nothing, since it is always refused, with a reason that everybody may know. */
 const refuses: Rule = { ...any, action: null };
 const readOwn: Rule = { needs: "read", reach: "namespaces" };
+const tail: Rule = { needs: "tail" };
 const adminRead: Rule = { needs: "admin" };
 const deploy = (action: string, more: Partial<Rule> = {}): Rule => ({
   needs: "deploy",
@@ -79,6 +80,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${N}/scripts`]: read,
   [`DELETE ${N}/scripts`]: deploy("scripts.delete"),
   ...scriptRules(`${N}/scripts/:script`),
+  ...tailRules(N),
   [`GET ${N}/limits`]: read,
   [`PUT ${N}/limits`]: admin("namespace.limits"),
   [`GET ${N}/events`]: read,
@@ -165,6 +167,15 @@ function tokenRules(tokens: string): Record<string, Rule> {
   };
 }
 
+/** Of a script, or of a namespace. Ending a tail is no change that anybody has to find. */
+function tailRules(path: string): Record<string, Rule> {
+  return {
+    [`POST ${path}/tails`]: { ...tail, action: "tail.start" },
+    [`GET ${path}/tails`]: tail,
+    [`DELETE ${path}/tails/:tail`]: { ...tail, action: null },
+  };
+}
+
 /** Of user Workers and account Workers alike. */
 function scriptRules(script: string): Record<string, Rule> {
   return {
@@ -189,6 +200,8 @@ function scriptRules(script: string): Record<string, Rule> {
     [`GET ${script}/tags`]: read,
     [`PUT ${script}/tags/:tag`]: deploy("script.tags"),
     [`DELETE ${script}/tags/:tag`]: deploy("script.tags"),
+    ...tailRules(script),
+    [`GET ${script}/logs`]: tail,
     [`GET ${script}/limits`]: read,
     [`PUT ${script}/limits`]: admin("script.limits"),
     [`GET ${script}/placement`]: read,

@@ -14,11 +14,16 @@ import { app } from "./app.ts";
 import { RULES } from "./permissions.ts";
 
 /** Middleware is registered for all methods. The health check stands before it. */
+/** Where anybody may come; the URL of a tail is a credential itself. */
+const WITHOUT_TOKEN = ["/healthz", "/tails/:tail"];
+
 const routes = app.routes
   .filter(
     ({ method, path }) =>
       method !== "ALL" && path !== "/healthz" && !path.includes("/assets/upload"),
   )
+  .filter(({ method, path }) => method !== "ALL" && path !== "/healthz" && !path.includes("/assets/upload"))
+  .filter(({ method, path }) => method !== "ALL" && !WITHOUT_TOKEN.includes(path))
   .map(({ method, path }) => `${method} ${path}`);
 
 beforeAll(async () => {
@@ -50,6 +55,9 @@ describe("permissions", () => {
     ["GET", `${scriptPath("hello")}/settings`, undefined, "read"],
     ["PUT", `${scriptPath("hello")}/tags`, ["a"], "deploy"],
     ["PUT", `${scriptPath("hello")}/limits`, {}, "admin"],
+    ["POST", `${scriptPath("hello")}/tails`, {}, "tail"],
+    ["POST", `${NAMESPACES}/production/tails`, {}, "tail"],
+    ["GET", `${scriptPath("hello")}/logs`, undefined, "tail"],
     ["PUT", `${NAMESPACES}/production`, { trusted_workers: false }, "admin"],
     ["GET", `/accounts/${ACCOUNT}/tokens`, undefined, "admin"],
     ["GET", `/user/tokens`, undefined, "admin"],

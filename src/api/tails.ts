@@ -6,6 +6,7 @@ import * as z from "zod";
 import type { TailFilter } from "../hub/tail-filter.ts";
 import type { FunctionLogs } from "../hub/function-logs.ts";
 import type { TailRecord } from "../registry/tracing.ts";
+import { clientAddress } from "./client-address.ts";
 import { namespaceOf, param, registry, scriptOf, settle, type ApiContext } from "./context.ts";
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
@@ -50,7 +51,7 @@ export async function createTail(c: ApiContext): Promise<Response> {
   const body = text.trim() === "" ? {} : parseJson(text, "the request body");
   const { filters } = validate(creation, body, "", "invalid");
   const id = crypto.getRandomValues(new Uint8Array(ID_BYTES)).toHex();
-  const own = clientAddress(c.req.raw);
+  const own = clientAddress(c);
   const stored = unwrap(
     await registry(c).startTail({
       ...target,
@@ -125,12 +126,6 @@ function withOwnAddress(each: TailFilter, own: string): TailFilter {
   const { client_ip: addresses } = each;
   if (addresses === undefined) return each;
   return { ...each, client_ip: addresses.map((address) => (address === "self" ? own : address)) };
-}
-
-/** workerd gives the peer as `address:port`; IPv6 addresses are in brackets. */
-function clientAddress({ cf }: Request): string {
-  const peer = (cf as { clientIp?: string } | undefined)?.clientIp ?? "";
-  return peer.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
 }
 
 /** On the host by which the client reached the API. */

@@ -58,6 +58,7 @@ function invokerOf(of: ScriptState): Invoker {
     edges,
     cells: undefined as unknown as CellCalls,
     edgeCount: 1,
+    traces: { ended: () => undefined },
     resolve: () => Promise.resolve(scripts.accept(of).entry),
   });
 }
