@@ -13,10 +13,10 @@ import {
 import { app } from "./app.ts";
 import { RULES } from "./permissions.ts";
 
-/** Middleware is registered for all methods. The health check stands before it. */
-/** Where anybody may come; the URL of a tail is a credential itself. */
+/** The URL of a tail is a credential itself. */
 const WITHOUT_TOKEN = ["/healthz", "/tails/:tail"];
 
+/** Middleware is registered for all methods. */
 const routes = app.routes
   .filter(
     ({ method, path }) =>
