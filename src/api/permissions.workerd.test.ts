@@ -24,6 +24,8 @@ const routes = app.routes
   )
   .filter(({ method, path }) => method !== "ALL" && path !== "/healthz" && !path.includes("/assets/upload"))
   .filter(({ method, path }) => method !== "ALL" && !WITHOUT_TOKEN.includes(path))
+      method !== "ALL" && !WITHOUT_TOKEN.includes(path) && !path.includes("/assets/upload"),
+  )
   .map(({ method, path }) => `${method} ${path}`);
 
 beforeAll(async () => {

@@ -7,7 +7,6 @@ import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
 import type { AnalyticsFlush } from "../protocol/analytics.ts";
 import type { CellAssignment } from "../protocol/incident.ts";
 import type { AssetsState, RoutesState, ScriptState } from "../protocol/routing.ts";
-import type { RoutesState, ScriptState } from "../protocol/routing.ts";
 import type { TraceFlush } from "../protocol/trace.ts";
 import type { MetricsBatch, TelemetryFlush, TelemetryResult } from "../protocol/telemetry.ts";
 
