@@ -16,14 +16,10 @@ import { RULES } from "./permissions.ts";
 /** The URL of a tail is a credential itself. */
 const WITHOUT_TOKEN = ["/healthz", "/tails/:tail"];
 
-/** Middleware is registered for all methods. */
+/** Middleware is registered for all methods. The health check stands before it. */
 const routes = app.routes
   .filter(
     ({ method, path }) =>
-      method !== "ALL" && path !== "/healthz" && !path.includes("/assets/upload"),
-  )
-  .filter(({ method, path }) => method !== "ALL" && path !== "/healthz" && !path.includes("/assets/upload"))
-  .filter(({ method, path }) => method !== "ALL" && !WITHOUT_TOKEN.includes(path))
       method !== "ALL" && !WITHOUT_TOKEN.includes(path) && !path.includes("/assets/upload"),
   )
   .map(({ method, path }) => `${method} ${path}`);
