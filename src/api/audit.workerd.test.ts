@@ -82,6 +82,7 @@ describe("every change is recorded:", () => {
     ["namespace.delete", "DELETE", `${NAMESPACES}/renamed`],
     ["script.deploy", "PUT", S, helloForm("one")],
     ["script.deploy", "PUT", `${S}/content`, content()],
+    ["assets.upload", "POST", `${S}/assets-upload-session`, { manifest: {} }],
     ["script.settings", "PATCH", `${S}/settings`, settings()],
     ["script.limits", "PUT", `${S}/limits`, { cpu_ms: 10 }],
     ["tail.start", "POST", `${S}/tails`, { filters: [] }],
