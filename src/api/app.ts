@@ -15,6 +15,7 @@ import * as limits from "./limits.ts";
 import * as logs from "./logs.ts";
 import * as metrics from "./metrics.ts";
 import * as namespaces from "./namespaces.ts";
+import * as openapi from "./openapi/serve.ts";
 import { normalizePath } from "./path.ts";
 import * as placement from "./placement.ts";
 import * as routes from "./routes.ts";
@@ -51,6 +52,9 @@ app.get("/tails/:tail", tails.connectTail);
 app.use(authenticate);
 app.use(authorize);
 app.use(recordChanges);
+
+// Ours: what this API serves, as OpenAPI
+app.get(`${V4}/openapi.json`, openapi.getDocument);
 
 // User and accounts
 app.get(`${V4}/user/tokens/verify`, user.verifyToken);

@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { CODES, type CodeName } from "./codes.ts";
+import { productOf } from "./products.ts";
 
 export class ApiError extends Error {
   readonly status: ContentfulStatusCode;
@@ -31,9 +32,17 @@ export function onError(error: Error, c: Context): Response {
   return c.json({ success: false, errors, messages: [], result: null }, known.status);
 }
 
-export function onNoRoute(c: Context): never {
+/** Products of Cloudflare that Skep lacks are refused by name. */
+export function onNoRoute({ req }: Context): never {
+  const product = productOf(req.path.replace(/^\/client\/v4/, ""));
+  if (product !== undefined) {
+    throw new ApiError(
+      "notSupported",
+      `Skep has no ${product}: ${req.method} ${req.path} is not supported by this platform.`,
+    );
+  }
   throw new ApiError(
     "noRoute",
-    `Could not route to ${c.req.method} ${c.req.path}, perhaps your object identifier is invalid?`,
+    `Could not route to ${req.method} ${req.path}, perhaps your object identifier is invalid?`,
   );
 }

@@ -11,7 +11,7 @@ import type { CodeName } from "./codes.ts";
 import { ApiError } from "./errors.ts";
 import { validate } from "./json-body.ts";
 
-const settings = z.record(z.string(), z.number().nullable());
+export const settings = z.record(z.string(), z.number().nullable());
 
 /** Of all functions of a namespace together: one function cannot have it. */
 const OF_NAMESPACE: LimitName = "namespace_concurrency";

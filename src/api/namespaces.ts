@@ -17,7 +17,7 @@ import { iso } from "./user.ts";
 /** A namespace is a label of host names: `<script>.<namespace>.<base domain>` (RFC 1035 section 2.3.4). */
 const NAME = /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/;
 
-const creation = z.object({ name: z.string() });
+export const creation = z.object({ name: z.string() });
 /** As of a binding's name, since it is one in the outbound Worker's env. */
 const PARAMETER = /^[A-Za-z_$][\w$]*$/;
 const MAX_PARAMETERS = 20;
@@ -30,7 +30,7 @@ const outboundChange = z.object({
     .default([]),
 });
 
-const change = z.object({
+export const change = z.object({
   name: z.string().optional(),
   trusted_workers: z.boolean().optional(),
   /** Ours. null: the platform's. */

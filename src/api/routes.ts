@@ -14,7 +14,7 @@ import { unwrap } from "./failures.ts";
 import { jsonBody } from "./json-body.ts";
 import { updateCertificate } from "./namespaces.ts";
 
-const body = z.object({
+export const body = z.object({
   pattern: z.string(),
   namespace: z.string(),
   /** Absent or null: what matches goes to no function. */

@@ -8,11 +8,15 @@ import { ApiError } from "./errors.ts";
 import { jsonBody } from "./json-body.ts";
 import { refuseLargeValue } from "./upload/binding.ts";
 
-const secret = z.object({ name: z.string().min(1), type: z.string(), text: z.string().optional() });
+export const secret = z.object({
+  name: z.string().min(1),
+  type: z.string(),
+  text: z.string().optional(),
+});
 type Secret = z.output<typeof secret>;
 
 /** A merge patch (RFC 7396), which the SDK sends as plain JSON. Absent secrets are kept. */
-const bulk = z.object({ secrets: z.record(z.string(), secret.nullable()).default({}) });
+export const bulk = z.object({ secrets: z.record(z.string(), secret.nullable()).default({}) });
 
 export async function listSecrets(c: ApiContext): Promise<Response> {
   return page(c, secretsOf(await scriptOf(c)));

@@ -6,7 +6,7 @@ import { unwrap } from "./failures.ts";
 import { jsonBody } from "./json-body.ts";
 import { MAX_TAGS, refuseBadTags } from "./tag-rules.ts";
 
-const list = z.array(z.string()).nullable();
+export const list = z.array(z.string()).nullable();
 
 export async function listTags(c: ApiContext): Promise<Response> {
   return page(c, (await scriptOf(c)).settings.tags);

@@ -21,7 +21,7 @@ const amount = z.union([
     .transform(Number),
 ]);
 
-const schema = z.object({
+export const schema = z.object({
   main_module: z.string().optional(),
   body_part: z.string().optional(),
   bindings: z.array(z.unknown()).optional(),

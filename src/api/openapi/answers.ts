@@ -1,0 +1,131 @@
+/**
+ * What the API answers, the `result` of its envelope, for the OpenAPI document. Strict: the tests parse real
+ * answers with these, so that a field which nobody described fails.
+ */
+import * as z from "zod";
+import { ISOLATIONS } from "../../protocol/placement.ts";
+
+const time = z.iso.datetime();
+const count = z.int().min(0);
+const optionalText = z.string().nullable();
+
+export const nothing = z.null();
+export const anything = z.unknown();
+
+export const verifiedToken = z.strictObject({
+  id: z.string(),
+  status: z.literal("active"),
+  not_before: time,
+  expires_on: time.optional(),
+});
+
+export const user = z.strictObject({
+  id: z.string(),
+  email: z.string(),
+  username: z.string(),
+  created_on: time,
+});
+
+export const account = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  type: z.literal("standard"),
+  settings: z.strictObject({}),
+});
+
+export const membership = z.strictObject({
+  id: z.string(),
+  status: z.literal("accepted"),
+  account,
+  roles: z.array(z.string()),
+  permissions: z.strictObject({}),
+});
+
+export const namespace = z.strictObject({
+  namespace_id: z.string(),
+  namespace_name: z.string(),
+  created_on: time,
+  created_by: optionalText,
+  modified_on: time,
+  modified_by: optionalText,
+  script_count: count,
+  trusted_workers: z.boolean(),
+  isolation: z.enum(ISOLATIONS).nullable(),
+  outbound: z.strictObject({ script: z.string(), parameters: z.array(z.string()) }).nullable(),
+});
+
+/** Of a script; more than Cloudflare documents comes with what a version configures. */
+export const script = z.strictObject({
+  id: z.string(),
+  tag: z.string(),
+  tags: z.array(z.string()),
+  etag: z.string(),
+  handlers: z.array(z.string()),
+  named_handlers: z.array(z.strictObject({ name: z.string(), handlers: z.array(z.string()) })),
+  entry_point: z.string(),
+  has_modules: z.boolean(),
+  has_assets: z.boolean(),
+  compatibility_date: z.string(),
+  compatibility_flags: z.array(z.string()),
+  logpush: z.boolean(),
+  observability: z.record(z.string(), z.unknown()).optional(),
+  usage_model: z.string(),
+  last_deployed_from: z.string(),
+  startup_time_ms: z.number(),
+  deployment_id: z.string(),
+  created_on: time,
+  modified_on: time,
+});
+
+export const namespacedScript = z.strictObject({
+  id: z.string(),
+  dispatch_namespace: z.string(),
+  script,
+  tags: z.array(z.string()),
+  place: z.strictObject({ kind: z.string(), why: z.string() }),
+  created_on: time,
+  modified_on: time,
+});
+
+export const binding = z.looseObject({ type: z.string(), name: z.string() });
+
+export const settings = z.strictObject({
+  bindings: z.array(binding),
+  compatibility_date: z.string(),
+  compatibility_flags: z.array(z.string()),
+  limits: z.record(z.string(), z.number()),
+  placement: z.record(z.string(), z.unknown()),
+  tags: z.array(z.string()),
+  logpush: z.boolean(),
+  observability: z.record(z.string(), z.unknown()),
+  tail_consumers: z.array(z.unknown()),
+  usage_model: z.string(),
+});
+
+export const secretName = z.strictObject({ name: z.string(), type: z.literal("secret_text") });
+
+const limitValues = z.record(z.string(), z.number());
+export const limits = z.strictObject({ limits: limitValues, effective: limitValues });
+
+export const placement = z.strictObject({
+  version_id: z.string(),
+  place: z.string(),
+  why: z.string(),
+  trust: z.string(),
+  since: time,
+  clean_invocations: count,
+  strikes: z.array(time),
+  convictions: count,
+  refused_until: time.nullable(),
+});
+
+export const incident = z.looseObject({ at: time, version_id: optionalText });
+
+export const tag = z.string();
+
+export const route = z.strictObject({
+  id: z.string(),
+  pattern: z.string(),
+  namespace: z.string(),
+  script: optionalText,
+});

@@ -1,0 +1,211 @@
+/**
+ * What every route of app.ts does, for the OpenAPI document: one entry a route, under the very method and path
+ * that app.ts has. A route without an entry fails `openapi.workerd.test.ts`, and so does an entry without a
+ * route.
+ */
+import type * as z from "zod";
+import * as limitRules from "../limit-rules.ts";
+import * as namespaces from "../namespaces.ts";
+import * as routes from "../routes.ts";
+import * as secrets from "../secrets.ts";
+import * as tags from "../tags.ts";
+import { schema as metadata } from "../upload/metadata.ts";
+import * as answer from "./answers.ts";
+
+export interface Operation {
+  readonly does: string;
+  /** A JSON body. */
+  readonly body?: z.ZodType;
+  /** A form: this object as JSON in the part `metadata` or `settings`, and files beside it. */
+  readonly form?: { readonly part: "metadata" | "settings"; readonly schema: z.ZodType };
+  readonly query?: Readonly<Record<string, string>>;
+  /** `result` of the envelope; a list is paged. Absent: the answer has no envelope. */
+  readonly result?: z.ZodType;
+  readonly list?: boolean;
+  /** Of an answer without an envelope. */
+  readonly contentType?: string;
+  /** Not one of Cloudflare's. */
+  readonly ours?: true;
+}
+
+const V4 = "/client/v4";
+const ACCOUNT = `${V4}/accounts/:account`;
+const NAMESPACES = `${ACCOUNT}/workers/dispatch/namespaces`;
+const NAMESPACE = `${NAMESPACES}/:namespace`;
+const SCRIPT = `${NAMESPACE}/scripts/:script`;
+const ROUTES = `${ACCOUNT}/workers/dispatch/routes`;
+
+const TAGS = {
+  tags: "Only scripts with (`a:yes`) or without (`b:no`) these tags, comma separated",
+};
+const RANGE = {
+  since: "Begin, as a time or a duration such as 1h",
+  until: "End; now by default",
+  points: "How many points of time to divide it into",
+};
+
+export const OPERATIONS: Readonly<Record<string, Operation>> = {
+  "GET /healthz": { does: "Whether the hub answers", contentType: "text/plain", ours: true },
+  [`GET ${V4}/openapi.json`]: {
+    does: "This document",
+    contentType: "application/json",
+    ours: true,
+  },
+
+  [`GET ${V4}/user/tokens/verify`]: { does: "Checks the token", result: answer.verifiedToken },
+  [`GET ${V4}/user`]: { does: "The token's owner", result: answer.user },
+  [`GET ${V4}/accounts`]: { does: "The token's account", result: answer.account, list: true },
+  [`GET ${V4}/memberships`]: { does: "The same account", result: answer.membership, list: true },
+  [`GET ${ACCOUNT}`]: { does: "The account", result: answer.account },
+
+  [`POST ${NAMESPACES}`]: {
+    does: "Makes a dispatch namespace",
+    body: namespaces.creation,
+    result: answer.namespace,
+  },
+  [`GET ${NAMESPACES}`]: { does: "All dispatch namespaces", result: answer.namespace, list: true },
+  [`GET ${NAMESPACE}`]: { does: "One dispatch namespace", result: answer.namespace },
+  [`PUT ${NAMESPACE}`]: {
+    does: "Renames or changes a dispatch namespace; what is absent stays",
+    body: namespaces.change,
+    result: answer.namespace,
+  },
+  [`PATCH ${NAMESPACE}`]: {
+    does: "As PUT",
+    body: namespaces.change,
+    result: answer.namespace,
+  },
+  [`DELETE ${NAMESPACE}`]: {
+    does: "Deletes a dispatch namespace with its scripts",
+    result: answer.nothing,
+  },
+
+  [`GET ${NAMESPACE}/scripts`]: {
+    does: "User Workers",
+    query: TAGS,
+    result: answer.namespacedScript,
+    list: true,
+  },
+  [`DELETE ${NAMESPACE}/scripts`]: {
+    does: "Deletes user Workers by their tags",
+    query: TAGS,
+    result: answer.anything,
+  },
+  [`PUT ${SCRIPT}`]: {
+    does: "Uploads and deploys a user Worker",
+    query: { bindings_inherit: "`strict`: an inherited binding must exist" },
+    form: { part: "metadata", schema: metadata },
+    result: answer.script,
+  },
+  [`GET ${SCRIPT}`]: { does: "A user Worker", result: answer.namespacedScript },
+  [`DELETE ${SCRIPT}`]: { does: "Deletes a user Worker", result: answer.nothing },
+  [`PUT ${SCRIPT}/content`]: {
+    does: "Replaces the modules of a user Worker",
+    form: { part: "metadata", schema: metadata },
+    result: answer.script,
+  },
+  [`GET ${SCRIPT}/content`]: {
+    does: "The modules in force: one as it is, several as a form",
+    contentType: "application/octet-stream",
+  },
+  [`PATCH ${SCRIPT}/settings`]: {
+    does: "Changes settings and bindings",
+    form: { part: "settings", schema: metadata },
+    result: answer.settings,
+  },
+  [`GET ${SCRIPT}/settings`]: { does: "Settings and bindings", result: answer.settings },
+  [`GET ${SCRIPT}/bindings`]: { does: "Bindings", result: answer.binding, list: true },
+  [`PUT ${SCRIPT}/secrets`]: {
+    does: "Sets a secret",
+    body: secrets.secret,
+    result: answer.secretName,
+  },
+  [`GET ${SCRIPT}/secrets`]: { does: "Names of secrets", result: answer.secretName, list: true },
+  [`DELETE ${SCRIPT}/secrets/:secret`]: { does: "Removes a secret", result: answer.nothing },
+  [`GET ${SCRIPT}/secrets/:secret`]: { does: "One secret's name", result: answer.secretName },
+  [`PATCH ${SCRIPT}/secrets-bulk`]: {
+    does: "Sets and, by null, removes secrets",
+    body: secrets.bulk,
+    result: answer.anything,
+  },
+  [`PUT ${SCRIPT}/tags`]: {
+    does: "Replaces the tags",
+    body: tags.list,
+    result: answer.tag,
+    list: true,
+  },
+  [`GET ${SCRIPT}/tags`]: { does: "Tags", result: answer.tag, list: true },
+  [`PUT ${SCRIPT}/tags/:tag`]: { does: "Adds a tag", result: answer.anything },
+  [`DELETE ${SCRIPT}/tags/:tag`]: { does: "Removes a tag", result: answer.nothing },
+
+  [`GET ${NAMESPACE}/limits`]: { does: "Limits", result: answer.limits, ours: true },
+  [`PUT ${NAMESPACE}/limits`]: {
+    does: "Replaces the limits of all functions of a namespace",
+    body: limitRules.settings,
+    result: answer.limits,
+    ours: true,
+  },
+  [`GET ${SCRIPT}/limits`]: { does: "Limits", result: answer.limits, ours: true },
+  [`PUT ${SCRIPT}/limits`]: {
+    does: "Replaces the limits of a function",
+    body: limitRules.settings,
+    result: answer.limits,
+    ours: true,
+  },
+  [`GET ${SCRIPT}/placement`]: {
+    does: "Where a function runs and why",
+    result: answer.placement,
+    ours: true,
+  },
+  [`GET ${NAMESPACE}/events`]: {
+    does: "Processes lost over functions, newest first",
+    query: { script: "Of this script only", since: "Not before", limit: "At most; 100 by default" },
+    result: answer.incident,
+    list: true,
+    ours: true,
+  },
+
+  "GET /metrics": { does: "Metrics for Prometheus", contentType: "text/plain", ours: true },
+  [`GET ${NAMESPACE}/metrics`]: {
+    does: "Metrics of all functions of a namespace",
+    query: RANGE,
+    result: answer.anything,
+    ours: true,
+  },
+  [`GET ${SCRIPT}/metrics`]: {
+    does: "Metrics of a function",
+    query: RANGE,
+    result: answer.anything,
+    ours: true,
+  },
+
+  [`GET ${ROUTES}`]: { does: "Custom routes", result: answer.route, list: true, ours: true },
+  [`POST ${ROUTES}`]: {
+    does: "Makes a custom route",
+    body: routes.body,
+    result: answer.route,
+    ours: true,
+  },
+  [`GET ${ROUTES}/:id`]: { does: "One custom route", result: answer.route, ours: true },
+  [`PUT ${ROUTES}/:id`]: {
+    does: "Changes a custom route",
+    body: routes.body,
+    result: answer.route,
+    ours: true,
+  },
+  [`DELETE ${ROUTES}/:id`]: { does: "Deletes a custom route", result: answer.nothing, ours: true },
+
+  [`GET ${ACCOUNT}/workers/scripts`]: {
+    does: "The account's own Workers",
+    result: answer.script,
+    list: true,
+  },
+  [`GET ${ACCOUNT}/workers/services/:script`]: {
+    does: "Whether there is such a Worker",
+    result: answer.anything,
+  },
+  [`GET ${ACCOUNT}/workers/subdomain`]: {
+    does: "Of the account's Workers",
+    result: answer.anything,
+  },
+};
