@@ -14,6 +14,8 @@ const QUIET = {
   WRANGLER_HIDE_BANNER: "true",
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
   NO_COLOR: "1",
+  // A third of a run is compiling wrangler.
+  NODE_COMPILE_CACHE: join(tmpdir(), "skep-compile-cache"),
 };
 
 export interface WranglerRun {

@@ -32,17 +32,18 @@ export function onError(error: Error, c: Context): Response {
   return c.json({ success: false, errors, messages: [], result: null }, known.status);
 }
 
-/** Products of Cloudflare that Skep lacks are refused by name. */
-export function onNoRoute({ req }: Context): never {
-  const product = productOf(req.path.replace(/^\/client\/v4/, ""));
-  if (product !== undefined) {
+/** Products of Cloudflare that Skep lacks are refused by name, also for clients that show the status line only. */
+export function onNoRoute(c: Context): Response {
+  const { method, path } = c.req;
+  const product = productOf(path.replace(/^\/client\/v4/, ""));
+  if (product === undefined) {
     throw new ApiError(
-      "notSupported",
-      `Skep has no ${product}: ${req.method} ${req.path} is not supported by this platform.`,
+      "noRoute",
+      `Could not route to ${method} ${path}, perhaps your object identifier is invalid?`,
     );
   }
-  throw new ApiError(
-    "noRoute",
-    `Could not route to ${req.method} ${req.path}, perhaps your object identifier is invalid?`,
-  );
+  const statusText = `Skep has no ${product}`;
+  const message = `${statusText}: ${method} ${path} is not supported by this platform.`;
+  const { body, status, headers } = onError(new ApiError("notSupported", message), c);
+  return new Response(body, { status, statusText, headers });
 }

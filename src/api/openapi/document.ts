@@ -115,6 +115,6 @@ function json(schema: object): object {
 }
 
 function toSchema(schema: z.ZodType, io: "input" | "output"): object {
-  const { $schema, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
   return rest;
 }

@@ -145,6 +145,7 @@ const head = z.object({ type: z.string(), name: z.string().optional() });
 
 /** `root` is where the bindings came from, for messages: `metadata.bindings`. */
 export function parseBindings(raw: readonly unknown[], root: string): ClearBinding[] {
+  refuseUnsupported(raw, root);
   const bindings = raw.map((value, index) => parseBinding(value, `${root}[${index}]`));
   const names = new Set<string>();
   for (const { name } of bindings) {
@@ -156,19 +157,25 @@ export function parseBindings(raw: readonly unknown[], root: string): ClearBindi
   return bindings;
 }
 
+/** All at once, so that nobody has to find them out one deploy after another. */
+function refuseUnsupported(raw: readonly unknown[], root: string): void {
+  const refused = raw
+    .map((value, index) => validate(head, value, `${root}[${index}]`, "invalid"))
+    .filter(({ name, type }) => name && !isSupported(type))
+    .map(({ name, type }) => `binding ${name} of type ${type} is not supported${reasonOf(type)}`);
+  if (refused.length > 0) throw new ApiError("invalid", refused);
+}
+
+function reasonOf(type: string): string {
+  const reason = Object.hasOwn(REFUSED, type) ? REFUSED[type] : undefined;
+  const supported = Object.keys(SUPPORTED).join(", ");
+  return reason ? `: ${reason}` : ` by this platform. Supported types: ${supported}.`;
+}
+
 function parseBinding(raw: unknown, root: string): ClearBinding {
   const { type, name } = validate(head, raw, root, "invalid");
   if (!name) throw new ApiError("unnamedBinding", `${root} of type ${type} has no name`);
-  const reason = REFUSED[type];
-  if (reason !== undefined) {
-    throw new ApiError("invalid", `binding ${name} of type ${type} is not supported: ${reason}`);
-  }
-  if (!isSupported(type)) {
-    throw new ApiError(
-      "invalid",
-      `binding ${name} of type ${type} is not supported by this platform. Supported types: ${Object.keys(SUPPORTED).join(", ")}.`,
-    );
-  }
+  if (!isSupported(type)) throw new Error(`${type} was not refused`);
   const binding: ClearBinding = validate(SUPPORTED[type], raw, root, "invalid");
   refuseLargeValue(binding);
   return binding;

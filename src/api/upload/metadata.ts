@@ -44,6 +44,7 @@ export const schema = z.object({
   containers: z.unknown().optional(),
   streaming_tail_consumers: z.unknown().optional(),
   cache_options: z.unknown().optional(),
+  capnp_schema: z.unknown().optional(),
 });
 
 export type Metadata = z.output<typeof schema>;
@@ -55,24 +56,24 @@ const NOT_SUPPORTED: readonly (readonly [keyof Metadata, string])[] = [
   ["streaming_tail_consumers", "streaming tail consumers are"],
   ["logpush", "Logpush is"],
   ["cache_options", "the cache in front of a Worker is"],
+  ["capnp_schema", "Cap'n Proto schemas are"],
 ];
 
 export function parseMetadata(raw: unknown, root: "metadata" | "settings"): Metadata {
   const metadata = validate(schema, raw, root, "invalid");
-  for (const [key, what] of NOT_SUPPORTED) {
-    if (asksForSomething(metadata[key])) {
-      throw new ApiError("invalid", `${root}.${key}: ${what} not supported by this platform.`);
-    }
-  }
   if (root === "settings") refuseAssets(metadata, root);
+  // All at once, so that nobody has to find them out one deploy after another.
+  const refused = NOT_SUPPORTED.filter(([key]) => asksForSomething(metadata[key])).map(
+    ([key, what]) => `${root}.${key}: ${what} not supported by this platform.`,
+  );
   // A hint where to run is moot on one machine; a fixed place would be a promise.
   const { mode, ...where } = metadata.placement ?? {};
   if ((mode !== undefined && mode !== "smart") || asksForSomething({ ...where, hint: null })) {
-    throw new ApiError(
-      "invalid",
+    refused.push(
       `${root}.placement: only mode "smart" is accepted, and has no effect here; a fixed region or host is not supported by this platform.`,
     );
   }
+  if (refused.length > 0) throw new ApiError("invalid", refused);
   if (metadata.tags) refuseBadTags(metadata.tags);
   return metadata;
 }

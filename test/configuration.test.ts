@@ -1,0 +1,193 @@
+/**
+ * Nothing that is configured is dropped in silence: every key that wrangler's configuration may have is in the
+ * table, and every row of the table is tried with the real wrangler against the real platform.
+ */
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import wranglerPackage from "wrangler/package.json" with { type: "json" };
+import { configurationKeys } from "./configuration/keys.ts";
+import { renderPage } from "./configuration/page.ts";
+import { PROJECTS, type Project, type Seen } from "./configuration/projects.ts";
+import { TABLE, type Row } from "./configuration/table.ts";
+import { startPlatform, type Platform } from "./platform.ts";
+import { createProject, wrangler, type WranglerRun } from "./wrangler.ts";
+
+let platform: Platform;
+
+beforeAll(async () => {
+  platform = await startPlatform();
+});
+
+afterAll(async () => {
+  await platform.stop();
+});
+
+const BASE = { main: "index.js", compatibility_date: "2026-11-01" };
+
+/** With all that samples mention. */
+const FILES = {
+  "index.js": `
+    export class Counter {}
+    export class Flow {}
+    export default { fetch: () => new Response("deployed") };`,
+  "public/index.html": "an asset",
+  schema: "a schema",
+};
+
+async function deploySample(name: string, sample: object): Promise<WranglerRun> {
+  const config = JSON.stringify({ ...BASE, ...sample, name });
+  const directory = await createProject({ ...FILES, "wrangler.json": config });
+  return wrangler(directory, platform.wranglerEnv, "deploy", "--dispatch-namespace", "production");
+}
+
+const rowsOf = (verdict: Row["verdict"]) => TABLE.filter((row) => row.verdict === verdict);
+
+describe("the table", () => {
+  const covers = ({ keys, verdict }: Row, key: string) =>
+    keys.some(
+      (own) =>
+        own === key ||
+        (verdict !== "honoured" && (key.startsWith(`${own}.`) || key.startsWith(`${own}[`))),
+    );
+
+  test(`has every key of wrangler ${wranglerPackage.version}, and no other`, () => {
+    const keys = configurationKeys();
+    expect(keys.length).toBeGreaterThan(300);
+    expect(keys.filter((key) => !TABLE.some((row) => covers(row, key)))).toEqual([]);
+    const rows = TABLE.flatMap((row) => row.keys);
+    expect(rows.filter((key) => !keys.includes(key))).toEqual([]);
+    expect(rows.filter((key, index) => rows.indexOf(key) !== index)).toEqual([]);
+  });
+
+  test("has a project that proves each honoured key", () => {
+    const proven = Object.values(PROJECTS).flatMap(({ proves }) => Object.keys(proves));
+    expect(proven.toSorted()).toEqual(
+      rowsOf("honoured")
+        .flatMap(({ keys }) => keys)
+        .toSorted(),
+    );
+  });
+
+  test("has a sample for each other row that sets its keys", () => {
+    const without = TABLE.filter((row) => row.verdict !== "honoured").filter(
+      ({ keys, sample }) => !keys.some((key) => has(sample, key)),
+    );
+    expect(without).toEqual([]);
+  });
+
+  test("is docs/configuration.md", async () => {
+    await expect(renderPage(wranglerPackage.version)).toMatchFileSnapshot(
+      join(import.meta.dirname, "../docs/configuration.md"),
+    );
+  });
+});
+
+describe(`wrangler ${wranglerPackage.version}`, { concurrent: true, timeout: 180_000 }, () => {
+  describe("honoured", () => {
+    test.for(Object.entries(PROJECTS))(
+      "as project %s shows",
+      async ([name, project], { expect }) => {
+        const seen = await deployProject(name, project);
+        for (const [key, proof] of Object.entries(project.proves)) {
+          const [got, want] = proof(seen);
+          expect(got, key).toEqual(want);
+          expect(has({ name, account_id: "", ...BASE, ...project.config }, key), key).toBe(true);
+        }
+      },
+    );
+  });
+
+  describe("refused", () => {
+    const alone = rowsOf("refused").filter(({ batch }) => batch === undefined);
+    test.for(alone.map((row) => [row.keys[0] ?? "", row] as const))(
+      "%s",
+      async ([key, { sample = {}, says }], { expect }) => {
+        const name = `refused-${key.replace(/\W/g, "-").replaceAll("_", "-")}`;
+        const { exitCode, output } = await deploySample(name, sample);
+        expect(output).toContain(says);
+        expect(exitCode, output).toBe(1);
+        expect((await platform.fetch(name, "/")).status).toBe(404);
+      },
+    );
+
+    test.for(["metadata", "bindings"] as const)(
+      "each of the %s at once",
+      async (batch, { expect }) => {
+        const rows = rowsOf("refused").filter((row) => row.batch === batch);
+        expect(rows.length).toBeGreaterThan(5);
+        const sample = merge(rows.map((row) => row.sample ?? {}));
+        const { exitCode, output } = await deploySample(`refused-${batch}`, sample);
+        for (const { keys, says } of rows) expect(output, keys.join()).toContain(says);
+        expect(exitCode, output).toBe(1);
+        expect((await platform.fetch(`refused-${batch}`, "/")).status).toBe(404);
+      },
+    );
+  });
+
+  test("no effect: all of it at once is deployed", async ({ expect }) => {
+    const sample = merge(rowsOf("no effect").map((row) => row.sample ?? {}));
+    const { exitCode, output } = await deploySample("no-effect", sample);
+    expect(exitCode, output).toBe(0);
+    expect(await (await platform.fetch("no-effect", "/")).text()).toBe("deployed");
+  });
+});
+
+async function deployProject(name: string, project: Project): Promise<Seen> {
+  const { script = name, args = [], before } = project;
+  await before?.(platform);
+  const { CLOUDFLARE_ACCOUNT_ID: account_id, ...env } = platform.wranglerEnv;
+  const config = JSON.stringify({ name, account_id, ...BASE, ...project.config });
+  const directory = await createProject({ ...project.files, "wrangler.json": config });
+  const command = ["deploy", "--dispatch-namespace", "production", ...args];
+  const { exitCode, output } = await wrangler(directory, env, ...command);
+  if (exitCode !== 0) throw new Error(output);
+  const response = await platform.fetch(script, "/");
+  const text = await response.text();
+  if (!response.ok) throw new Error(text);
+  const path = `/workers/dispatch/namespaces/production/scripts/${script}`;
+  const result = async (rest: string) => {
+    const answer = await platform.api("GET", `${path}/${rest}`);
+    return ((await answer.json()) as { result: never }).result;
+  };
+  const limits = (await result("limits")) as { effective: Record<string, number> };
+  return {
+    answer: JSON.parse(text),
+    modules: await readModules(await platform.api("GET", `${path}/content`)),
+    settings: await result("settings"),
+    limits: limits.effective,
+  };
+}
+
+async function readModules(response: Response): Promise<Map<string, string>> {
+  if (!response.headers.get("content-type")?.startsWith("multipart/")) {
+    return new Map([[response.headers.get("cf-entrypoint") ?? "", await response.text()]]);
+  }
+  const parts = [...(await response.formData())].map(
+    async ([name, part]) => [name, typeof part === "string" ? part : await part.text()] as const,
+  );
+  return new Map(await Promise.all(parts));
+}
+
+/** Whether a configuration sets a key such as `rules[].type`. */
+function has(config: unknown, key: string): boolean {
+  let node = config;
+  for (const name of key.split(/\.|(?=\[\])/)) {
+    if (typeof node !== "object" || node === null) return false;
+    node = name === "[]" ? (node as unknown[])[0] : (node as Record<string, unknown>)[name];
+  }
+  return node !== undefined;
+}
+
+/** Deeply; lists are joined. */
+function merge(configs: readonly object[]): object {
+  const merged: Record<string, unknown> = {};
+  for (const config of configs) {
+    for (const [key, value] of Object.entries(config as Record<string, unknown>)) {
+      const before = merged[key];
+      if (before === undefined) merged[key] = value;
+      else if (Array.isArray(before)) merged[key] = [...before, ...(value as unknown[])];
+      else merged[key] = merge([before as object, value as object]);
+    }
+  }
+  return merged;
+}

@@ -1,0 +1,141 @@
+/**
+ * Every command of wrangler that speaks with the platform, or would. Those that work have tests of their own
+ * (wrangler.test.ts and others); commands.test.ts runs each refused one.
+ */
+export interface Command {
+  readonly commands: readonly string[];
+  readonly verdict: "works" | "refused" | "local";
+  readonly note: string;
+  /** Refused: what is run, and part of what wrangler prints. */
+  readonly tries?: readonly string[];
+  readonly says?: string;
+}
+
+function works(commands: string, note = ""): Command {
+  return { commands: commands.split(", "), verdict: "works", note };
+}
+
+function local(commands: string, note: string): Command {
+  return { commands: commands.split(", "), verdict: "local", note };
+}
+
+/** `tries`: command lines, without the word wrangler. */
+function refused(commands: string, says: string, ...tries: string[]): Command {
+  return { commands: commands.split(", "), verdict: "refused", note: says, says, tries };
+}
+
+const ONLY_NAMESPACES = "outside of a dispatch namespace, which this platform does not run yet";
+
+export const COMMANDS: readonly Command[] = [
+  works("whoami"),
+  works("dispatch-namespace create, list, get, rename, delete"),
+  works("deploy --dispatch-namespace", "with `--env`, `--var`, `--tag`, `--message`, `--dry-run`"),
+  works("deploy --dry-run, versions upload --dry-run", "no call at all"),
+
+  refused("deploy", ONLY_NAMESPACES, "deploy"),
+  refused("versions upload", "a Worker that does not yet exist", "versions upload"),
+  refused(
+    "versions list, view, deploy",
+    "there is no Worker 'nobody' outside of a dispatch namespace",
+    "versions list",
+    "versions view 00000000-0000-4000-8000-000000000000",
+    "versions deploy 00000000-0000-4000-8000-000000000000@100 -y",
+  ),
+  refused(
+    "versions secret put, delete, list, bulk",
+    "there is no Worker 'nobody'",
+    "versions secret list",
+  ),
+  refused(
+    "deployments list, status",
+    "there is no Worker 'nobody' outside of a dispatch namespace",
+    "deployments list",
+    "deployments status",
+  ),
+  refused("rollback", "there is no Worker 'nobody'", "rollback -y"),
+  refused("secret put, delete, list, bulk", 'Worker "nobody" not found', "secret list"),
+  refused("tail", ONLY_NAMESPACES, "tail"),
+  refused(
+    "triggers deploy",
+    "Skep has no Workers outside of a dispatch namespace",
+    "triggers deploy",
+  ),
+  refused("delete", "there is no Worker 'nobody'", "delete"),
+
+  refused("agent-memory", "Skep has no Agent Memory", "agent-memory namespace list"),
+  refused("ai", "Skep has no Workers AI", "ai models", "ai finetune list"),
+  refused("ai-search", "Skep has no AI Search", "ai-search list", "ai-search namespace list"),
+  refused("artifacts", "Skep has no Artifacts", "artifacts namespaces list"),
+  refused("basin", "Skep has no", "basin catalog get b", "basin pipelines list"),
+  refused("browser", "Skep has no Browser Run", "browser list"),
+  refused(
+    "cert, mtls-certificate",
+    "Skep has no mTLS certificates",
+    "cert list",
+    "mtls-certificate list",
+  ),
+  refused("containers", "Skep has no containers", "containers list"),
+  refused(
+    "d1",
+    "Skep has no D1 databases",
+    "d1 list",
+    "d1 create d",
+    "d1 info d",
+    "d1 execute d --remote --command SELECT",
+  ),
+  refused(
+    "email",
+    "Skep has no Email Routing",
+    "email routing list",
+    "email routing addresses list",
+    "email sending list",
+  ),
+  refused("flagship", "Skep has no Flagship", "flagship apps list"),
+  refused("hyperdrive", "Skep has no Hyperdrive", "hyperdrive list", "hyperdrive get x"),
+  refused("k2", "Skep has no K2 streams", "k2 streams list"),
+  refused(
+    "kv",
+    "Skep has no Workers KV",
+    "kv namespace list",
+    "kv namespace create n",
+    "kv key list --namespace-id x --remote",
+    "kv key get k --namespace-id x --remote",
+  ),
+  refused(
+    "pages",
+    "Skep has no Cloudflare Pages",
+    "pages project list",
+    "pages deployment list --project-name p",
+  ),
+  refused("preview", "Skep has no Workers outside of a dispatch namespace", "preview"),
+  refused("queues", "Skep has no Queues", "queues list", "queues create q", "queues info q"),
+  refused(
+    "r2",
+    "Skep has no R2 buckets",
+    "r2 bucket list",
+    "r2 bucket create bucket",
+    "r2 object get bucket/key --remote",
+    "r2 bucket notification list bucket",
+  ),
+  refused("secrets-store", "Skep has no Secrets Store", "secrets-store store list --remote"),
+  refused("tunnel", "Skep has no Cloudflare Tunnel", "tunnel list"),
+  refused("turnstile", "Skep has no Turnstile", "turnstile widget list"),
+  refused("vectorize", "Skep has no Vectorize", "vectorize list", "vectorize get i"),
+  refused("vpc", "Skep has no Workers VPC", "vpc service list"),
+  refused(
+    "workflows",
+    "Skep has no Workflows",
+    "workflows list",
+    "workflows describe w",
+    "workflows instances list w",
+  ),
+
+  refused("containers images, registries", "Bad Request", "containers images list"),
+
+  local("login, logout, auth", "of wrangler's own; a token from `skep env` is all that is needed"),
+  local(
+    "dev, types, init, setup, docs, complete",
+    "speaks with no platform; `dev --remote` does, and is refused",
+  ),
+  local("tunnel run, tunnel quick-start", "speaks with others than the API"),
+];

@@ -1,0 +1,235 @@
+/**
+ * What becomes of every key of wrangler's configuration when a Worker is deployed here. The one source of
+ * docs/configuration.md; configuration.test.ts tries every row with the real wrangler.
+ */
+
+/** `honoured`: by the platform, or by wrangler before it uploads; projects.ts shows how each is seen. */
+export type Verdict = "honoured" | "refused" | "no effect";
+
+export interface Row {
+  /** A refused key, and one without effect, stands for all that is below it; an honoured one for itself. */
+  readonly keys: readonly string[];
+  readonly verdict: Verdict;
+  readonly note: string;
+  /** The smallest configuration that asks for it. All but honoured rows have one. */
+  readonly sample?: object;
+  /** Part of what wrangler prints. Refused rows have one. */
+  readonly says?: string;
+  /** Refused rows of one batch are refused in one deploy, each with its own sentence. Absent: alone. */
+  readonly batch?: "metadata" | "bindings";
+}
+
+function honoured(keys: string, note: string): Row {
+  return { keys: keys.split(" "), verdict: "honoured", note };
+}
+
+function noEffect(keys: string, note: string, sample: object): Row {
+  return { keys: keys.split(" "), verdict: "no effect", note, sample };
+}
+
+/** Refused by wrangler itself, or by a call that it makes before it uploads. */
+function refused(keys: string, says: string, sample: object): Row {
+  return { keys: keys.split(" "), verdict: "refused", note: says, says, sample };
+}
+
+/** Refused by the upload, for this key of its metadata. */
+function refusedKey(keys: string, metadataKey: string, note: string, sample: object): Row {
+  const says = `metadata.${metadataKey}: `;
+  return { keys: keys.split(" "), verdict: "refused", note, says, sample, batch: "metadata" };
+}
+
+/** Refused by the upload, which names the binding and its type. `sample` gets the name that it is given. */
+function refusedBinding(key: string, type: string, sample: (name: string) => object): Row {
+  const name = `OF_${key.toUpperCase()}`;
+  return {
+    keys: [key],
+    verdict: "refused",
+    note: `binding of type \`${type}\``,
+    says: `binding ${name} of type ${type} is not supported by this platform.`,
+    sample: { [key]: sample(name) },
+    batch: "bindings",
+  };
+}
+
+const LOCAL = "only for `wrangler dev`";
+const OF_ACCOUNT_WORKERS = "wrangler sends it for account Workers only";
+
+export const TABLE: readonly Row[] = [
+  // Who and what
+  honoured("name", "the script; with an environment `<name>-<env>`"),
+  honoured("main", "what is bundled and uploaded"),
+  honoured("account_id", "the account, as `CLOUDFLARE_ACCOUNT_ID`"),
+  honoured("compatibility_date compatibility_flags", "by workerd; experimental flags are refused"),
+  honoured("env", "every key of this table, with `--env`"),
+  noEffect("$schema", "for editors", { $schema: "node_modules/wrangler/config-schema.json" }),
+
+  // How it is built
+  honoured("define alias minify keep_names tsconfig jsx_factory jsx_fragment", "by wrangler"),
+  honoured("build build.command build.cwd", "by wrangler, before it bundles"),
+  noEffect("build.watch_dir", LOCAL, { build: { watch_dir: "." } }),
+  honoured("rules rules[].type rules[].globs rules[].fallthrough", "how files become modules"),
+  honoured("no_bundle find_additional_modules base_dir", "modules are uploaded as they are"),
+  honoured("preserve_file_names", "modules keep the names of their files"),
+  honoured("upload_source_maps", "stored with the modules"),
+  noEffect("python_modules", "for Python, which is refused by the type of its modules", {
+    python_modules: { exclude: ["**/*.pyc"] },
+  }),
+
+  // What it is given
+  honoured("vars", "`plain_text` and `json` bindings"),
+  honoured("keep_vars", "variables set by the API survive a deploy"),
+  honoured("secrets secrets.required", "wrangler deploys only when they are set"),
+  honoured("version_metadata version_metadata.binding", "id, tag and time of the version"),
+  honoured("wasm_modules text_blobs data_blobs", "of service-worker syntax"),
+  honoured(
+    "unsafe unsafe.bindings unsafe.bindings[].name unsafe.bindings[].type",
+    "as a binding of that type, or refused as such",
+  ),
+  noEffect("unsafe.bindings[].dev", LOCAL, {
+    unsafe: {
+      bindings: [
+        { name: "B", type: "plain_text", text: "x", dev: { plugin: { package: "p", name: "n" } } },
+      ],
+    },
+  }),
+  noEffect("unsafe.metadata", "unknown keys are passed over, as by Cloudflare", {
+    unsafe: { metadata: { of_tomorrow: 1 } },
+  }),
+  refusedKey("unsafe.capnp", "capnp_schema", "Cap'n Proto schemas", {
+    unsafe: { capnp: { compiled_schema: "schema" } },
+  }),
+
+  // How it runs
+  honoured("limits limits.cpu_ms limits.subrequests", "up to what the operator allows"),
+  noEffect("placement placement.mode placement.hint", "there is one machine", {
+    placement: { mode: "smart", hint: "wnam" },
+  }),
+  refusedKey("placement.region", "placement", "a fixed place", {
+    placement: { region: "aws:eu-west-1" },
+  }),
+  refused("placement.host", "metadata.placement", { placement: { host: "db.example.com:5432" } }),
+  refused("placement.hostname", "metadata.placement", {
+    placement: { hostname: "db.example.com" },
+  }),
+  noEffect("observability", "kept and shown; metrics are always on", {
+    observability: {
+      enabled: true,
+      head_sampling_rate: 1,
+      logs: { enabled: true, invocation_logs: true },
+    },
+  }),
+  refusedKey("logpush", "logpush", "Logpush", { logpush: true }),
+  refusedKey("cache", "cache_options", "the cache in front of a Worker", {
+    cache: { enabled: true },
+  }),
+  refusedKey("migrations", "migrations", "Durable Objects", {
+    migrations: [{ tag: "v1", new_sqlite_classes: ["Counter"] }],
+  }),
+  refused("exports", "metadata.exports: Durable Objects", {
+    exports: { Counter: { type: "durable-object", storage: "sqlite" } },
+  }),
+  refusedBinding("durable_objects", "durable_object_namespace", (name) => ({
+    bindings: [{ name, class_name: "Counter" }],
+  })),
+  refused("containers", "metadata.containers: containers", {
+    containers: [{ class_name: "Counter", image: "registry.cloudflare.com/x/y:1" }],
+    durable_objects: { bindings: [{ name: "B", class_name: "Counter" }] },
+  }),
+  refusedKey("tail_consumers", "tail_consumers", "tail consumers of user Workers", {
+    tail_consumers: [{ service: "tailer" }],
+  }),
+  refusedKey("streaming_tail_consumers", "streaming_tail_consumers", "the same", {
+    streaming_tail_consumers: [{ service: "tailer" }],
+  }),
+  refused("assets", "Skep has no static assets", { assets: { directory: "public" } }),
+  refused("site", "Skep has no Workers KV", { site: { bucket: "public" } }),
+
+  // How it is reached
+  noEffect("workers_dev preview_urls routes route triggers", OF_ACCOUNT_WORKERS, {
+    workers_dev: true,
+    preview_urls: true,
+    routes: [{ pattern: "a.example.com/*", zone_name: "example.com" }],
+    triggers: { crons: ["* * * * *"] },
+  }),
+  noEffect("addresses connect", OF_ACCOUNT_WORKERS, {
+    addresses: ["a@example.com"],
+    connect: [{ protocol: "tcp", port: 25 }],
+  }),
+
+  // Products
+  refused("agent_memory", "Skep has no Agent Memory", {
+    agent_memory: [{ binding: "B", namespace: "n" }],
+  }),
+  refusedBinding("ai", "ai", (binding) => ({ binding })),
+  refusedBinding("ai_search", "ai_search", (binding) => [{ binding, instance_name: "i" }]),
+  refused("ai_search_namespaces", "Skep has no AI Search", {
+    ai_search_namespaces: [{ binding: "B", namespace: "n" }],
+  }),
+  refusedBinding("analytics", "analytics", (binding) => ({ binding })),
+  refusedBinding("analytics_engine_datasets", "analytics_engine", (binding) => [
+    { binding, dataset: "d" },
+  ]),
+  refusedBinding("artifacts", "artifacts", (binding) => [{ binding, namespace: "n" }]),
+  refusedBinding("browser", "browser", (binding) => ({ binding })),
+  refusedBinding("d1_databases", "d1", (binding) => [
+    { binding, database_name: "d", database_id: "1" },
+  ]),
+  refusedBinding("dispatch_namespaces", "dispatch_namespace", (binding) => [
+    { binding, namespace: "production" },
+  ]),
+  refusedBinding("flagship", "flagship", (binding) => [{ binding, app_id: "a" }]),
+  refusedBinding("hyperdrive", "hyperdrive", (binding) => [{ binding, id: "1" }]),
+  refusedBinding("images", "images", (binding) => ({ binding })),
+  refusedBinding("k2", "k2", (binding) => [{ binding, stream: "s" }]),
+  refusedBinding("kv_namespaces", "kv_namespace", (binding) => [{ binding, id: "1" }]),
+  refusedBinding("logfwdr", "logfwdr", (name) => ({ bindings: [{ name, destination: "d" }] })),
+  refusedBinding("media", "media", (binding) => ({ binding })),
+  refusedBinding("mtls_certificates", "mtls_certificate", (binding) => [
+    { binding, certificate_id: "1" },
+  ]),
+  refusedBinding("pipelines", "pipelines", (binding) => [{ binding, pipeline: "p" }]),
+  refused("queues", "Skep has no Queues", {
+    queues: { producers: [{ binding: "B", queue: "q" }] },
+  }),
+  refused("r2_buckets", "Skep has no R2 buckets", {
+    r2_buckets: [{ binding: "B", bucket_name: "bucket" }],
+  }),
+  refusedBinding("ratelimits", "ratelimit", (name) => [
+    { name, namespace_id: "1", simple: { limit: 10, period: 10 } },
+  ]),
+  refusedBinding("secrets_store_secrets", "secrets_store_secret", (binding) => [
+    { binding, store_id: "s", secret_name: "n" },
+  ]),
+  refusedBinding("send_email", "send_email", (name) => [{ name }]),
+  refusedBinding("services", "service", (binding) => [{ binding, service: "s" }]),
+  refusedBinding("stream", "stream", (binding) => ({ binding })),
+  refusedBinding("unsafe_hello_world", "unsafe_hello_world", (binding) => [{ binding }]),
+  refusedBinding("vectorize", "vectorize", (binding) => [{ binding, index_name: "i" }]),
+  refusedBinding("vpc_networks", "vpc_network", (binding) => [{ binding, tunnel_id: "1" }]),
+  refusedBinding("vpc_services", "vpc_service", (binding) => [{ binding, service_id: "1" }]),
+  refusedBinding("worker_loaders", "worker_loader", (binding) => [{ binding }]),
+  refused("workflows", "Skep has no Workflows", {
+    workflows: [{ binding: "B", name: "w", class_name: "Flow" }],
+  }),
+
+  // For wrangler and for others
+  noEffect("dev", LOCAL, { dev: { ip: "127.0.0.1", port: 8787, local_protocol: "http" } }),
+  noEffect("access", LOCAL, { access: { dev: { aud: "a" } } }),
+  noEffect("previews", "only for `wrangler preview`, which is refused", {
+    previews: { vars: { A: "1" } },
+  }),
+  noEffect("cloudchamber", "only for `wrangler containers`, which is refused", {
+    cloudchamber: { memory: "1GB" },
+  }),
+  noEffect("compliance_region", "chooses among Cloudflare's own addresses", {
+    compliance_region: "public",
+  }),
+  noEffect("first_party_worker", "wrangler prints more", { first_party_worker: true }),
+  noEffect("send_metrics", "what wrangler tells Cloudflare about its use", { send_metrics: false }),
+  noEffect("dependencies_instrumentation", "the list of packages is not stored", {
+    dependencies_instrumentation: { enabled: true },
+  }),
+  noEffect("pages_build_output_dir", "wrangler warns that this is a Pages project", {
+    pages_build_output_dir: "./public",
+  }),
+];
