@@ -13,7 +13,7 @@ import { authorEmails, deploymentToJson } from "./version-json.ts";
 /** As on Cloudflare: wrangler looks at every version of every deployment that it gets. */
 const PAGE_SIZE = 10;
 
-const deployment = z.object({
+export const deployment = z.object({
   strategy: z.literal("percentage").default("percentage"),
   versions: z.array(z.object({ version_id: z.string(), percentage: z.number() })),
   annotations: z.record(z.string(), z.string()).default({}),

@@ -24,20 +24,20 @@ export const PRODUCTS: readonly Product[] = [
   { path: "workflows", name: "Workflows", absent: "workflowNotFound" },
   { path: "queues", name: "Queues", absent: "notSupported" },
   { path: "storage/kv/namespaces", name: "Workers KV", absent: "notSupported" },
-  { path: "r2/buckets", name: "R2", absent: "bucketNotFound", within: "buckets" },
-  { path: "d1/database", name: "D1", absent: "databaseNotFound" },
+  { path: "r2/buckets", name: "R2 buckets", absent: "bucketNotFound", within: "buckets" },
+  { path: "d1/database", name: "D1 databases", absent: "databaseNotFound" },
   { path: "hyperdrive/configs", name: "Hyperdrive", absent: "notSupported" },
   { path: "vectorize/v2/indexes", name: "Vectorize", absent: "notSupported" },
-  { path: "secrets_store/stores", name: "The Secrets Store", absent: "notSupported" },
+  { path: "secrets_store/stores", name: "Secrets Store", absent: "notSupported" },
   { path: "workers/durable_objects/namespaces", name: "Durable Objects", absent: "notSupported" },
 ];
 
-const schedules = z.array(z.object({ cron: z.string() }));
+export const schedules = z.array(z.object({ cron: z.string() }));
 
 export function refuseProducts(app: Hono<Api>, account: string): void {
   for (const { path, name, absent, within } of PRODUCTS) {
     const refuse = (code: CodeName) => () => {
-      throw new ApiError(code, `There is none: ${name} cannot be had on this platform.`);
+      throw new ApiError(code, `Skep has no ${name}: it is not supported by this platform.`);
     };
     const root = `${account}/${path}`;
     app.get(root, (c) => (within === undefined ? page(c, []) : ok(c, { [within]: [] })));

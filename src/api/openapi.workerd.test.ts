@@ -12,6 +12,7 @@ import {
   scriptPath,
 } from "../hub/test/api.ts";
 import { app } from "./app.ts";
+import { PRODUCTS } from "./not-supported.ts";
 import { OPERATIONS } from "./openapi/operations.ts";
 
 interface Document {
@@ -26,15 +27,15 @@ beforeAll(async () => {
   await bootstrap();
 });
 
-/** Answers of refusal for whole subtrees, which OpenAPI cannot express. */
-const WITHOUT_ENTRY = /^\S+ \/client\/v4\/accounts\/:account\/workers\/scripts\/:script(\/\*)?$/;
+/** Products that are refused as a whole, with all that is below their paths. */
+const REFUSED = PRODUCTS.map(({ path }) => `/client/v4/accounts/:account/${path}`);
 
 function servedRoutes(): string[] {
   // Middleware is registered for ALL methods.
   const routes = app.routes.filter(({ method }) => method !== "ALL");
   return routes
-    .map(({ method, path }) => `${method} ${path}`)
-    .filter((route) => !WITHOUT_ENTRY.test(route));
+    .filter(({ path }) => !REFUSED.some((root) => path === root || path === `${root}/*`))
+    .map(({ method, path }) => `${method} ${path}`);
 }
 
 describe("the OpenAPI document", () => {
@@ -67,6 +68,7 @@ describe("the OpenAPI document", () => {
 describe("a real answer is as the document says", () => {
   beforeAll(async () => {
     await deploy("described", helloForm("hi", { tags: ["a"], observability: { enabled: true } }));
+    await call("PUT", `/accounts/${ACCOUNT}/workers/scripts/described`, helloForm("hi"));
     await call("PUT", `${scriptPath("described")}/secrets`, {
       name: "KEY",
       type: "secret_text",
@@ -89,8 +91,31 @@ describe("a real answer is as the document says", () => {
     "/accounts/:account/workers/dispatch/namespaces": NAMESPACES,
     "/accounts/:account/workers/dispatch/namespaces/:namespace": `${NAMESPACES}/production`,
     "/accounts/:account/workers/dispatch/routes": ROUTES,
+    "/accounts/:account/workers/scripts": `${account}/workers/scripts`,
+    "/accounts/:account/workers/scripts-search": `${account}/workers/scripts-search`,
+    "/accounts/:account/workers/workers": `${account}/workers/workers`,
+    "/accounts/:account/workers/subdomain": `${account}/workers/subdomain`,
     ...Object.fromEntries(
-      ["", "/settings", "/bindings", "/secrets", "/tags", "/limits", "/placement"].map((rest) => [
+      ["settings", "deployments", "versions", "script-settings", "subdomain", "schedules"].map(
+        (rest) => [
+          `/accounts/:account/workers/scripts/:script/${rest}`,
+          `${account}/workers/scripts/described/${rest}`,
+        ],
+      ),
+    ),
+    ...Object.fromEntries(
+      [
+        "",
+        "/versions",
+        "/deployments",
+        "/script-settings",
+        "/settings",
+        "/bindings",
+        "/secrets",
+        "/tags",
+        "/limits",
+        "/placement",
+      ].map((rest) => [
         `/accounts/:account/workers/dispatch/namespaces/:namespace/scripts/:script${rest}`,
         `${scriptPath("described")}${rest}`,
       ]),
@@ -114,9 +139,9 @@ describe("a real answer is as the document says", () => {
 
 describe("a product that Skep does not have", () => {
   it.for([
-    [`/accounts/${ACCOUNT}/r2/buckets/b`, "R2 buckets"],
-    [`/accounts/${ACCOUNT}/storage/kv/namespaces/x/values/y`, "Workers KV"],
-    [`/accounts/${ACCOUNT}/workflows/w`, "Workflows"],
+    [`/accounts/${ACCOUNT}/r2/temporary`, "R2 buckets"],
+    [`/accounts/${ACCOUNT}/ai/run/model`, "Workers AI"],
+    [`/accounts/${ACCOUNT}/stream`, "Cloudflare Stream"],
     ["/zones/z/email/routing", "Email Routing"],
   ] as const)("is named in the answer to %s", async ([path, product]) => {
     const { status, success, errors } = await call("PROPFIND", path);

@@ -51,7 +51,6 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/workers/dispatch/namespaces/*/scripts/*/assets-upload-session", "static assets"],
   ["/accounts/*/workers/durable_objects", "Durable Objects of user Workers"],
   ["/accounts/*/workers/observability", "stored logs"],
-  ["/accounts/*/workers/workers", "Workers outside of a dispatch namespace in this API"],
   ["/accounts/*/workflows", "Workflows"],
   ["/graphql", "analytics in GraphQL"],
   ["/radar", "Radar"],

@@ -10,7 +10,7 @@ import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
 import { jsonBody } from "./json-body.ts";
 
-const change = z.object({ enabled: z.boolean(), previews_enabled: z.boolean().optional() });
+export const change = z.object({ enabled: z.boolean(), previews_enabled: z.boolean().optional() });
 
 const HTTPS_PORT = 443;
 

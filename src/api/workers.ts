@@ -20,14 +20,14 @@ import { iso } from "./user.ts";
 const annotations = z.record(z.string(), z.string());
 
 /** A merge patch (RFC 7396): null removes. */
-const latestPatch = z.object({
+export const latestPatch = z.object({
   env: z
     .record(z.string(), z.object({ type: z.string(), text: z.string().optional() }).nullable())
     .default({}),
   annotations: annotations.default({}),
 });
 
-const workerPatch = z.looseObject({
+export const workerPatch = z.looseObject({
   name: z.string().optional(),
   subdomain: z
     .object({ enabled: z.boolean().optional(), previews_enabled: z.boolean().optional() })

@@ -130,7 +130,7 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     },
     files: {
       "src/worker/index.js": `
-        import { more } from "../more.js";
+        import { more } from "./more.js";
         // A comment that a bundler drops.
         export default {
           fetch() {
@@ -141,11 +141,11 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     },
     proves: {
       no_bundle: ({ modules }) => [
-        modules.get("worker/index.js")?.includes("// A comment that a bundler drops."),
+        modules.get("index.js")?.includes("// A comment that a bundler drops."),
         true,
       ],
       find_additional_modules: ({ answer }) => [answer.more, "found"],
-      base_dir: ({ modules }) => [[...modules.keys()].sort(), ["more.js", "worker/index.js"]],
+      base_dir: ({ modules }) => [[...modules.keys()].sort(), ["index.js", "more.js"]],
     },
   },
 

@@ -129,3 +129,89 @@ export const route = z.strictObject({
   namespace: z.string(),
   script: optionalText,
 });
+
+export const foundScript = z.strictObject({
+  id: z.string(),
+  script_name: z.string(),
+  service_name: z.string(),
+  environment_name: z.string(),
+  environment_is_default: z.boolean(),
+  created_on: time,
+  modified_on: time,
+});
+
+const versionMetadata = z.strictObject({
+  created_on: time,
+  modified_on: time,
+  source: z.string(),
+  author_id: z.string(),
+  author_email: z.string(),
+  has_preview: z.boolean(),
+});
+
+const versionSummary = z.strictObject({
+  id: z.string(),
+  number: count,
+  metadata: versionMetadata,
+  annotations: z.record(z.string(), z.string()),
+});
+
+export const versions = z.strictObject({ items: z.array(versionSummary) });
+
+/** Of an upload more, as `PUT` has it. */
+export const version = versionSummary.extend({
+  resources: z.strictObject({
+    bindings: z.array(binding),
+    script: z.looseObject({ etag: z.string(), handlers: z.array(z.string()) }),
+    script_runtime: z.looseObject({
+      compatibility_date: z.string(),
+      compatibility_flags: z.array(z.string()),
+    }),
+  }),
+  startup_time_ms: z.number(),
+});
+
+export const deployment = z.strictObject({
+  id: z.string(),
+  source: z.string(),
+  strategy: z.literal("percentage"),
+  author_id: z.string(),
+  author_email: z.string(),
+  annotations: z.record(z.string(), z.string()),
+  created_on: time,
+  versions: z.array(z.strictObject({ version_id: z.string(), percentage: z.number() })),
+});
+
+/** wrangler reads `deployments`, the SDK `items`. */
+export const deployments = z.strictObject({
+  deployments: z.array(deployment),
+  items: z.array(deployment),
+});
+
+export const scriptSettings = settings.pick({
+  tags: true,
+  logpush: true,
+  observability: true,
+  tail_consumers: true,
+});
+
+export const subdomain = z.strictObject({ subdomain: z.string() });
+export const scriptSubdomain = z.strictObject({
+  enabled: z.boolean(),
+  previews_enabled: z.boolean(),
+});
+export const schedules = z.strictObject({ schedules: z.array(z.unknown()) });
+
+export const worker = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  created_on: time,
+  updated_on: time,
+  deployed_on: time,
+  tags: z.array(z.string()),
+  logpush: z.boolean(),
+  observability: z.record(z.string(), z.unknown()),
+  tail_consumers: z.array(z.unknown()),
+  subdomain: scriptSubdomain.extend({ url: z.url(), preview_url_suffix: z.string() }),
+  references: z.record(z.string(), z.array(z.unknown())),
+});

@@ -4,12 +4,16 @@
  * route.
  */
 import type * as z from "zod";
+import * as deployments from "../deployments.ts";
 import * as limitRules from "../limit-rules.ts";
 import * as namespaces from "../namespaces.ts";
+import { schedules } from "../not-supported.ts";
 import * as routes from "../routes.ts";
 import * as secrets from "../secrets.ts";
+import * as subdomain from "../subdomain.ts";
 import * as tags from "../tags.ts";
 import { schema as metadata } from "../upload/metadata.ts";
+import * as workers from "../workers.ts";
 import * as answer from "./answers.ts";
 
 export interface Operation {
@@ -44,7 +48,7 @@ const RANGE = {
   points: "How many points of time to divide it into",
 };
 
-export const OPERATIONS: Readonly<Record<string, Operation>> = {
+const IN_NAMESPACES: Readonly<Record<string, Operation>> = {
   "GET /healthz": { does: "Whether the hub answers", contentType: "text/plain", ours: true },
   [`GET ${V4}/openapi.json`]: {
     does: "This document",
@@ -194,18 +198,175 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     ours: true,
   },
   [`DELETE ${ROUTES}/:id`]: { does: "Deletes a custom route", result: answer.nothing, ours: true },
-
-  [`GET ${ACCOUNT}/workers/scripts`]: {
-    does: "The account's own Workers",
-    result: answer.script,
-    list: true,
-  },
-  [`GET ${ACCOUNT}/workers/services/:script`]: {
-    does: "Whether there is such a Worker",
-    result: answer.anything,
-  },
-  [`GET ${ACCOUNT}/workers/subdomain`]: {
-    does: "Of the account's Workers",
-    result: answer.anything,
-  },
 };
+
+export const OPERATIONS: Readonly<Record<string, Operation>> = {
+  ...IN_NAMESPACES,
+  ...ofVersions(SCRIPT),
+  ...ofAccountWorkers(),
+};
+
+/** As `routeVersions`. */
+function ofVersions(script: string): Record<string, Operation> {
+  return {
+    [`GET ${script}/versions`]: { does: "Versions, newest first", result: answer.versions },
+    [`POST ${script}/versions`]: {
+      does: "Uploads a version without deploying it",
+      query: { bindings_inherit: "`strict`: an inherited binding must exist" },
+      form: { part: "metadata", schema: metadata },
+      result: answer.version,
+    },
+    [`GET ${script}/versions/:version`]: { does: "One version", result: answer.version },
+    [`GET ${script}/deployments`]: {
+      does: "Deployments, newest first; the first is in force",
+      result: answer.deployments,
+    },
+    [`POST ${script}/deployments`]: {
+      does: "Divides the traffic among versions",
+      query: { force: "`true`: also if the version has other secrets" },
+      body: deployments.deployment,
+      result: answer.deployment,
+    },
+    [`GET ${script}/deployments/:deployment`]: {
+      does: "One deployment",
+      result: answer.deployment,
+    },
+    [`DELETE ${script}/deployments/:deployment`]: {
+      does: "Deletes a deployment that is not in force",
+      result: answer.nothing,
+    },
+    [`GET ${script}/script-settings`]: {
+      does: "Settings that belong to no version",
+      result: answer.scriptSettings,
+    },
+    [`PATCH ${script}/script-settings`]: {
+      does: "Changes them",
+      body: metadata,
+      result: answer.scriptSettings,
+    },
+  };
+}
+
+/** As `routeAccountWorkers`. */
+function ofAccountWorkers(): Record<string, Operation> {
+  const all = `${ACCOUNT}/workers`;
+  const script = `${all}/scripts/:script`;
+  const worker = `${all}/workers/:script`;
+  const service = `${all}/services/:script`;
+  const environment = `${service}/environments/:environment`;
+  const code: Operation = {
+    does: "The modules in force: one as it is, several as a form",
+    contentType: "application/octet-stream",
+  };
+  return {
+    [`GET ${all}/scripts`]: { does: "Account Workers", result: answer.script, list: true },
+    [`GET ${all}/scripts-search`]: {
+      does: "Account Workers by name or id",
+      query: { name: "Part of the name", id: "The id", order_by: "name, created_on, modified_on" },
+      result: answer.foundScript,
+      list: true,
+    },
+    [`GET ${all}/account-settings`]: { does: "Of all Workers", result: answer.anything },
+    [`GET ${all}/tails/by-consumer/:script`]: {
+      does: "Whose tail consumer a Worker is",
+      result: answer.anything,
+      list: true,
+    },
+    [`GET ${all}/subdomain`]: { does: "In the host names of Workers", result: answer.subdomain },
+    [`PUT ${all}/subdomain`]: { does: "Refused: it cannot be changed", result: answer.nothing },
+    [`DELETE ${all}/subdomain`]: { does: "Refused: it cannot be changed", result: answer.nothing },
+
+    [`GET ${script}`]: code,
+    [`PUT ${script}`]: {
+      does: "Uploads and deploys an account Worker",
+      query: { bindings_inherit: "`strict`: an inherited binding must exist" },
+      form: { part: "metadata", schema: metadata },
+      result: answer.script,
+    },
+    [`DELETE ${script}`]: { does: "Deletes an account Worker", result: answer.nothing },
+    [`GET ${script}/content/v2`]: code,
+    ...sameAsInNamespaces(script, [
+      "GET content",
+      "PUT content",
+      "GET settings",
+      "PATCH settings",
+      "GET bindings",
+      "GET secrets",
+      "PUT secrets",
+      "GET secrets/:secret",
+      "DELETE secrets/:secret",
+      "PATCH secrets-bulk",
+      "GET tags",
+      "PUT tags",
+      "PUT tags/:tag",
+      "DELETE tags/:tag",
+      "GET limits",
+      "PUT limits",
+      "GET placement",
+      "GET metrics",
+    ]),
+    [`GET ${script}/subdomain`]: {
+      does: "Whether its own host name leads to it",
+      result: answer.scriptSubdomain,
+    },
+    [`POST ${script}/subdomain`]: {
+      does: "Turns its own host name, and those of previews, on or off",
+      body: subdomain.change,
+      result: answer.scriptSubdomain,
+    },
+    [`DELETE ${script}/subdomain`]: { does: "Turns both off", result: answer.scriptSubdomain },
+    [`GET ${script}/schedules`]: { does: "Cron Triggers: none", result: answer.schedules },
+    [`PUT ${script}/schedules`]: {
+      does: "An empty list is accepted; Cron Triggers are refused",
+      body: schedules,
+      result: answer.schedules,
+    },
+    [`GET ${script}/references`]: { does: "What depends on it", result: answer.anything },
+    ...ofVersions(script),
+
+    [`GET ${service}`]: { does: "An account Worker as a service", result: answer.anything },
+    [`DELETE ${service}`]: { does: "Deletes it", result: answer.nothing },
+    [`GET ${environment}`]: { does: "Its one environment", result: answer.anything },
+    [`GET ${environment}/bindings`]: { does: "Bindings", result: answer.binding, list: true },
+    [`GET ${environment}/subdomain`]: {
+      does: "Whether its own host name leads to it",
+      result: answer.scriptSubdomain,
+    },
+    [`GET ${environment}/content`]: code,
+    [`GET ${environment}/content/v2`]: code,
+    [`GET ${environment}/settings`]: { does: "Settings and bindings", result: answer.settings },
+
+    [`GET ${all}/workers`]: { does: "Account Workers", result: answer.worker, list: true },
+    [`POST ${all}/workers`]: { does: "Refused: upload a version", result: answer.nothing },
+    [`GET ${worker}`]: { does: "An account Worker", result: answer.worker },
+    [`PUT ${worker}`]: { does: "As PATCH", body: workers.workerPatch, result: answer.worker },
+    [`PATCH ${worker}`]: {
+      does: "Changes what belongs to no version",
+      body: workers.workerPatch,
+      result: answer.worker,
+    },
+    [`DELETE ${worker}`]: { does: "Deletes it", result: answer.nothing },
+    [`GET ${worker}/versions`]: { does: "Versions", result: answer.anything, list: true },
+    [`GET ${worker}/versions/:version`]: {
+      does: "A version by id, or `latest`",
+      result: answer.anything,
+    },
+    [`PATCH ${worker}/versions/latest`]: {
+      does: "Secrets of the newest version, in a new one",
+      body: workers.latestPatch,
+      result: answer.version,
+    },
+  };
+}
+
+/** `calls`: method and what follows the path of a script. */
+function sameAsInNamespaces(script: string, calls: readonly string[]): Record<string, Operation> {
+  return Object.fromEntries(
+    calls.map((call) => {
+      const [method, rest] = call.split(" ");
+      const operation = IN_NAMESPACES[`${method} ${SCRIPT}/${rest}`];
+      if (operation === undefined) throw new Error(`user Workers have no ${call}`);
+      return [`${method} ${script}/${rest}`, operation];
+    }),
+  );
+}
