@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many attack] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many attack fuzz] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -12,6 +12,7 @@ import { busy } from "./busy.ts";
 import { cells } from "./cells.ts";
 import { cold } from "./cold.ts";
 import { deploy } from "./deploy.ts";
+import { fuzz } from "./fuzz/main.ts";
 import { many } from "./many.ts";
 import { memory } from "./memory.ts";
 import type { Section } from "./section.ts";
@@ -33,6 +34,7 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   busy,
   many,
   attack,
+  fuzz,
 };
 
 const { values, positionals } = parseArgs({
