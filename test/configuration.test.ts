@@ -8,7 +8,7 @@ import wranglerPackage from "wrangler/package.json" with { type: "json" };
 import { configurationKeys } from "./configuration/keys.ts";
 import { renderPage } from "./configuration/page.ts";
 import { PROJECTS, type Project, type Seen } from "./configuration/projects.ts";
-import { TABLE, type Row } from "./configuration/table.ts";
+import { ofAccount, TABLE, type Row } from "./configuration/table.ts";
 import { startPlatform, type Platform } from "./platform.ts";
 import { createProject, wrangler, type WranglerRun } from "./wrangler.ts";
 
@@ -34,13 +34,38 @@ const FILES = {
   schema: "a schema",
 };
 
-async function deploySample(name: string, sample: object): Promise<WranglerRun> {
+/** The two ways to deploy. */
+const KINDS = {
+  "user Worker": {
+    args: ["--dispatch-namespace", "production"],
+    path: (script: string) => `/workers/dispatch/namespaces/production/scripts/${script}`,
+    host: (script: string) => `${script}.production.localhost`,
+    table: TABLE,
+  },
+  "account Worker": {
+    args: [],
+    path: (script: string) => `/workers/scripts/${script}`,
+    host: (script: string) => `${script}.workers.localhost`,
+    table: TABLE.map(ofAccount),
+  },
+} as const;
+
+type Kind = keyof typeof KINDS;
+const kinds = Object.keys(KINDS) as Kind[];
+
+async function deploySample(kind: Kind, name: string, sample: object): Promise<WranglerRun> {
   const config = JSON.stringify({ ...BASE, ...sample, name });
   const directory = await createProject({ ...FILES, "wrangler.json": config });
-  return wrangler(directory, platform.wranglerEnv, "deploy", "--dispatch-namespace", "production");
+  return wrangler(directory, platform.wranglerEnv, "deploy", ...KINDS[kind].args);
 }
 
-const rowsOf = (verdict: Row["verdict"]) => TABLE.filter((row) => row.verdict === verdict);
+async function get(kind: Kind, script: string): Promise<Response> {
+  return platform.fetchHost(KINDS[kind].host(script), "/");
+}
+
+function rowsOf(verdict: Row["verdict"], kind: Kind): Row[] {
+  return KINDS[kind].table.filter((row) => row.verdict === verdict);
+}
 
 describe("the table", () => {
   const covers = ({ keys, verdict }: Row, key: string) =>
@@ -59,19 +84,17 @@ describe("the table", () => {
     expect(rows.filter((key, index) => rows.indexOf(key) !== index)).toEqual([]);
   });
 
-  test("has a project that proves each honoured key", () => {
-    const proven = Object.values(PROJECTS).flatMap(({ proves }) => Object.keys(proves));
-    expect(proven.toSorted()).toEqual(
-      rowsOf("honoured")
-        .flatMap(({ keys }) => keys)
-        .toSorted(),
-    );
+  test.for(kinds)("has a project that proves each honoured key of a %s", (kind) => {
+    const proven = projectsOf(kind).flatMap(([, { proves }]) => Object.keys(proves));
+    const honoured = rowsOf("honoured", kind).flatMap(({ keys }) => keys);
+    expect(proven.toSorted()).toEqual(honoured.toSorted());
   });
 
   test("has a sample for each other row that sets its keys", () => {
-    const without = TABLE.filter((row) => row.verdict !== "honoured").filter(
-      ({ keys, sample }) => !keys.some((key) => has(sample, key)),
-    );
+    const all = [...TABLE, ...TABLE.map(ofAccount)];
+    const without = all
+      .filter((row) => row.verdict !== "honoured")
+      .filter(({ keys, sample }) => !keys.some((key) => has(sample, key)));
     expect(without).toEqual([]);
   });
 
@@ -83,11 +106,11 @@ describe("the table", () => {
 });
 
 describe(`wrangler ${wranglerPackage.version}`, { concurrent: true, timeout: 180_000 }, () => {
-  describe("honoured", () => {
-    test.for(Object.entries(PROJECTS))(
-      "as project %s shows",
+  describe.for(kinds)("%s", (kind) => {
+    test.for(projectsOf(kind))(
+      "honours what project %s has",
       async ([name, project], { expect }) => {
-        const seen = await deployProject(name, project);
+        const seen = await deployProject(kind, name, project);
         for (const [key, proof] of Object.entries(project.proves)) {
           const [got, want] = proof(seen);
           expect(got, key).toEqual(want);
@@ -95,56 +118,62 @@ describe(`wrangler ${wranglerPackage.version}`, { concurrent: true, timeout: 180
         }
       },
     );
-  });
 
-  describe("refused", () => {
-    const alone = rowsOf("refused").filter(({ batch }) => batch === undefined);
+    // Those that are the same for both kinds are tried with one.
+    const alone = rowsOf("refused", kind).filter(
+      (row) => row.batch === undefined && (kind === "user Worker" || !TABLE.includes(row)),
+    );
     test.for(alone.map((row) => [row.keys[0] ?? "", row] as const))(
-      "%s",
+      "refuses %s",
       async ([key, { sample = {}, says }], { expect }) => {
-        const name = `refused-${key.replace(/\W/g, "-").replaceAll("_", "-")}`;
-        const { exitCode, output } = await deploySample(name, sample);
+        const name = `refused-${key.replace(/[\W_]/g, "-")}`;
+        const { exitCode, output } = await deploySample(kind, name, sample);
         expect(output).toContain(says);
         expect(exitCode, output).toBe(1);
-        expect((await platform.fetch(name, "/")).status).toBe(404);
       },
     );
 
     test.for(["metadata", "bindings"] as const)(
-      "each of the %s at once",
+      "refuses each of the %s at once",
       async (batch, { expect }) => {
-        const rows = rowsOf("refused").filter((row) => row.batch === batch);
+        const rows = rowsOf("refused", kind).filter((row) => row.batch === batch);
         expect(rows.length).toBeGreaterThan(5);
         const sample = merge(rows.map((row) => row.sample ?? {}));
-        const { exitCode, output } = await deploySample(`refused-${batch}`, sample);
+        const { exitCode, output } = await deploySample(kind, `refused-${batch}`, sample);
         for (const { keys, says } of rows) expect(output, keys.join()).toContain(says);
         expect(exitCode, output).toBe(1);
-        expect((await platform.fetch(`refused-${batch}`, "/")).status).toBe(404);
+        expect((await get(kind, `refused-${batch}`)).status).toBe(404);
       },
     );
-  });
 
-  test("no effect: all of it at once is deployed", async ({ expect }) => {
-    const sample = merge(rowsOf("no effect").map((row) => row.sample ?? {}));
-    const { exitCode, output } = await deploySample("no-effect", sample);
-    expect(exitCode, output).toBe(0);
-    expect(await (await platform.fetch("no-effect", "/")).text()).toBe("deployed");
+    test("deploys all that has no effect at once", async ({ expect }) => {
+      const sample = merge(rowsOf("no effect", kind).map((row) => row.sample ?? {}));
+      const { exitCode, output } = await deploySample(kind, "no-effect", sample);
+      expect(exitCode, output).toBe(0);
+      expect(await (await get(kind, "no-effect")).text()).toBe("deployed");
+    });
   });
 });
 
-async function deployProject(name: string, project: Project): Promise<Seen> {
+function projectsOf(kind: Kind): [string, Project][] {
+  return Object.entries(PROJECTS).filter(
+    ([, { ofAccount }]) => kind === "account Worker" || !ofAccount,
+  );
+}
+
+async function deployProject(kind: Kind, name: string, project: Project): Promise<Seen> {
   const { script = name, args = [], before } = project;
-  await before?.(platform);
+  const path = KINDS[kind].path(script);
+  await before?.(platform, path);
   const { CLOUDFLARE_ACCOUNT_ID: account_id, ...env } = platform.wranglerEnv;
   const config = JSON.stringify({ name, account_id, ...BASE, ...project.config });
   const directory = await createProject({ ...project.files, "wrangler.json": config });
-  const command = ["deploy", "--dispatch-namespace", "production", ...args];
+  const command = ["deploy", ...KINDS[kind].args, ...args];
   const { exitCode, output } = await wrangler(directory, env, ...command);
   if (exitCode !== 0) throw new Error(output);
-  const response = await platform.fetch(script, "/");
+  const response = await get(kind, script);
   const text = await response.text();
   if (!response.ok) throw new Error(text);
-  const path = `/workers/dispatch/namespaces/production/scripts/${script}`;
   const result = async (rest: string) => {
     const answer = await platform.api("GET", `${path}/${rest}`);
     return ((await answer.json()) as { result: never }).result;
@@ -154,6 +183,7 @@ async function deployProject(name: string, project: Project): Promise<Seen> {
     answer: JSON.parse(text),
     modules: await readModules(await platform.api("GET", `${path}/content`)),
     settings: await result("settings"),
+    subdomain: kind === "account Worker" ? await result("subdomain") : undefined,
     limits: limits.effective,
   };
 }

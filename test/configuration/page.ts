@@ -1,6 +1,6 @@
 /** docs/configuration.md, made of the tables. */
 import { COMMANDS } from "./commands.ts";
-import { TABLE } from "./table.ts";
+import { ofAccount, TABLE, type Row } from "./table.ts";
 
 export function renderPage(wranglerVersion: string): string {
   return `# wrangler's configuration and commands
@@ -15,8 +15,8 @@ A key that is refused, and one without effect, stands for all that is below it. 
 has changed; the message names every binding and every key of the upload that is not supported.
 
 ${formatTable(
-  ["key", "", ""],
-  TABLE.map(({ keys, verdict, note }) => [code(keys), verdict, note]),
+  ["key", "user Worker (`--dispatch-namespace`)", "account Worker"],
+  TABLE.map(toCells),
 )}
 
 ## Commands
@@ -28,6 +28,12 @@ ${formatTable(
   COMMANDS.map(({ commands, verdict, note }) => [code(commands), verdict, note]),
 )}
 `;
+}
+
+function toCells(row: Row): string[] {
+  const { verdict, note } = ofAccount(row);
+  const same = row.account === undefined;
+  return [code(row.keys), `${row.verdict}: ${row.note}`, same ? "the same" : `${verdict}: ${note}`];
 }
 
 function code(names: readonly string[]): string {

@@ -10,7 +10,10 @@ export interface Project {
   readonly args?: readonly string[];
   /** Its name if it is not the project's. */
   readonly script?: string;
-  readonly before?: (platform: Platform) => Promise<void>;
+  /** `path`: the script's, in the API. */
+  readonly before?: (platform: Platform, path: string) => Promise<void>;
+  /** Proves only what is of account Workers. */
+  readonly ofAccount?: true;
   /** Key of the configuration -> what is `Seen` because of it. */
   readonly proves: Readonly<Record<string, (seen: Seen) => readonly [got: unknown, want: unknown]>>;
 }
@@ -23,6 +26,9 @@ export interface Seen {
   readonly modules: ReadonlyMap<string, string>;
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly settings: any;
+  /** Of account Workers; undefined for others. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly subdomain: any;
   /** Limits in force. */
   readonly limits: Readonly<Record<string, number>>;
 }
@@ -188,6 +194,16 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     proves: { env: ({ answer }) => [answer.which, "staging"] },
   },
 
+  "host-names": {
+    ofAccount: true,
+    config: { main: "index.js", workers_dev: true, preview_urls: false },
+    files: { "index.js": `export default { fetch: () => Response.json({}) };` },
+    proves: {
+      workers_dev: ({ subdomain }) => [subdomain.enabled, true],
+      preview_urls: ({ subdomain }) => [subdomain.previews_enabled, false],
+    },
+  },
+
   kept: {
     config: {
       main: "index.js",
@@ -196,14 +212,14 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
       vars: { MINE: "wrangler" },
     },
     args: ["--secrets-file", "secrets.env"],
-    before: async (platform) => {
+    before: async (platform, path) => {
       const form = new FormData();
       const bindings = [{ type: "plain_text", name: "THEIRS", text: "api" }];
       form.set("metadata", JSON.stringify({ main_module: "index.js", bindings }));
       const type = "application/javascript+module";
       const source = "export default { fetch() {} };";
       form.set("index.js", new File([source], "index.js", { type }));
-      await platform.deploy("kept", form);
+      await platform.api("PUT", path, form);
     },
     files: {
       "index.js": `export default { fetch: (request, env) => Response.json(env) };`,

@@ -17,6 +17,13 @@ export interface Row {
   readonly says?: string;
   /** Refused rows of one batch are refused in one deploy, each with its own sentence. Absent: alone. */
   readonly batch?: "metadata" | "bindings";
+  /** What is different for Workers outside of dispatch namespaces, if anything is. */
+  readonly account?: Pick<Row, "verdict" | "note" | "sample" | "says">;
+}
+
+/** The row as it is for account Workers. */
+export function ofAccount({ account, ...row }: Row): Row {
+  return account ? { keys: row.keys, ...account } : row;
 }
 
 function honoured(keys: string, note: string): Row {
@@ -53,6 +60,12 @@ function refusedBinding(key: string, type: string, sample: (name: string) => obj
 
 const LOCAL = "only for `wrangler dev`";
 const OF_ACCOUNT_WORKERS = "wrangler sends it for account Workers only";
+
+const EVENT = {
+  type: "cf.artifacts.repo.pushed",
+  filter: { namespace: "n" },
+  targets: [{ type: "workflow", workflow_name: "w" }],
+};
 
 export const TABLE: readonly Row[] = [
   // Who and what
@@ -145,16 +158,43 @@ export const TABLE: readonly Row[] = [
   refused("site", "Skep has no Workers KV", { site: { bucket: "public" } }),
 
   // How it is reached
-  noEffect("workers_dev preview_urls routes route triggers", OF_ACCOUNT_WORKERS, {
-    workers_dev: true,
-    preview_urls: true,
-    routes: [{ pattern: "a.example.com/*", zone_name: "example.com" }],
-    triggers: { crons: ["* * * * *"] },
-  }),
-  noEffect("addresses connect", OF_ACCOUNT_WORKERS, {
-    addresses: ["a@example.com"],
-    connect: [{ protocol: "tcp", port: 25 }],
-  }),
+  {
+    ...noEffect("workers_dev preview_urls", OF_ACCOUNT_WORKERS, {
+      workers_dev: true,
+      preview_urls: true,
+    }),
+    account: { verdict: "honoured", note: "whether host names of its own lead to it" },
+  },
+  {
+    ...noEffect("routes route", OF_ACCOUNT_WORKERS, {
+      routes: [{ pattern: "a.example.com/*", zone_name: "example.com" }],
+    }),
+    account: refused("routes route", "Skep has no routes of zones", {
+      routes: [{ pattern: "a.example.com/*", zone_name: "example.com" }],
+    }),
+  },
+  noEffect("triggers", "by itself; see below", { triggers: {} }),
+  {
+    ...noEffect("triggers.crons", "the same, with a warning", {
+      triggers: { crons: ["* * * * *"] },
+    }),
+    account: refused("triggers.crons", "Cron Triggers are not supported by this platform yet", {
+      triggers: { crons: ["* * * * *"] },
+    }),
+  },
+  {
+    ...noEffect("triggers.events", OF_ACCOUNT_WORKERS, {
+      triggers: { events: [EVENT] },
+    }),
+    account: refused("triggers.events", "Skep has no event triggers", {
+      triggers: { events: [EVENT] },
+    }),
+  },
+  {
+    ...noEffect("addresses", OF_ACCOUNT_WORKERS, { addresses: ["a@example.com"] }),
+    account: refused("addresses", "Skep has no Email Routing", { addresses: ["a@example.com"] }),
+  },
+  noEffect("connect", LOCAL, { connect: [{ protocol: "tcp", port: 25 }] }),
 
   // Products
   refused("agent_memory", "Skep has no Agent Memory", {
