@@ -11,7 +11,7 @@ import { unwrap } from "./failures.ts";
 import { jsonBody } from "./json-body.ts";
 import { taken, zonePattern } from "./zone-routes.ts";
 
-const origin = z.object({
+export const origin = z.object({
   hostname: z.string(),
   zone_id: z.string().optional(),
   zone_name: z.string().optional(),
@@ -20,13 +20,13 @@ const origin = z.object({
 });
 type Origin = z.infer<typeof origin>;
 
-const records = z.object({
+export const records = z.object({
   override_scope: z.boolean().default(false),
   override_existing_origin: z.boolean().default(false),
   origins: z.array(origin),
 });
 
-const domain = origin.extend({ service: z.string(), environment: z.string().optional() });
+export const domain = origin.extend({ service: z.string(), environment: z.string().optional() });
 
 export async function listDomains(c: ApiContext): Promise<Response> {
   const { hostname, service, zone_id, zone_name, environment } = c.req.query();

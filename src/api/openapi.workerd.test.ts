@@ -74,6 +74,11 @@ describe("a real answer is as the document says", () => {
       type: "secret_text",
       text: "x",
     });
+    await call("POST", "/zones", { name: "zone.example" });
+    const worker = `/accounts/${ACCOUNT}/workers/scripts/described`;
+    await call("PUT", `${worker}/routes`, [{ pattern: "a.zone.example/*" }]);
+    const origins = [{ hostname: "b.zone.example" }];
+    await call("PUT", `${worker}/domains/records`, { override_scope: true, origins });
     await call("POST", ROUTES, {
       pattern: "described.example/*",
       namespace: "production",
@@ -92,6 +97,9 @@ describe("a real answer is as the document says", () => {
     "/accounts/:account/workers/dispatch/namespaces/:namespace": `${NAMESPACES}/production`,
     "/accounts/:account/workers/dispatch/routes": ROUTES,
     "/accounts/:account/workers/scripts": `${account}/workers/scripts`,
+    "/zones": "/zones",
+    "/accounts/:account/workers/domains": `${account}/workers/domains`,
+    "/accounts/:account/workers/scripts/:script/routes": `${account}/workers/scripts/described/routes`,
     "/accounts/:account/workers/scripts-search": `${account}/workers/scripts-search`,
     "/accounts/:account/workers/workers": `${account}/workers/workers`,
     "/accounts/:account/workers/subdomain": `${account}/workers/subdomain`,

@@ -10,14 +10,14 @@ import { jsonBody } from "./json-body.ts";
 import { updateCertificate } from "./namespaces.ts";
 import { formatRoutePattern } from "./routes.ts";
 
-const zoneRoute = z.object({
+export const zoneRoute = z.object({
   pattern: z.string(),
   /** Absent or null: what matches goes to no Worker. */
   script: z.string().nullish(),
 });
 
 /** As wrangler's configuration has them. */
-const scriptRoutes = z.array(
+export const scriptRoutes = z.array(
   z.union([
     z.string().transform((pattern) => ({ pattern, zone_id: undefined, zone_name: undefined })),
     z.object({

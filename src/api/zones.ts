@@ -16,7 +16,7 @@ import { iso } from "./user.ts";
 const NAME =
   /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-const creation = z.object({
+export const creation = z.object({
   name: z.string(),
   account: z.object({ id: z.string() }).optional(),
 });

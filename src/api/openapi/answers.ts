@@ -215,3 +215,37 @@ export const worker = z.strictObject({
   subdomain: scriptSubdomain.extend({ url: z.url(), preview_url_suffix: z.string() }),
   references: z.record(z.string(), z.array(z.unknown())),
 });
+
+export const id = z.strictObject({ id: z.string() });
+
+export const zone = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  status: z.literal("active"),
+  paused: z.boolean(),
+  type: z.literal("full"),
+  account: z.strictObject({ id: z.string(), name: z.string() }),
+  created_on: time,
+  modified_on: time,
+  activated_on: time,
+});
+
+export const zoneRoute = z.strictObject({
+  id: z.string(),
+  pattern: z.string(),
+  script: z.string().optional(),
+  zone_id: z.string(),
+  zone_name: z.string(),
+});
+
+export const domain = z.strictObject({
+  id: z.string(),
+  hostname: z.string(),
+  service: optionalText,
+  environment: z.literal("production"),
+  zone_id: z.string(),
+  zone_name: z.string(),
+  cert_id: z.string(),
+  enabled: z.boolean(),
+  previews_enabled: z.boolean(),
+});

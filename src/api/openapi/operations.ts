@@ -15,6 +15,7 @@ import * as tags from "../tags.ts";
 import { schema as metadata } from "../upload/metadata.ts";
 import * as workers from "../workers.ts";
 import * as answer from "./answers.ts";
+import { ofAnalytics, ofZones } from "./zone-operations.ts";
 
 export interface Operation {
   readonly does: string;
@@ -204,6 +205,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...IN_NAMESPACES,
   ...ofVersions(SCRIPT),
   ...ofAccountWorkers(),
+  ...ofZones(V4, ACCOUNT),
+  ...ofAnalytics(ACCOUNT, NAMESPACE),
 };
 
 /** As `routeVersions`. */
