@@ -179,8 +179,13 @@ async function deployProject(kind: Kind, name: string, project: Project): Promis
     return ((await answer.json()) as { result: never }).result;
   };
   const limits = (await result("limits")) as { effective: Record<string, number> };
+  const { hosts = [] } = project;
+  const answers = hosts.map(async (host) => {
+    return [host, await (await platform.fetchHost(host, "/")).text()] as const;
+  });
   return {
     answer: JSON.parse(text),
+    hosts: Object.fromEntries(await Promise.all(answers)),
     modules: await readModules(await platform.api("GET", `${path}/content`)),
     settings: await result("settings"),
     subdomain: kind === "account Worker" ? await result("subdomain") : undefined,

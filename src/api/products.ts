@@ -50,6 +50,7 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/workers/assets", "static assets"],
   ["/accounts/*/workers/dispatch/namespaces/*/scripts/*/assets-upload-session", "static assets"],
   ["/accounts/*/workers/scripts/*/assets-upload-session", "static assets"],
+  ["/accounts/*/workers/scripts/*/tails", "tails"],
   ["/accounts/*/workers/durable_objects", "Durable Objects of user Workers"],
   ["/accounts/*/workers/observability", "stored logs"],
   ["/accounts/*/workflows", "Workflows"],

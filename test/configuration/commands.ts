@@ -24,43 +24,21 @@ function refused(commands: string, says: string, ...tries: string[]): Command {
   return { commands: commands.split(", "), verdict: "refused", note: says, says, tries };
 }
 
-const ONLY_NAMESPACES = "outside of a dispatch namespace, which this platform does not run yet";
-
 export const COMMANDS: readonly Command[] = [
   works("whoami"),
   works("dispatch-namespace create, list, get, rename, delete"),
   works("deploy --dispatch-namespace", "with `--env`, `--var`, `--tag`, `--message`, `--dry-run`"),
   works("deploy --dry-run, versions upload --dry-run", "no call at all"),
 
-  refused("deploy", ONLY_NAMESPACES, "deploy"),
-  refused("versions upload", "a Worker that does not yet exist", "versions upload"),
-  refused(
-    "versions list, view, deploy",
-    "there is no Worker 'nobody' outside of a dispatch namespace",
-    "versions list",
-    "versions view 00000000-0000-4000-8000-000000000000",
-    "versions deploy 00000000-0000-4000-8000-000000000000@100 -y",
-  ),
-  refused(
-    "versions secret put, delete, list, bulk",
-    "there is no Worker 'nobody'",
-    "versions secret list",
-  ),
-  refused(
-    "deployments list, status",
-    "there is no Worker 'nobody' outside of a dispatch namespace",
-    "deployments list",
-    "deployments status",
-  ),
-  refused("rollback", "there is no Worker 'nobody'", "rollback -y"),
-  refused("secret put, delete, list, bulk", 'Worker "nobody" not found', "secret list"),
-  refused("tail", ONLY_NAMESPACES, "tail"),
-  refused(
-    "triggers deploy",
-    "Skep has no Workers outside of a dispatch namespace",
-    "triggers deploy",
-  ),
-  refused("delete", "there is no Worker 'nobody'", "delete"),
+  works("deploy", "of account Workers"),
+  works("versions upload, list, view, deploy"),
+  works("versions secret put, delete, list, bulk"),
+  works("deployments list, status"),
+  works("rollback"),
+  works("secret put, delete, list, bulk", "of account Workers; of user Workers by API or SDK"),
+  works("triggers deploy", "routes and custom domains; Cron Triggers are refused"),
+  works("delete", "of account Workers; of user Workers by API or SDK"),
+  refused("tail", "Skep has no tails", "tail"),
 
   refused("agent-memory", "Skep has no Agent Memory", "agent-memory namespace list"),
   refused("ai", "Skep has no Workers AI", "ai models", "ai finetune list"),

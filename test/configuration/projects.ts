@@ -12,6 +12,8 @@ export interface Project {
   readonly script?: string;
   /** `path`: the script's, in the API. */
   readonly before?: (platform: Platform, path: string) => Promise<void>;
+  /** Asked for by these names, too. */
+  readonly hosts?: readonly string[];
   /** Proves only what is of account Workers. */
   readonly ofAccount?: true;
   /** Key of the configuration -> what is `Seen` because of it. */
@@ -22,6 +24,8 @@ export interface Seen {
   /** What the function answers, as JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly answer: any;
+  /** What the function answers under these names. */
+  readonly hosts: Readonly<Record<string, string>>;
   /** Text of each stored module by its name. */
   readonly modules: ReadonlyMap<string, string>;
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -41,6 +45,32 @@ const ADD_WASM = Uint8Array.from([
 
 /** The name that bundlers give in place of this one. */
 const LONG_NAME = "aNameThatOnlyMinifyingShortens";
+
+async function upload(
+  platform: Platform,
+  path: string,
+  source: string,
+  metadata: object = {},
+): Promise<void> {
+  const form = new FormData();
+  const all = { main_module: "index.js", compatibility_date: "2026-11-01", ...metadata };
+  form.set("metadata", JSON.stringify(all));
+  const type = "application/javascript+module";
+  form.set("index.js", new File([source], "index.js", { type }));
+  const response = await platform.api("PUT", path, form);
+  if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
+}
+
+/** The path of another script beside this one. */
+function beside(path: string, name: string): string {
+  return path.replace(/[^/]+$/, name);
+}
+
+function datasetIn({ bindings }: { bindings: { type: string; dataset?: string }[] }) {
+  return bindings.find(({ type }) => type === "analytics_engine")?.dataset;
+}
+
+const HELLO = `export default { fetch: () => Response.json("hello") };`;
 
 export const PROJECTS: Readonly<Record<string, Project>> = {
   bundled: {
@@ -194,6 +224,127 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     proves: { env: ({ answer }) => [answer.which, "staging"] },
   },
 
+  bound: {
+    config: {
+      main: "index.js",
+      services: [
+        { binding: "CALLEE", service: "bound-callee" },
+        { binding: "NAMED", service: "bound-callee", entrypoint: "Named", props: { who: "me" } },
+      ],
+      ratelimits: [{ name: "LIMIT", namespace_id: "7", simple: { limit: 2, period: 60 } }],
+      analytics_engine_datasets: [{ binding: "POINTS", dataset: "configured" }],
+    },
+    before: (platform, path) =>
+      upload(
+        platform,
+        beside(path, "bound-callee"),
+        `import { WorkerEntrypoint } from "cloudflare:workers";
+        export default { fetch: () => new Response("callee") };
+        export class Named extends WorkerEntrypoint { who() { return this.ctx.props.who; } }`,
+      ),
+    files: {
+      "index.js": `
+        export default {
+          async fetch(request, env) {
+            const limited = [];
+            for (const _ of [1, 2, 3]) limited.push((await env.LIMIT.limit({ key: "k" })).success);
+            env.POINTS.writeDataPoint({ blobs: ["b"], doubles: [1] });
+            const callee = await (await env.CALLEE.fetch("http://callee/")).text();
+            return Response.json({ limited, callee, who: await env.NAMED.who() });
+          },
+        };`,
+    },
+    proves: {
+      services: ({ answer }) => [answer.callee, "callee"],
+      "services[].binding": ({ answer }) => [answer.callee, "callee"],
+      "services[].service": ({ answer }) => [answer.callee, "callee"],
+      "services[].entrypoint": ({ answer }) => [answer.who, "me"],
+      "services[].props": ({ answer }) => [answer.who, "me"],
+      ratelimits: ({ answer }) => [answer.limited, [true, true, false]],
+      "ratelimits[].name": ({ answer }) => [answer.limited, [true, true, false]],
+      "ratelimits[].namespace_id": ({ answer }) => [answer.limited, [true, true, false]],
+      "ratelimits[].simple": ({ answer }) => [answer.limited, [true, true, false]],
+      "ratelimits[].simple.limit": ({ answer }) => [answer.limited, [true, true, false]],
+      "ratelimits[].simple.period": ({ answer }) => [answer.limited, [true, true, false]],
+      // It was written without an exception, and is kept as this one.
+      analytics_engine_datasets: ({ settings }) => [datasetIn(settings), "configured"],
+      "analytics_engine_datasets[].binding": ({ answer }) => [answer.callee, "callee"],
+      "analytics_engine_datasets[].dataset": ({ settings }) => [datasetIn(settings), "configured"],
+    },
+  },
+
+  dispatcher: {
+    config: {
+      main: "index.js",
+      dispatch_namespaces: [
+        {
+          binding: "DISPATCHER",
+          namespace: "production",
+          outbound: { service: "dispatcher-outbound", parameters: ["customer"] },
+        },
+      ],
+    },
+    before: async (platform) => {
+      const outbound = `export default { fetch: (request, env) => new Response("for " + env.customer) };`;
+      await upload(platform, "/workers/scripts/dispatcher-outbound", outbound);
+      const source = `export default { fetch: () => fetch("http://anywhere.example/") };`;
+      await platform.deploy("dispatched", source);
+    },
+    files: {
+      "index.js": `
+        export default {
+          async fetch(request, env) {
+            const outbound = { customer: "acme" };
+            const response = await env.DISPATCHER.get("dispatched", {}, { outbound }).fetch("http://dispatched/");
+            return Response.json(await response.text());
+          },
+        };`,
+    },
+    proves: Object.fromEntries(
+      [
+        "",
+        "[].binding",
+        "[].namespace",
+        "[].outbound",
+        "[].outbound.service",
+        "[].outbound.parameters",
+      ].map((key) => [
+        `dispatch_namespaces${key}`,
+        ({ answer }: Seen) => [answer, "for acme"] as const,
+      ]),
+    ),
+  },
+
+  routed: {
+    ofAccount: true,
+    config: {
+      main: "index.js",
+      routes: [
+        { pattern: "shop.routed.test/*", zone_name: "routed.test" },
+        { pattern: "own.routed.test", custom_domain: true },
+      ],
+    },
+    before: async (platform) => {
+      await platform.skep("zone", "add", "routed.test");
+    },
+    files: { "index.js": HELLO },
+    hosts: ["shop.routed.test", "own.routed.test"],
+    proves: {
+      routes: ({ hosts }) => [Object.values(hosts), ['"hello"', '"hello"']],
+    },
+  },
+
+  "routed-once": {
+    ofAccount: true,
+    config: { main: "index.js", route: { pattern: "*once.test/*", zone_name: "once.test" } },
+    before: async (platform) => {
+      await platform.skep("zone", "add", "once.test");
+    },
+    files: { "index.js": HELLO },
+    hosts: ["any.once.test"],
+    proves: { route: ({ hosts }) => [hosts["any.once.test"], '"hello"'] },
+  },
+
   "host-names": {
     ofAccount: true,
     config: { main: "index.js", workers_dev: true, preview_urls: false },
@@ -213,13 +364,8 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     },
     args: ["--secrets-file", "secrets.env"],
     before: async (platform, path) => {
-      const form = new FormData();
       const bindings = [{ type: "plain_text", name: "THEIRS", text: "api" }];
-      form.set("metadata", JSON.stringify({ main_module: "index.js", bindings }));
-      const type = "application/javascript+module";
-      const source = "export default { fetch() {} };";
-      form.set("index.js", new File([source], "index.js", { type }));
-      await platform.api("PUT", path, form);
+      await upload(platform, path, "export default { fetch() {} };", { bindings });
     },
     files: {
       "index.js": `export default { fetch: (request, env) => Response.json(env) };`,

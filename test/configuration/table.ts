@@ -52,7 +52,7 @@ function refusedBinding(key: string, type: string, sample: (name: string) => obj
     keys: [key],
     verdict: "refused",
     note: `binding of type \`${type}\``,
-    says: `binding ${name} of type ${type} is not supported by this platform.`,
+    says: `binding ${name} of type ${type} is not supported`,
     sample: { [key]: sample(name) },
     batch: "bindings",
   };
@@ -61,6 +61,8 @@ function refusedBinding(key: string, type: string, sample: (name: string) => obj
 const LOCAL = "only for `wrangler dev`";
 const OF_ACCOUNT_WORKERS = "wrangler sends it for account Workers only";
 
+const ROUTE = { pattern: "shop.routed.test/*", zone_name: "routed.test" };
+const DOMAIN = { pattern: "own.routed.test", custom_domain: true };
 const EVENT = {
   type: "cf.artifacts.repo.pushed",
   filter: { namespace: "n" },
@@ -93,6 +95,44 @@ export const TABLE: readonly Row[] = [
   honoured("keep_vars", "variables set by the API survive a deploy"),
   honoured("secrets secrets.required", "wrangler deploys only when they are set"),
   honoured("version_metadata version_metadata.binding", "id, tag and time of the version"),
+  honoured(
+    "services services[].binding services[].service services[].entrypoint services[].props",
+    "to Workers of the same account, or namespace; with RPC",
+  ),
+  noEffect("services[].remote", LOCAL, {
+    services: [{ binding: "REMOTE", service: "no-effect", remote: false }],
+  }),
+  honoured(
+    "dispatch_namespaces dispatch_namespaces[].binding dispatch_namespaces[].namespace",
+    "a dispatcher of one's own",
+  ),
+  honoured(
+    "dispatch_namespaces[].outbound dispatch_namespaces[].outbound.service dispatch_namespaces[].outbound.parameters",
+    "who gets all that its functions fetch",
+  ),
+  noEffect("dispatch_namespaces[].outbound.environment", "only `production` is accepted", {
+    dispatch_namespaces: [
+      {
+        binding: "DISPATCHER",
+        namespace: "production",
+        outbound: { service: "no-effect", environment: "production" },
+      },
+    ],
+  }),
+  noEffect("dispatch_namespaces[].remote", LOCAL, {
+    dispatch_namespaces: [{ binding: "REMOTE_DISPATCHER", namespace: "production", remote: false }],
+  }),
+  honoured(
+    "analytics_engine_datasets analytics_engine_datasets[].binding analytics_engine_datasets[].dataset",
+    "data points, asked for by REST",
+  ),
+  noEffect("analytics_engine_datasets[].remote", LOCAL, {
+    analytics_engine_datasets: [{ binding: "REMOTE_POINTS", remote: false }],
+  }),
+  honoured(
+    "ratelimits ratelimits[].name ratelimits[].namespace_id ratelimits[].simple ratelimits[].simple.limit ratelimits[].simple.period",
+    "counted on this machine",
+  ),
   honoured("wasm_modules text_blobs data_blobs", "of service-worker syntax"),
   honoured(
     "unsafe unsafe.bindings unsafe.bindings[].name unsafe.bindings[].type",
@@ -166,11 +206,26 @@ export const TABLE: readonly Row[] = [
     account: { verdict: "honoured", note: "whether host names of its own lead to it" },
   },
   {
-    ...noEffect("routes route", OF_ACCOUNT_WORKERS, {
-      routes: [{ pattern: "a.example.com/*", zone_name: "example.com" }],
+    ...noEffect("routes route", OF_ACCOUNT_WORKERS, { routes: [ROUTE] }),
+    account: {
+      verdict: "honoured",
+      note: "of zones that `skep zone add` has made known; `custom_domain`, `zone_id` and `zone_name` too",
+    },
+  },
+  {
+    ...noEffect("routes[].enabled route.enabled", OF_ACCOUNT_WORKERS, {
+      routes: [{ ...DOMAIN, enabled: true }],
     }),
-    account: refused("routes route", "Skep has no routes of zones", {
-      routes: [{ pattern: "a.example.com/*", zone_name: "example.com" }],
+    account: refused("routes", "leave the domain out instead", {
+      routes: [{ ...DOMAIN, enabled: false }],
+    }),
+  },
+  {
+    ...noEffect("routes[].previews_enabled route.previews_enabled", OF_ACCOUNT_WORKERS, {
+      routes: [{ ...DOMAIN, previews_enabled: false }],
+    }),
+    account: refused("routes", "previews answer under the platform's own names", {
+      routes: [{ ...DOMAIN, previews_enabled: true }],
     }),
   },
   noEffect("triggers", "by itself; see below", { triggers: {} }),
@@ -206,16 +261,10 @@ export const TABLE: readonly Row[] = [
     ai_search_namespaces: [{ binding: "B", namespace: "n" }],
   }),
   refusedBinding("analytics", "analytics", (binding) => ({ binding })),
-  refusedBinding("analytics_engine_datasets", "analytics_engine", (binding) => [
-    { binding, dataset: "d" },
-  ]),
   refusedBinding("artifacts", "artifacts", (binding) => [{ binding, namespace: "n" }]),
   refusedBinding("browser", "browser", (binding) => ({ binding })),
   refusedBinding("d1_databases", "d1", (binding) => [
     { binding, database_name: "d", database_id: "1" },
-  ]),
-  refusedBinding("dispatch_namespaces", "dispatch_namespace", (binding) => [
-    { binding, namespace: "production" },
   ]),
   refusedBinding("flagship", "flagship", (binding) => [{ binding, app_id: "a" }]),
   refusedBinding("hyperdrive", "hyperdrive", (binding) => [{ binding, id: "1" }]),
@@ -234,14 +283,10 @@ export const TABLE: readonly Row[] = [
   refused("r2_buckets", "Skep has no R2 buckets", {
     r2_buckets: [{ binding: "B", bucket_name: "bucket" }],
   }),
-  refusedBinding("ratelimits", "ratelimit", (name) => [
-    { name, namespace_id: "1", simple: { limit: 10, period: 10 } },
-  ]),
   refusedBinding("secrets_store_secrets", "secrets_store_secret", (binding) => [
     { binding, store_id: "s", secret_name: "n" },
   ]),
   refusedBinding("send_email", "send_email", (name) => [{ name }]),
-  refusedBinding("services", "service", (binding) => [{ binding, service: "s" }]),
   refusedBinding("stream", "stream", (binding) => ({ binding })),
   refusedBinding("unsafe_hello_world", "unsafe_hello_world", (binding) => [{ binding }]),
   refusedBinding("vectorize", "vectorize", (binding) => [{ binding, index_name: "i" }]),
