@@ -203,14 +203,16 @@ async function readModules(response: Response): Promise<Map<string, string>> {
   return new Map(await Promise.all(parts));
 }
 
-/** Whether a configuration sets a key such as `rules[].type`. */
+/** Whether a configuration sets a key such as `rules[].type`, in any element of a list. */
 function has(config: unknown, key: string): boolean {
-  let node = config;
+  let nodes = [config];
   for (const name of key.split(/\.|(?=\[\])/)) {
-    if (typeof node !== "object" || node === null) return false;
-    node = name === "[]" ? (node as unknown[])[0] : (node as Record<string, unknown>)[name];
+    nodes = nodes.flatMap((node) => {
+      if (typeof node !== "object" || node === null) return [];
+      return name === "[]" ? (node as unknown[]) : [(node as Record<string, unknown>)[name]];
+    });
   }
-  return node !== undefined;
+  return nodes.some((node) => node !== undefined);
 }
 
 /** Deeply; lists are joined. */

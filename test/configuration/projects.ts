@@ -274,6 +274,7 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
   },
 
   dispatcher: {
+    ofAccount: true,
     config: {
       main: "index.js",
       dispatch_namespaces: [
@@ -319,6 +320,7 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     ofAccount: true,
     config: {
       main: "index.js",
+      workers_dev: true,
       routes: [
         { pattern: "shop.routed.test/*", zone_name: "routed.test" },
         { pattern: "own.routed.test", custom_domain: true },
@@ -336,7 +338,11 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
 
   "routed-once": {
     ofAccount: true,
-    config: { main: "index.js", route: { pattern: "*once.test/*", zone_name: "once.test" } },
+    config: {
+      main: "index.js",
+      workers_dev: true,
+      route: { pattern: "*once.test/*", zone_name: "once.test" },
+    },
     before: async (platform) => {
       await platform.skep("zone", "add", "once.test");
     },

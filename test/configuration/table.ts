@@ -61,6 +61,9 @@ function refusedBinding(key: string, type: string, sample: (name: string) => obj
 const LOCAL = "only for `wrangler dev`";
 const OF_ACCOUNT_WORKERS = "wrangler sends it for account Workers only";
 
+const DISPATCHER_KEYS =
+  "dispatch_namespaces dispatch_namespaces[].binding dispatch_namespaces[].namespace dispatch_namespaces[].outbound dispatch_namespaces[].outbound.service dispatch_namespaces[].outbound.parameters";
+
 const ROUTE = { pattern: "shop.routed.test/*", zone_name: "routed.test" };
 const DOMAIN = { pattern: "own.routed.test", custom_domain: true };
 const EVENT = {
@@ -102,26 +105,15 @@ export const TABLE: readonly Row[] = [
   noEffect("services[].remote", LOCAL, {
     services: [{ binding: "REMOTE", service: "no-effect", remote: false }],
   }),
-  honoured(
-    "dispatch_namespaces dispatch_namespaces[].binding dispatch_namespaces[].namespace",
-    "a dispatcher of one's own",
-  ),
-  honoured(
-    "dispatch_namespaces[].outbound dispatch_namespaces[].outbound.service dispatch_namespaces[].outbound.parameters",
-    "who gets all that its functions fetch",
-  ),
-  noEffect("dispatch_namespaces[].outbound.environment", "only `production` is accepted", {
-    dispatch_namespaces: [
-      {
-        binding: "DISPATCHER",
-        namespace: "production",
-        outbound: { service: "no-effect", environment: "production" },
-      },
-    ],
-  }),
-  noEffect("dispatch_namespaces[].remote", LOCAL, {
-    dispatch_namespaces: [{ binding: "REMOTE_DISPATCHER", namespace: "production", remote: false }],
-  }),
+  {
+    ...refused(DISPATCHER_KEYS, "is not for user Workers", {
+      dispatch_namespaces: [{ binding: "B", namespace: "production" }],
+    }),
+    account: {
+      verdict: "honoured",
+      note: "`environment` may only be `production`; `remote` is only for `wrangler dev`",
+    },
+  },
   honoured(
     "analytics_engine_datasets analytics_engine_datasets[].binding analytics_engine_datasets[].dataset",
     "data points, asked for by REST",
