@@ -229,14 +229,9 @@ export const TABLE: readonly Row[] = [
       triggers: { crons: ["* * * * *"] },
     }),
   },
-  {
-    ...noEffect("triggers.events", OF_ACCOUNT_WORKERS, {
-      triggers: { events: [EVENT] },
-    }),
-    account: refused("triggers.events", "Skep has no event triggers", {
-      triggers: { events: [EVENT] },
-    }),
-  },
+  refused("triggers.events", "that Workflow is not defined by this Worker", {
+    triggers: { events: [EVENT] },
+  }),
   {
     ...noEffect("addresses", OF_ACCOUNT_WORKERS, { addresses: ["a@example.com"] }),
     account: refused("addresses", "Skep has no Email Routing", { addresses: ["a@example.com"] }),
