@@ -15,6 +15,7 @@ import * as tags from "../tags.ts";
 import { schema as metadata } from "../upload/metadata.ts";
 import * as workers from "../workers.ts";
 import * as answer from "./answers.ts";
+import { ofAssets, ofRollouts, ofTokens } from "./owner-operations.ts";
 import { ofAnalytics, ofZones } from "./zone-operations.ts";
 
 export interface Operation {
@@ -201,12 +202,17 @@ const IN_NAMESPACES: Readonly<Record<string, Operation>> = {
   [`DELETE ${ROUTES}/:id`]: { does: "Deletes a custom route", result: answer.nothing, ours: true },
 };
 
+const SCRIPTS = [SCRIPT, `${ACCOUNT}/workers/scripts/:script`];
+
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...IN_NAMESPACES,
   ...ofVersions(SCRIPT),
   ...ofAccountWorkers(),
   ...ofZones(V4, ACCOUNT),
   ...ofAnalytics(ACCOUNT, NAMESPACE),
+  ...ofTokens(V4, ACCOUNT),
+  ...ofAssets(ACCOUNT, SCRIPTS),
+  ...ofRollouts(SCRIPTS),
 };
 
 /** As `routeVersions`. */

@@ -1,0 +1,55 @@
+/** Entries of operations.ts for tokens, the audit log, uploads of static assets, and rollouts. */
+import * as answer from "./answers.ts";
+import type { Operation } from "./operations.ts";
+
+export function ofTokens(v4: string, account: string): Record<string, Operation> {
+  const any = (does: string): Operation => ({ does, result: answer.anything });
+  const roots = [`${v4}/user/tokens`, `${account}/tokens`];
+  return {
+    ...Object.fromEntries(
+      roots.flatMap((root): [string, Operation][] => [
+        [`GET ${root}`, { does: "Tokens", result: answer.anything, list: true }],
+        [`POST ${root}`, any("Makes a token; its value is shown once")],
+        [`GET ${root}/permission_groups`, any("What a token may be allowed")],
+        [`GET ${root}/:token`, any("One token, without its value")],
+        [`DELETE ${root}/:token`, any("Revokes a token")],
+        [`PUT ${root}/:token/value`, any("Gives a token a new value")],
+      ]),
+    ),
+    [`GET ${account}/tokens/verify`]: any("Checks the token"),
+    [`GET ${account}/audit_logs`]: {
+      does: "Who changed what, newest first",
+      result: answer.anything,
+      list: true,
+    },
+  };
+}
+
+export function ofAssets(account: string, scripts: readonly string[]): Record<string, Operation> {
+  const upload: Operation = {
+    does: "Contents of static assets, with the token of the session",
+    result: answer.anything,
+  };
+  return {
+    [`POST ${account}/workers/assets/upload`]: upload,
+    [`POST ${account}/workers/assets/upload/:hash`]: upload,
+    ...Object.fromEntries(
+      scripts.map((script) => [
+        `POST ${script}/assets-upload-session`,
+        { does: "Opens an upload session for static assets", result: answer.anything },
+      ]),
+    ),
+  };
+}
+
+export function ofRollouts(scripts: readonly string[]): Record<string, Operation> {
+  const rollout = (does: string): Operation => ({ does, result: answer.anything, ours: true });
+  return Object.fromEntries(
+    scripts.flatMap((script) => [
+      [`POST ${script}/rollout`, rollout("Moves the traffic to a version in steps")],
+      [`GET ${script}/rollout`, rollout("How far it is")],
+      [`DELETE ${script}/rollout`, rollout("Ends it, going back")],
+      [`POST ${script}/rollout/promote`, rollout("Goes to the end at once")],
+    ]),
+  );
+}
