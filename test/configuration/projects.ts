@@ -351,6 +351,43 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     proves: { route: ({ hosts }) => [hosts["any.once.test"], '"hello"'] },
   },
 
+  assets: {
+    config: {
+      main: "index.js",
+      assets: {
+        directory: "public",
+        binding: "ASSETS",
+        html_handling: "none",
+        not_found_handling: "404-page",
+        run_worker_first: true,
+      },
+    },
+    files: {
+      "index.js": `
+        export default {
+          async fetch(request, env) {
+            const get = async (path) => {
+              const response = await env.ASSETS.fetch(new URL(path, request.url));
+              return [response.status, await response.text()];
+            };
+            return Response.json({ page: await get("/page.html"), bare: await get("/page"), root: await get("/") });
+          },
+        };`,
+      "public/page.html": "a page",
+      "public/404.html": "not found",
+      "public/index.html": "the index",
+    },
+    proves: {
+      assets: ({ answer }) => [answer.page, [200, "a page"]],
+      "assets.directory": ({ answer }) => [answer.page, [200, "a page"]],
+      "assets.binding": ({ answer }) => [answer.page, [200, "a page"]],
+      "assets.html_handling": ({ answer }) => [answer.bare[0], 404],
+      "assets.not_found_handling": ({ answer }) => [answer.bare, [404, "not found"]],
+      // Without it the Worker is not asked for `/` by a client.
+      "assets.run_worker_first": ({ answer }) => [typeof answer.root[0], "number"],
+    },
+  },
+
   "host-names": {
     ofAccount: true,
     config: { main: "index.js", workers_dev: true, preview_urls: false },

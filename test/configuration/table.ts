@@ -186,7 +186,11 @@ export const TABLE: readonly Row[] = [
   refusedKey("streaming_tail_consumers", "streaming_tail_consumers", "the same", {
     streaming_tail_consumers: [{ service: "tailer" }],
   }),
-  refused("assets", "Skep has no static assets", { assets: { directory: "public" } }),
+  honoured("assets assets.directory assets.binding", "served before the Worker, kept per version"),
+  honoured("assets.html_handling assets.not_found_handling assets.run_worker_first", "as there"),
+  noEffect("assets.base_path", "not sent by wrangler", {
+    assets: { directory: "public", base_path: "/a" },
+  }),
   refused("site", "Skep has no Workers KV", { site: { bucket: "public" } }),
 
   // How it is reached

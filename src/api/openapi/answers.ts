@@ -156,8 +156,6 @@ const versionSummary = z.strictObject({
   annotations: z.record(z.string(), z.string()),
 });
 
-export const versions = z.strictObject({ items: z.array(versionSummary) });
-
 /** Of an upload more, as `PUT` has it. */
 export const version = versionSummary.extend({
   resources: z.strictObject({
@@ -170,6 +168,8 @@ export const version = versionSummary.extend({
   }),
   startup_time_ms: z.number(),
 });
+
+export const versions = z.strictObject({ items: z.array(version) });
 
 export const deployment = z.strictObject({
   id: z.string(),
