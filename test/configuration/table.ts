@@ -188,7 +188,7 @@ export const TABLE: readonly Row[] = [
   }),
   honoured("assets assets.directory assets.binding", "served before the Worker, kept per version"),
   honoured("assets.html_handling assets.not_found_handling assets.run_worker_first", "as there"),
-  noEffect("assets.base_path", "not sent by wrangler", {
+  refused("assets.base_path", "metadata.assets.config.base_path: is not supported", {
     assets: { directory: "public", base_path: "/a" },
   }),
   refused("site", "Skep has no Workers KV", { site: { bucket: "public" } }),
