@@ -28,7 +28,7 @@ const filter = z.strictObject({
   scriptVersion: z.string().optional(),
 });
 
-const creation = z.object({ filters: z.array(filter).max(20).default([]) });
+export const creation = z.object({ filters: z.array(filter).max(20).default([]) });
 
 interface Target {
   readonly namespaceId: string;

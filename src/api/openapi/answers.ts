@@ -52,6 +52,7 @@ export const namespace = z.strictObject({
   trusted_workers: z.boolean(),
   isolation: z.enum(ISOLATIONS).nullable(),
   outbound: z.strictObject({ script: z.string(), parameters: z.array(z.string()) }).nullable(),
+  tail_consumers: z.array(z.string()),
 });
 
 /** Of a script; more than Cloudflare documents comes with what a version configures. */
@@ -214,6 +215,14 @@ export const worker = z.strictObject({
   tail_consumers: z.array(z.unknown()),
   subdomain: scriptSubdomain.extend({ url: z.url(), preview_url_suffix: z.string() }),
   references: z.record(z.string(), z.array(z.unknown())),
+});
+
+export const tail = z.strictObject({ id: z.string(), url: z.url(), expires_at: time });
+
+/** An event is one of Cloudflare's trace events; what else it has is that of its handler. */
+export const logs = z.strictObject({
+  events: z.array(z.looseObject({ id: count, outcome: z.string(), scriptName: z.string() })),
+  cursor: optionalText,
 });
 
 export const id = z.strictObject({ id: z.string() });

@@ -15,7 +15,7 @@ import * as tags from "../tags.ts";
 import { schema as metadata } from "../upload/metadata.ts";
 import * as workers from "../workers.ts";
 import * as answer from "./answers.ts";
-import { ofAssets, ofRollouts, ofTokens } from "./owner-operations.ts";
+import { ofAssets, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
 import { ofAnalytics, ofZones } from "./zone-operations.ts";
 
 export interface Operation {
@@ -213,6 +213,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...ofTokens(V4, ACCOUNT),
   ...ofAssets(ACCOUNT, SCRIPTS),
   ...ofRollouts(SCRIPTS),
+  ...ofTails(NAMESPACE, SCRIPTS),
 };
 
 /** As `routeVersions`. */

@@ -1,4 +1,5 @@
-/** Entries of operations.ts for tokens, the audit log, uploads of static assets, and rollouts. */
+/** Entries of operations.ts for tokens, the audit log, uploads of static assets, rollouts, tails and logs. */
+import * as tails from "../tails.ts";
 import * as answer from "./answers.ts";
 import type { Operation } from "./operations.ts";
 
@@ -53,3 +54,47 @@ export function ofRollouts(scripts: readonly string[]): Record<string, Operation
     ]),
   );
 }
+
+/** `namespace`: its tails are of all its functions. */
+export function ofTails(namespace: string, scripts: readonly string[]): Record<string, Operation> {
+  const tailsOf = (owner: string, ours: { ours?: true } = {}): [string, Operation][] => [
+    [
+      `POST ${owner}/tails`,
+      {
+        does: "Starts a tail, read at the answer's url",
+        body: tails.creation,
+        result: answer.tail,
+        ...ours,
+      },
+    ],
+    [`GET ${owner}/tails`, { does: "Tails", result: answer.tail, list: true, ...ours }],
+    [`DELETE ${owner}/tails/:tail`, { does: "Ends a tail", result: answer.nothing, ...ours }],
+  ];
+  return {
+    "GET /tails/:tail": {
+      does: "The WebSocket of a tail, whose URL is its credential",
+      contentType: "text/plain",
+      ours: true,
+    },
+    ...Object.fromEntries([
+      ...scripts.flatMap((script) => tailsOf(script)),
+      ...tailsOf(namespace, { ours: true }),
+    ]),
+    ...Object.fromEntries(scripts.map((script) => [`GET ${script}/logs`, LOGS])),
+  };
+}
+
+const LOGS: Operation = {
+  does: "Kept logs, newest first",
+  query: {
+    since: "Begin, as a time or a duration; 1h by default",
+    until: "End; now by default",
+    grep: "With this text",
+    outcome: "Of these outcomes, comma separated",
+    version: "Of this version",
+    limit: "At most 1,000; 100 by default",
+    cursor: "Of the page before",
+  },
+  result: answer.logs,
+  ours: true,
+};
