@@ -49,10 +49,12 @@ function subjectOf(c: ApiContext, path: string): Subject | null {
   const script = pathParam(c, path, "script");
   const token = pathParam(c, path, "token");
   const route = pathParam(c, path, "id");
+  const zone = pathParam(c, path, "zone");
   if (script !== undefined) return { kind: "script", namespace: namespace ?? null, script };
   if (namespace !== undefined) return { kind: "namespace", namespace };
   if (token !== undefined) return { kind: "token", id: token };
-  return route === undefined ? null : { kind: "route", id: route };
+  if (route !== undefined) return { kind: "route", id: route };
+  return zone === undefined ? null : { kind: "zone", id: zone };
 }
 
 /** What the answer names: something new, or a namespace by the name that it has now. */
@@ -77,6 +79,7 @@ async function targetOf(c: ApiContext, subject: Subject | null): Promise<string>
       return subject.namespace;
     case "route":
     case "token":
+    case "zone":
       return `${subject.kind} ${subject.id}`;
   }
 }

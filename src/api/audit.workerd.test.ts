@@ -157,6 +157,35 @@ describe("an entry", () => {
     expect(stored).not.toContain("canary");
   });
 
+  it("says what became of a zone, and of the routes to a Worker", async () => {
+    const worker = `/accounts/${ACCOUNT}/workers/scripts/routed`;
+    await call("PUT", worker, helloForm("one"));
+    const { id } = (await call("POST", "/zones", { name: "told.example" })).result;
+    await call("PUT", `${worker}/routes`, [{ pattern: "a.told.example/*" }]);
+    const domains = { override_scope: true, origins: [{ hostname: "b.told.example" }] };
+    await call("PUT", `${worker}/domains/records`, domains);
+    await call("DELETE", `/zones/${id}`);
+    const [deleted, domain, route, made] = await logs();
+    expect(made).toMatchObject({
+      resource: { id: `zone ${id}` },
+      oldValueJson: null,
+      newValueJson: { name: "told.example" },
+    });
+    expect([route, domain].map((each) => [each?.oldValueJson, each?.newValueJson])).toEqual([
+      [{}, { "route a.told.example/*": "told.example" }],
+      [{}, { "custom domain b.told.example/*": "told.example" }],
+    ]);
+    expect(deleted).toMatchObject({
+      action: { type: "zone.delete" },
+      oldValueJson: {
+        name: "told.example",
+        "route a.told.example/*": "routed",
+        "custom domain b.told.example/*": "routed",
+      },
+      newValueJson: null,
+    });
+  });
+
   it("names the token, and is not made for what was refused", async () => {
     const name = await limitedToken("deployer", { permissions: ["deploy"] });
     const headers = { authorization: `Bearer ${name}` };
@@ -174,6 +203,8 @@ describe("an entry", () => {
   });
 
   it("is made for a change that is stored and not confirmed", async () => {
+    // The edges are told of tags later on; not of this change, which is waited for.
+    await call("PUT", `${scriptPath("watched")}/limits`, { cpu_ms: 10 });
     await failSupervisor("/routing", 1);
     const answer = await call("PUT", `${scriptPath("watched")}/limits`, { cpu_ms: 20 });
     expect(answer.status).toBe(503);

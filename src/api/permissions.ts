@@ -26,7 +26,7 @@ export interface Rule {
   /** What the audit log calls it. All methods but GET have one; null: it changes nothing. */
   readonly action?: string | null;
   /** Its answer's `result` names what it made, of this kind. */
-  readonly makes?: "namespace" | "route" | "token";
+  readonly makes?: "namespace" | "route" | "token" | "zone";
 }
 
 const V4 = "/client/v4";
@@ -134,7 +134,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`POST ${A}/analytics_engine/sql`]: refuses,
 
   [`GET ${Z}`]: readWorkers,
-  [`POST ${Z}`]: admin("zone.create"),
+  [`POST ${Z}`]: admin("zone.create", { makes: "zone" }),
   [`GET ${Z}/:zone`]: readWorkers,
   [`DELETE ${Z}/:zone`]: admin("zone.delete"),
   [`GET ${Z}/:zone/workers/routes`]: readWorkers,

@@ -10,13 +10,16 @@ import { success } from "./result.ts";
 import { requireRoute } from "./routes.ts";
 import { findScript } from "./scripts.ts";
 import { findToken } from "./tokens.ts";
+import { allRoutesOf, type ZoneRoute } from "./zone-routes.ts";
+import { requireZone } from "./zones.ts";
 
 export type Subject =
   /** `namespace` null: that of the account's own Workers. */
   | { readonly kind: "script"; readonly namespace: string | null; readonly script: string }
   | { readonly kind: "namespace"; readonly namespace: string }
   | { readonly kind: "route"; readonly id: string }
-  | { readonly kind: "token"; readonly id: string };
+  | { readonly kind: "token"; readonly id: string }
+  | { readonly kind: "zone"; readonly id: string };
 
 export interface Facts {
   readonly [fact: string]: unknown;
@@ -48,6 +51,12 @@ export function takeSnapshot(sql: SqlStorage, accountId: string, subject: Subjec
       if (!found.ok) return null;
       const { name, namespaces, permissions, expiresOn } = found.value;
       return { name, namespaces, permissions, expiresOn };
+    }
+    case "zone": {
+      const found = expected(() => success(requireZone(sql, accountId, subject.id)));
+      if (!found.ok) return null;
+      const { id, name } = found.value;
+      return { name, ...ofRoutes(allRoutesOf(sql, { zoneId: id }), ({ script }) => script) };
     }
   }
 }
@@ -98,7 +107,8 @@ function findByNameOrId(sql: SqlStorage, namespaceId: string, script: string): S
   return row ? findScript(sql, namespaceId, row.name) : null;
 }
 
-function ofScript(sql: SqlStorage, { id, settings, limits, version, deployment }: ScriptRecord) {
+function ofScript(sql: SqlStorage, script: ScriptRecord) {
+  const { id, settings, limits, version, deployment } = script;
   const { newest } = sql
     .exec<{ newest: string }>(
       `SELECT id AS newest FROM versions WHERE script_id = ? ORDER BY number DESC LIMIT 1`,
@@ -113,7 +123,17 @@ function ofScript(sql: SqlStorage, { id, settings, limits, version, deployment }
     ...settings,
     "limits of the script": limits,
     ...Object.fromEntries(version.bindings.map(ofBinding)),
+    ...ofRoutes(allRoutesOf(sql, script), ({ zone }) => zone),
   };
+}
+
+function ofRoutes(routes: readonly ZoneRoute[], seen: (route: ZoneRoute) => unknown): Facts {
+  return Object.fromEntries(
+    routes.map((route) => [
+      `${route.isCustomDomain ? "custom domain" : "route"} ${route.pattern}`,
+      seen(route),
+    ]),
+  );
 }
 
 /** Values are left out: variables hold what their owners would not show, too. */
@@ -124,7 +144,7 @@ function ofBinding(binding: StoredBinding): [string, unknown] {
 }
 
 function ofNamespace(sql: SqlStorage, namespace: NamespaceRecord): Facts {
-  const { id, name, trustedWorkers, isolation, outbound, limits } = namespace;
+  const { id, name, trustedWorkers, isolation, outbound, tailConsumers, limits } = namespace;
   const scripts = sql
     .exec<{ name: string; version: string }>(
       `SELECT name, version_id AS version FROM scripts WHERE namespace_id = ? ORDER BY name`,
@@ -136,6 +156,7 @@ function ofNamespace(sql: SqlStorage, namespace: NamespaceRecord): Facts {
     trustedWorkers,
     isolation,
     outbound,
+    tailConsumers,
     limits,
     ...Object.fromEntries(scripts.map((script) => [`script ${script.name}`, script.version])),
   };

@@ -124,6 +124,16 @@ export function routesOf(
   );
 }
 
+/** Routes and custom domains of a script or of a zone. */
+export function allRoutesOf(
+  sql: SqlStorage,
+  owner: { readonly namespaceId: string; readonly name: string } | { readonly zoneId: string },
+): ZoneRoute[] {
+  if ("zoneId" in owner) return select(sql, `routes.zone_id = ?`, owner.zoneId);
+  const { namespaceId, name } = owner;
+  return select(sql, `routes.namespace_id = ? AND routes.script = ?`, namespaceId, name);
+}
+
 /** Of all scripts of the account. */
 export function listDomains(sql: SqlStorage, accountId: string): ZoneRoute[] {
   return select(sql, `zones.account_id = ? AND custom_domain`, accountId);
