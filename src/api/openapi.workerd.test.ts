@@ -1,18 +1,22 @@
 /** The OpenAPI document against the routes of app.ts and against real answers. */
-import type * as z from "zod";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   ACCOUNT,
+  adminGate,
   bootstrap,
   call,
-  deploy,
+  edgeGate,
   helloForm,
   NAMESPACES,
   ROUTES,
   scriptPath,
 } from "../hub/test/api.ts";
+import { batchOf, COLD } from "../dispatcher/test/batch.ts";
+import type { Incident } from "../protocol/incident.ts";
+import type { TraceEvent } from "../protocol/trace.ts";
 import { app } from "./app.ts";
 import { PRODUCTS } from "./not-supported.ts";
+import { nothing } from "./openapi/answers.ts";
 import { OPERATIONS } from "./openapi/operations.ts";
 
 interface Document {
@@ -65,84 +69,206 @@ describe("the OpenAPI document", () => {
   });
 });
 
-describe("a real answer is as the document says", () => {
-  beforeAll(async () => {
-    await deploy("described", helloForm("hi", { tags: ["a"], observability: { enabled: true } }));
-    await call("PUT", `/accounts/${ACCOUNT}/workers/scripts/described`, helloForm("hi"));
-    await call("PUT", `${scriptPath("described")}/secrets`, {
-      name: "KEY",
-      type: "secret_text",
-      text: "x",
-    });
-    await call("POST", "/zones", { name: "zone.example" });
-    const worker = `/accounts/${ACCOUNT}/workers/scripts/described`;
-    await call("PUT", `${worker}/routes`, [{ pattern: "a.zone.example/*" }]);
-    const origins = [{ hostname: "b.zone.example" }];
-    await call("PUT", `${worker}/domains/records`, { override_scope: true, origins });
-    await call("POST", ROUTES, {
-      pattern: "described.example/*",
-      namespace: "production",
-      script: "described",
-    });
-  });
+const V4 = "/client/v4";
+const SCRIPT = "/accounts/:account/workers/dispatch/namespaces/:namespace/scripts/:script";
+const ORIGINS = [{ hostname: "b.zone.example" }, { hostname: "c.zone.example" }];
+const MANIFEST = {
+  "/a": { hash: "a".repeat(32), size: 1 },
+  "/b": { hash: "b".repeat(32), size: 1 },
+};
+const TOKEN_BODY = {
+  name: "ci",
+  expires_on: "2100-01-01",
+  policies: [
+    {
+      effect: "allow",
+      permission_groups: [{ id: "read" }],
+      resources: { [`com.cloudflare.api.account.${ACCOUNT}`]: "*" },
+    },
+  ],
+};
 
+async function tell(what: string, body: object): Promise<void> {
+  const init = { method: "POST", body: JSON.stringify(body) };
+  expect((await edgeGate.fetch(`http://hub/${what}?edge=0`, init)).ok).toBe(true);
+}
+
+function traced(versionId: string, atMs: number): TraceEvent {
+  return {
+    outcome: "exception",
+    scriptName: "described",
+    scriptVersion: { id: versionId },
+    scriptTags: [],
+    logs: [{ message: ["hello", 1], level: "log", timestamp: atMs }],
+    exceptions: [{ name: "Error", message: "boom", timestamp: atMs, stack: "at index.js" }],
+    diagnosticsChannelEvents: [],
+    eventTimestamp: atMs,
+    wallTime: 1,
+    cpuTime: 0,
+    truncated: false,
+    executionModel: "stateless",
+    event: { request: { url: "http://x/", method: "GET", headers: {} }, response: { status: 500 } },
+  };
+}
+
+describe("a real answer is as the document says", () => {
   const account = `/accounts/${ACCOUNT}`;
-  const calls: Record<string, string> = {
-    "/user/tokens/verify": "/user/tokens/verify",
-    "/user": "/user",
-    "/accounts": "/accounts",
-    "/memberships": "/memberships",
-    "/accounts/:account": account,
-    "/accounts/:account/workers/dispatch/namespaces": NAMESPACES,
-    "/accounts/:account/workers/dispatch/namespaces/:namespace": `${NAMESPACES}/production`,
-    "/accounts/:account/workers/dispatch/routes": ROUTES,
-    "/accounts/:account/workers/scripts": `${account}/workers/scripts`,
-    "/zones": "/zones",
-    "/accounts/:account/workers/domains": `${account}/workers/domains`,
-    "/accounts/:account/workers/scripts/:script/routes": `${account}/workers/scripts/described/routes`,
-    "/accounts/:account/workers/scripts-search": `${account}/workers/scripts-search`,
-    "/accounts/:account/workers/workers": `${account}/workers/workers`,
-    "/accounts/:account/workers/subdomain": `${account}/workers/subdomain`,
-    ...Object.fromEntries(
-      ["settings", "deployments", "versions", "script-settings", "subdomain", "schedules"].map(
-        (rest) => [
-          `/accounts/:account/workers/scripts/:script/${rest}`,
-          `${account}/workers/scripts/described/${rest}`,
-        ],
-      ),
-    ),
-    ...Object.fromEntries(
-      [
-        "",
-        "/versions",
-        "/deployments",
-        "/script-settings",
-        "/settings",
-        "/bindings",
-        "/secrets",
-        "/tags",
-        "/limits",
-        "/placement",
-      ].map((rest) => [
-        `/accounts/:account/workers/dispatch/namespaces/:namespace/scripts/:script${rest}`,
-        `${scriptPath("described")}${rest}`,
-      ]),
-    ),
-    "/accounts/:account/workers/dispatch/namespaces/:namespace/scripts": scriptPath("").slice(
-      0,
-      -1,
-    ),
-    "/accounts/:account/workers/dispatch/namespaces/:namespace/limits": `${NAMESPACES}/production/limits`,
-    "/accounts/:account/workers/dispatch/namespaces/:namespace/events": `${NAMESPACES}/production/events`,
+  const worker = `${account}/workers/scripts/described`;
+  const user = scriptPath("described");
+  /** What stands for `:zone` and the like, of a script by its path. */
+  const ids: Record<string, string> = {};
+  const make = async (name: string, ...given: Parameters<typeof call>) => {
+    const { result, errors } = await call(...given);
+    expect(errors).toEqual([]);
+    ids[name] = result.id;
   };
 
-  it.for(Object.entries(calls))("GET %s", async ([route, path]) => {
-    const operation = OPERATIONS[`GET /client/v4${route}`];
-    const { success, result } = await call("GET", path);
-    expect(success).toBe(true);
-    const schema = operation?.result as z.ZodType;
-    for (const one of operation?.list ? (result as unknown[]) : [result]) schema.parse(one);
+  beforeAll(async () => {
+    const metadata = { tags: ["a"], observability: { enabled: true } };
+    for (const script of [user, worker]) {
+      await call("PUT", script, helloForm("hi", metadata));
+      const secret = { name: "KEY", type: "secret_text", text: "x" };
+      await call("PUT", `${script}/secrets`, secret);
+      const { deployments } = (await call("GET", `${script}/deployments`)).result;
+      ids[`${script} deployment`] = deployments[0].id;
+      await make(`${script} version`, "POST", `${script}/versions`, helloForm("next"));
+      const rollout = { version_id: ids[`${script} version`] };
+      await make(`${script} rollout`, "POST", `${script}/rollout`, rollout);
+      await make(`${script} tail`, "POST", `${script}/tails`, {});
+    }
+    await make("namespace tail", "POST", `${NAMESPACES}/production/tails`);
+    const bindings = [{ type: "service", name: "SERVICE", service: "described" }];
+    const uses = { bindings, tail_consumers: [{ service: "described" }] };
+    await call("PUT", `${account}/workers/scripts/user`, helloForm("hi", uses));
+
+    await make("zone", "POST", "/zones", { name: "zone.example" });
+    await make("zone route", "POST", `/zones/${ids["zone"]}/workers/routes`, {
+      pattern: "a.zone.example/*",
+      script: "described",
+    });
+    const domain = { hostname: "b.zone.example", service: "described" };
+    await make("domain", "PUT", `${account}/workers/domains`, domain);
+    const route = { pattern: "described.example/*", namespace: "production", script: "described" };
+    await make("route", "POST", ROUTES, route);
+    await make("token", "POST", `${account}/tokens`, TOKEN_BODY);
+    await happen();
   });
+
+  it.for(
+    Object.entries(OPERATIONS).filter(
+      ([key, { result }]) => key.startsWith("GET ") && result !== undefined && result !== nothing,
+    ),
+  )("%s", async ([key, { result: schema, list }]) => {
+    const path = pathOf(key);
+    const { success, errors, result } = await call("GET", path);
+    expect({ success, errors }).toEqual({ success: true, errors: [] });
+    const all = list ? (result as unknown[]) : [result];
+    expect(all, "nothing to look at").not.toEqual([]);
+    for (const one of all) schema?.parse(one);
+  });
+
+  it.for<[string, object | null, string?]>([
+    [`PATCH ${V4}${SCRIPT}/secrets-bulk`, { secrets: {} }],
+    [`PUT ${V4}${SCRIPT}/tags/:tag`, null],
+    [`POST ${V4}${SCRIPT}/tails`, {}],
+    [`DELETE ${V4}${SCRIPT}/rollout`, null],
+    [`POST ${V4}${SCRIPT}/assets-upload-session`, { manifest: MANIFEST }],
+    [
+      `DELETE ${V4}/accounts/:account/workers/dispatch/namespaces/:namespace/scripts`,
+      null,
+      "?tags=a:yes",
+    ],
+    [
+      `POST ${V4}/accounts/:account/workers/scripts/:script/domains/changeset`,
+      ORIGINS,
+      "?replace_state=true",
+    ],
+    [`PUT ${V4}/accounts/:account/workers/scripts/:script/domains/records`, { origins: ORIGINS }],
+    [`POST ${V4}/user/tokens`, TOKEN_BODY],
+    [`PUT ${V4}/accounts/:account/tokens/:token/value`, {}],
+    [`DELETE ${V4}/accounts/:account/tokens/:token`, null],
+    [`DELETE ${V4}/zones/:zone`, null],
+  ])("%s", async ([key, body, query = ""]) => {
+    const operation = OPERATIONS[key];
+    const [method = ""] = key.split(" ");
+    const { errors, result } = await call(method, pathOf(key) + query, body ?? undefined);
+    expect(errors).toEqual([]);
+    expect(() => operation?.result?.parse(result)).not.toThrow();
+  });
+
+  it("POST …/workers/assets/upload", async () => {
+    const session = await call("POST", `${worker}/assets-upload-session`, { manifest: MANIFEST });
+    const authorization = `Bearer ${session.result.jwt}`;
+    const path = `${account}/workers/assets/upload`;
+    const schema = OPERATIONS[`POST ${V4}/accounts/:account/workers/assets/upload`]?.result;
+    for (const [{ hash }, text] of [
+      [MANIFEST["/a"], "a"],
+      [MANIFEST["/b"], "b"],
+    ] as const) {
+      const form = new FormData();
+      form.set(hash, new File([btoa(text)], hash));
+      const { result, errors } = await call("POST", `${path}?base64=true`, form, { authorization });
+      expect(errors).toEqual([]);
+      schema?.parse(result);
+    }
+  });
+
+  /** Each kind of report has something to tell. */
+  async function happen() {
+    const nowMs = Date.now();
+    const versionId = (await call("GET", `${user}/placement`)).result.version_id as string;
+    for (const namespace of ["production", "workers"]) {
+      const at = { namespace, script: "described" };
+      const batch = batchOf(namespace, 1, Math.floor(nowMs / 60_000) * 60_000, [
+        { versionId, cold: COLD, wallMs: 7 },
+        { versionId, outcome: "exception", status: 500 },
+      ]);
+      await tell("telemetry", { functions: [{ ...at, batch }] });
+      const points = [
+        { namespace, dataset: "set", atMs: nowMs, blobs: ["a", null], doubles: [1], index: null },
+      ];
+      await tell("analytics", { points });
+      await tell("traces", {
+        batches: [{ ...at, events: [traced(versionId, nowMs)], dropped: 0 }],
+      });
+    }
+    const incident: Incident = {
+      kind: "cpu",
+      atMs: nowMs,
+      process: "cell",
+      index: 1,
+      life: 1,
+      killed: true,
+      named: versionId,
+      certain: false,
+      involved: [versionId],
+      detail: "212 ms of CPU without progress",
+    };
+    const init = { method: "POST", body: JSON.stringify(incident) };
+    expect((await adminGate.fetch("http://hub/incident", init)).status).toBe(204);
+  }
+
+  function pathOf(key: string): string {
+    const path = key.slice(key.indexOf(" ") + 1).replace(V4, "");
+    const script = path.includes("/namespaces/") ? user : worker;
+    const values: Record<string, string | undefined> = {
+      account: ACCOUNT,
+      namespace: "production",
+      script: "described",
+      secret: "KEY",
+      tag: "new",
+      environment: "production",
+      dataset: "set",
+      zone: ids["zone"],
+      token: ids["token"],
+      version: ids[`${script} version`],
+      deployment: ids[`${script} deployment`],
+      id: ids[
+        path.startsWith("/zones") ? "zone route" : path.includes("/domains") ? "domain" : "route"
+      ],
+    };
+    return path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? `no-${name}`);
+  }
 });
 
 describe("a product that Skep does not have", () => {

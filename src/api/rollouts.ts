@@ -15,7 +15,7 @@ import { iso } from "./user.ts";
 const MAX_STEPS = 20;
 const DAY_SECONDS = 24 * 60 * 60;
 
-const body = z.strictObject({
+export const body = z.strictObject({
   version_id: z.string(),
   /** Percentages that the version gets; 100 is the last one whether it is said or not. */
   steps: z.array(z.number().positive().max(100)).min(1).max(MAX_STEPS).default([10, 25, 50, 100]),

@@ -28,7 +28,7 @@ const GROUPS: Readonly<Record<Permission, string>> = {
   admin: "Skep Admin",
 };
 
-const creation = z.strictObject({
+export const creation = z.strictObject({
   name: z.string().min(1).max(120),
   policies: z
     .array(

@@ -29,7 +29,7 @@ const MAX_BODY_BYTES = Math.ceil((MAX_ASSET_BYTES * 4) / 3) + BUCKET_FILES * 102
 
 const HASH = /^[0-9a-f]{32}$/i;
 
-const manifest = z.object({
+export const manifest = z.object({
   manifest: z.record(
     z.string(),
     z.object({ hash: z.string(), size: z.number().int().nonnegative() }),

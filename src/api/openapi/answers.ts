@@ -3,6 +3,7 @@
  * answers with these, so that a field which nobody described fails.
  */
 import * as z from "zod";
+import { PERMISSIONS } from "../../protocol/permissions.ts";
 import { ISOLATIONS } from "../../protocol/placement.ts";
 
 const time = z.iso.datetime();
@@ -10,7 +11,6 @@ const count = z.int().min(0);
 const optionalText = z.string().nullable();
 
 export const nothing = z.null();
-export const anything = z.unknown();
 
 export const verifiedToken = z.strictObject({
   id: z.string(),
@@ -105,6 +105,9 @@ export const settings = z.strictObject({
 
 export const secretName = z.strictObject({ name: z.string(), type: z.literal("secret_text") });
 
+/** By their names. */
+export const secretNames = z.record(z.string(), secretName);
+
 const limitValues = z.record(z.string(), z.number());
 export const limits = z.strictObject({ limits: limitValues, effective: limitValues });
 
@@ -123,6 +126,7 @@ export const placement = z.strictObject({
 export const incident = z.looseObject({ at: time, version_id: optionalText });
 
 export const tag = z.string();
+export const tags = z.array(tag);
 
 export const route = z.strictObject({
   id: z.string(),
@@ -169,6 +173,8 @@ export const version = versionSummary.extend({
   }),
   startup_time_ms: z.number(),
 });
+
+export const workerVersion = version.extend({ created_on: time });
 
 export const versions = z.strictObject({ items: z.array(version) });
 
@@ -219,13 +225,8 @@ export const worker = z.strictObject({
 
 export const tail = z.strictObject({ id: z.string(), url: z.url(), expires_at: time });
 
-/** An event is one of Cloudflare's trace events; what else it has is that of its handler. */
-export const logs = z.strictObject({
-  events: z.array(z.looseObject({ id: count, outcome: z.string(), scriptName: z.string() })),
-  cursor: optionalText,
-});
-
 export const id = z.strictObject({ id: z.string() });
+export const ids = z.array(id);
 
 export const zone = z.strictObject({
   id: z.string(),
@@ -257,4 +258,85 @@ export const domain = z.strictObject({
   cert_id: z.string(),
   enabled: z.boolean(),
   previews_enabled: z.boolean(),
+});
+
+/** `updated` says whose they are today; `modified`, whether that is somebody else. */
+export const domainChanges = z.strictObject({
+  added: z.array(domain.pick({ hostname: true })),
+  removed: z.array(domain),
+  updated: z.array(domain.extend({ modified: z.boolean() })),
+  conflicting: z.array(domain.pick({ hostname: true })),
+});
+
+const permissionGroup = z.strictObject({ id: z.enum(PERMISSIONS), name: z.string() });
+export const offeredPermissionGroup = permissionGroup.extend({ scopes: z.array(z.string()) });
+
+export const token = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  status: z.enum(["active", "expired"]),
+  issued_on: time,
+  modified_on: time,
+  last_used_on: time.nullable(),
+  expires_on: time.optional(),
+  policies: z.array(
+    z.strictObject({
+      id: z.string(),
+      effect: z.literal("allow"),
+      permission_groups: z.array(permissionGroup),
+      resources: z.record(z.string(), z.literal("*")),
+    }),
+  ),
+});
+const tokenValue = z.string();
+export const newToken = token.extend({ value: tokenValue });
+export const rolledToken = tokenValue;
+
+/** `buckets`: hashes of what is missing, as it may be sent together. `jwt`: for sending, or for the deploy if none is. */
+export const assetsSession = z.strictObject({
+  jwt: z.string(),
+  buckets: z.array(z.array(z.string())),
+});
+/** With the last of them (201) comes what the deploy presents. */
+export const assetsUpload = z.strictObject({ jwt: z.string().optional() });
+
+export const accountSettings = z.strictObject({
+  default_usage_model: z.literal("standard"),
+  green_compute: z.boolean(),
+});
+
+const production = z.literal("production");
+
+export const references = z.strictObject({
+  services: z.strictObject({
+    incoming: z.array(
+      z.strictObject({ name: z.string(), service: z.string(), environment: production }),
+    ),
+    outgoing: z.array(z.unknown()),
+    pages_function: z.boolean(),
+  }),
+  durable_objects: z.array(z.unknown()),
+  dispatch_outbounds: z.array(
+    z.strictObject({ service: z.string(), namespace: z.string(), environment: production }),
+  ),
+});
+
+export const tailProducer = z.strictObject({
+  producer: z.strictObject({ script: z.string() }),
+  consumer: z.strictObject({ script: z.string() }),
+});
+
+export const environment = z.strictObject({
+  environment: production,
+  created_on: time,
+  modified_on: time,
+  script,
+});
+
+export const service = z.strictObject({
+  id: z.string(),
+  default_environment: environment,
+  environments: z.array(environment),
+  created_on: time,
+  modified_on: time,
 });

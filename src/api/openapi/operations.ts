@@ -16,6 +16,7 @@ import { schema as metadata } from "../upload/metadata.ts";
 import * as workers from "../workers.ts";
 import * as answer from "./answers.ts";
 import { ofAssets, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
+import * as report from "./report-answers.ts";
 import { ofAnalytics, ofZones } from "./zone-operations.ts";
 
 export interface Operation {
@@ -47,7 +48,6 @@ const TAGS = {
 const RANGE = {
   since: "Begin, as a time or a duration such as 1h",
   until: "End; now by default",
-  points: "How many points of time to divide it into",
 };
 
 const IN_NAMESPACES: Readonly<Record<string, Operation>> = {
@@ -95,7 +95,7 @@ const IN_NAMESPACES: Readonly<Record<string, Operation>> = {
   [`DELETE ${NAMESPACE}/scripts`]: {
     does: "Deletes user Workers by their tags",
     query: TAGS,
-    result: answer.anything,
+    result: answer.ids,
   },
   [`PUT ${SCRIPT}`]: {
     does: "Uploads and deploys a user Worker",
@@ -132,7 +132,7 @@ const IN_NAMESPACES: Readonly<Record<string, Operation>> = {
   [`PATCH ${SCRIPT}/secrets-bulk`]: {
     does: "Sets and, by null, removes secrets",
     body: secrets.bulk,
-    result: answer.anything,
+    result: answer.secretNames,
   },
   [`PUT ${SCRIPT}/tags`]: {
     does: "Replaces the tags",
@@ -141,7 +141,7 @@ const IN_NAMESPACES: Readonly<Record<string, Operation>> = {
     list: true,
   },
   [`GET ${SCRIPT}/tags`]: { does: "Tags", result: answer.tag, list: true },
-  [`PUT ${SCRIPT}/tags/:tag`]: { does: "Adds a tag", result: answer.anything },
+  [`PUT ${SCRIPT}/tags/:tag`]: { does: "Adds a tag", result: answer.tags },
   [`DELETE ${SCRIPT}/tags/:tag`]: { does: "Removes a tag", result: answer.nothing },
 
   [`GET ${NAMESPACE}/limits`]: { does: "Limits", result: answer.limits, ours: true },
@@ -175,13 +175,13 @@ const IN_NAMESPACES: Readonly<Record<string, Operation>> = {
   [`GET ${NAMESPACE}/metrics`]: {
     does: "Metrics of all functions of a namespace",
     query: RANGE,
-    result: answer.anything,
+    result: report.namespaceMetrics,
     ours: true,
   },
   [`GET ${SCRIPT}/metrics`]: {
     does: "Metrics of a function",
-    query: RANGE,
-    result: answer.anything,
+    query: { ...RANGE, step: "Width of the points, such as 5m" },
+    result: report.scriptMetrics,
     ours: true,
   },
 
@@ -276,10 +276,10 @@ function ofAccountWorkers(): Record<string, Operation> {
       result: answer.foundScript,
       list: true,
     },
-    [`GET ${all}/account-settings`]: { does: "Of all Workers", result: answer.anything },
+    [`GET ${all}/account-settings`]: { does: "Of all Workers", result: answer.accountSettings },
     [`GET ${all}/tails/by-consumer/:script`]: {
       does: "Whose tail consumer a Worker is",
-      result: answer.anything,
+      result: answer.tailProducer,
       list: true,
     },
     [`GET ${all}/subdomain`]: { does: "In the host names of Workers", result: answer.subdomain },
@@ -331,12 +331,12 @@ function ofAccountWorkers(): Record<string, Operation> {
       body: schedules,
       result: answer.schedules,
     },
-    [`GET ${script}/references`]: { does: "What depends on it", result: answer.anything },
+    [`GET ${script}/references`]: { does: "What depends on it", result: answer.references },
     ...ofVersions(script),
 
-    [`GET ${service}`]: { does: "An account Worker as a service", result: answer.anything },
+    [`GET ${service}`]: { does: "An account Worker as a service", result: answer.service },
     [`DELETE ${service}`]: { does: "Deletes it", result: answer.nothing },
-    [`GET ${environment}`]: { does: "Its one environment", result: answer.anything },
+    [`GET ${environment}`]: { does: "Its one environment", result: answer.environment },
     [`GET ${environment}/bindings`]: { does: "Bindings", result: answer.binding, list: true },
     [`GET ${environment}/subdomain`]: {
       does: "Whether its own host name leads to it",
@@ -356,10 +356,10 @@ function ofAccountWorkers(): Record<string, Operation> {
       result: answer.worker,
     },
     [`DELETE ${worker}`]: { does: "Deletes it", result: answer.nothing },
-    [`GET ${worker}/versions`]: { does: "Versions", result: answer.anything, list: true },
+    [`GET ${worker}/versions`]: { does: "Versions", result: answer.workerVersion, list: true },
     [`GET ${worker}/versions/:version`]: {
       does: "A version by id, or `latest`",
-      result: answer.anything,
+      result: answer.workerVersion,
     },
     [`PATCH ${worker}/versions/latest`]: {
       does: "Secrets of the newest version, in a new one",

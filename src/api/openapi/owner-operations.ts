@@ -1,26 +1,51 @@
 /** Entries of operations.ts for tokens, the audit log, uploads of static assets, rollouts, tails and logs. */
+import * as assets from "../assets/upload-session.ts";
+import * as rollouts from "../rollouts.ts";
 import * as tails from "../tails.ts";
+import * as tokens from "../tokens.ts";
 import * as answer from "./answers.ts";
 import type { Operation } from "./operations.ts";
+import * as report from "./report-answers.ts";
 
 export function ofTokens(v4: string, account: string): Record<string, Operation> {
-  const any = (does: string): Operation => ({ does, result: answer.anything });
   const roots = [`${v4}/user/tokens`, `${account}/tokens`];
   return {
     ...Object.fromEntries(
       roots.flatMap((root): [string, Operation][] => [
-        [`GET ${root}`, { does: "Tokens", result: answer.anything, list: true }],
-        [`POST ${root}`, any("Makes a token; its value is shown once")],
-        [`GET ${root}/permission_groups`, any("What a token may be allowed")],
-        [`GET ${root}/:token`, any("One token, without its value")],
-        [`DELETE ${root}/:token`, any("Revokes a token")],
-        [`PUT ${root}/:token/value`, any("Gives a token a new value")],
+        [`GET ${root}`, { does: "Tokens", result: answer.token, list: true }],
+        [
+          `POST ${root}`,
+          {
+            does: "Makes a token; its value is shown once",
+            body: tokens.creation,
+            result: answer.newToken,
+          },
+        ],
+        [
+          `GET ${root}/permission_groups`,
+          {
+            does: "What a token may be allowed",
+            result: answer.offeredPermissionGroup,
+            list: true,
+          },
+        ],
+        [`GET ${root}/:token`, { does: "One token, without its value", result: answer.token }],
+        [`DELETE ${root}/:token`, { does: "Revokes a token", result: answer.id }],
+        [
+          `PUT ${root}/:token/value`,
+          { does: "Gives a token a new value", result: answer.rolledToken },
+        ],
       ]),
     ),
-    [`GET ${account}/tokens/verify`]: any("Checks the token"),
+    [`GET ${account}/tokens/verify`]: { does: "Checks the token", result: answer.verifiedToken },
     [`GET ${account}/audit_logs`]: {
       does: "Who changed what, newest first",
-      result: answer.anything,
+      query: {
+        since: "Not before",
+        before: "Not after",
+        target: "A namespace, or a script as `production/hello`",
+      },
+      result: report.auditEntry,
       list: true,
     },
   };
@@ -29,7 +54,7 @@ export function ofTokens(v4: string, account: string): Record<string, Operation>
 export function ofAssets(account: string, scripts: readonly string[]): Record<string, Operation> {
   const upload: Operation = {
     does: "Contents of static assets, with the token of the session",
-    result: answer.anything,
+    result: answer.assetsUpload,
   };
   return {
     [`POST ${account}/workers/assets/upload`]: upload,
@@ -37,17 +62,24 @@ export function ofAssets(account: string, scripts: readonly string[]): Record<st
     ...Object.fromEntries(
       scripts.map((script) => [
         `POST ${script}/assets-upload-session`,
-        { does: "Opens an upload session for static assets", result: answer.anything },
+        {
+          does: "Opens an upload session for static assets",
+          body: assets.manifest,
+          result: answer.assetsSession,
+        },
       ]),
     ),
   };
 }
 
 export function ofRollouts(scripts: readonly string[]): Record<string, Operation> {
-  const rollout = (does: string): Operation => ({ does, result: answer.anything, ours: true });
+  const rollout = (does: string): Operation => ({ does, result: report.rollout, ours: true });
   return Object.fromEntries(
     scripts.flatMap((script) => [
-      [`POST ${script}/rollout`, rollout("Moves the traffic to a version in steps")],
+      [
+        `POST ${script}/rollout`,
+        { ...rollout("Moves the traffic to a version in steps"), body: rollouts.body },
+      ],
       [`GET ${script}/rollout`, rollout("How far it is")],
       [`DELETE ${script}/rollout`, rollout("Ends it, going back")],
       [`POST ${script}/rollout/promote`, rollout("Goes to the end at once")],
@@ -95,6 +127,6 @@ const LOGS: Operation = {
     limit: "At most 1,000; 100 by default",
     cursor: "Of the page before",
   },
-  result: answer.logs,
+  result: report.logs,
   ours: true,
 };

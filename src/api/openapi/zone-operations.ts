@@ -5,6 +5,7 @@ import * as zoneRoutes from "../zone-routes.ts";
 import * as zones from "../zones.ts";
 import * as answer from "./answers.ts";
 import type { Operation } from "./operations.ts";
+import * as report from "./report-answers.ts";
 
 export function ofZones(v4: string, account: string): Record<string, Operation> {
   const all = `${v4}/zones`;
@@ -59,7 +60,7 @@ export function ofZones(v4: string, account: string): Record<string, Operation> 
       does: "What these custom domains would change",
       query: { replace_state: "`true`: the list is all that it has" },
       body: z.array(domains.origin),
-      result: answer.anything,
+      result: answer.domainChanges,
     },
     [`PUT ${script}/domains/records`]: {
       does: "Sets its custom domains",
@@ -77,7 +78,7 @@ export function ofAnalytics(account: string, namespace: string): Record<string, 
       owners.flatMap((owner): [string, Operation][] => [
         [
           `GET ${owner}/analytics`,
-          { does: "Datasets", result: answer.anything, list: true, ours: true },
+          { does: "Datasets", result: report.dataset, list: true, ours: true },
         ],
         [`GET ${owner}/analytics/:dataset`, QUERY],
       ]),
@@ -97,6 +98,6 @@ const QUERY: Operation = {
     where: "Such as blob1:text; as often as need be",
     limit: "At most 10,000",
   },
-  result: answer.anything,
+  result: report.dataPoints,
   ours: true,
 };
