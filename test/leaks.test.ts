@@ -1,15 +1,16 @@
 /**
- * Secrets on the real platform: functions get them by every way there is, crash, the hub is killed, keys are replaced;
- * then everything that the platform wrote, printed and answered is searched for them.
+ * Secrets on the real platform: functions get them by every way there is, are tailed and logged, crash, the hub is
+ * killed, keys are replaced; then everything that the platform wrote, printed and answered is searched for them.
  */
-import { execFile } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { startPlatform, type Platform } from "./platform.ts";
-import { createProject, wrangler } from "./wrangler.ts";
+import { createProject, startWrangler, wrangler } from "./wrangler.ts";
 
 const CLI = join(import.meta.dirname, "../dist/cli.js");
 const run = promisify(execFile);
@@ -86,11 +87,46 @@ function uploadWith(secrets: Readonly<Record<string, string>>): FormData {
   const bindings = Object.entries(secrets).map(([name, text]) => {
     return { type: "secret_text", name, text };
   });
-  const metadata = { main_module: "index.js", compatibility_date: "2026-11-01", bindings };
+  const metadata = {
+    main_module: "index.js",
+    compatibility_date: "2026-11-01",
+    observability: { enabled: true },
+    bindings,
+  };
   form.set("metadata", JSON.stringify(metadata));
   const type = "application/javascript+module";
   form.set("index.js", new File([FUNCTION], "index.js", { type }));
   return form;
+}
+
+/** A command that goes on, and what it has printed. */
+interface Tail {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+}
+
+function tailed(start: (onOutput: (text: string) => void) => ChildProcess): Tail {
+  let output = "";
+  const child = start((text) => (output += text));
+  onTestFinished(() => void child.kill());
+  return { child, output: () => output };
+}
+
+function skepTail(platform: Platform, ...args: string[]): Tail {
+  return tailed((onOutput) => {
+    const child = spawn(process.execPath, [CLI, "tail", ...args, "--data", platform.data]);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (text) => onOutput(String(text)));
+    }
+    return child;
+  });
+}
+
+async function ended({ child, output }: Tail): Promise<string> {
+  const gone = once(child, "exit");
+  child.kill("SIGINT");
+  await gone;
+  return output();
 }
 
 const scriptPath = (script: string) => `/workers/dispatch/namespaces/production/scripts/${script}`;
@@ -128,7 +164,13 @@ describe("secrets", { timeout: 180_000 }, () => {
     const created = await skep(platform, "token", "create", "--name", "ci", ...LIMITED);
     const token = created.stdout.trim();
     const project = await createProject({
-      "wrangler.toml": `name = "filed"\nmain = "index.js"\ncompatibility_date = "2026-11-01"\n`,
+      "wrangler.toml": [
+        'name = "filed"',
+        'main = "index.js"',
+        'compatibility_date = "2026-11-01"',
+        "[observability]",
+        "enabled = true",
+      ].join("\n"),
       "index.js": FUNCTION,
       "secrets.json": JSON.stringify({ FILE: secrets.FILE }),
       "own.json": JSON.stringify({ OWN: secrets.OWN }),
@@ -162,9 +204,43 @@ describe("secrets", { timeout: 180_000 }, () => {
       });
       expect(await answer.text()).toBe(await digestOf(secrets.OWN));
     };
+    const tail = ["tail", "filed", "--format", "pretty"];
+    const tails = [
+      tailed((onOutput) => startWrangler(project, env, (line) => onOutput(`${line}\n`), ...tail)),
+      skepTail(platform, "/filed", "--format", "json"),
+      skepTail(platform, "production"),
+    ];
+    const allShow = async (...texts: string[]) => {
+      for (const [index, { output }] of tails.entries()) {
+        await expect.poll(output, { timeout: 30_000 }).toContain(texts[index] ?? texts[0]);
+      }
+    };
+    await allShow("Connected to filed", "Ctrl-C ends it", "Ctrl-C ends it");
     await check();
-    expect((await platform.fetch("holder", "/throw")).status).toBe(500);
+    // What a caller sends is told of without what it proves itself by.
+    const callers = [0, 1, 2].map(() => randomBytes(24).toString("hex"));
+    const headers = { authorization: `Bearer ${callers[0]}`, cookie: `session=${callers[1]}` };
+    const throwing = `/throw?token=${callers[2]}`;
+    expect((await platform.fetch("holder", throwing, { headers })).status).toBe(500);
+    const own500 = await platform.fetchHost("filed.workers.localhost", throwing, { headers });
+    expect(own500.status).toBe(500);
+    await allShow("boom");
+    await allShow("called");
     await (await platform.fetch("holder", "/loop")).text();
+    await expect.poll(() => tails[2]?.output()).toContain("exceededCpu");
+    printed.push(...(await Promise.all(tails.map(ended))));
+    for (const target of ["production/holder", "/filed"]) {
+      const path = target === "/filed" ? "/workers/scripts/filed" : scriptPath("holder");
+      const { result } = (await (await api("GET", `${path}/logs`)).json()) as LogsAnswer;
+      expect(JSON.stringify(result.events)).toContain("boom");
+      await api("GET", `${path}/tails`);
+      const searched = await skep(platform, "logs", target, "--grep", "boom");
+      expect(searched.stdout).toContain("boom");
+      printed.push(searched.stdout, searched.stderr);
+      for (const secret of callers) {
+        expect((await skep(platform, "logs", target, "--grep", secret)).stdout).toBe("");
+      }
+    }
     await platform.kill("hub");
     await platform.kill("edge");
     await expect.poll(() => seen(platform, "filed", "FILE"), { timeout: 30_000 }).toHaveLength(64);
@@ -205,7 +281,7 @@ describe("secrets", { timeout: 180_000 }, () => {
       haystack
         .filter(({ content }) => encodings(secret).some((each) => content.includes(each)))
         .map((place) => place.path);
-    for (const secret of [...Object.values(secrets), token, oldKey])
+    for (const secret of [...Object.values(secrets), ...callers, token, oldKey])
       expect(found(secret)).toEqual([]);
     // The search finds what is there.
     expect(new Set(found(newKey))).toEqual(new Set([join(platform.data, "secret.key")]));
@@ -261,4 +337,10 @@ describe("secrets", { timeout: 180_000 }, () => {
   });
 });
 
-const LIMITED = "--permission read,deploy --namespace production,workers --expires 1d".split(" ");
+interface LogsAnswer {
+  readonly result: { readonly events: readonly unknown[] };
+}
+
+const LIMITED = "--permission read,deploy,tail --namespace production,workers --expires 1d".split(
+  " ",
+);
