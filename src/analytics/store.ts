@@ -61,6 +61,12 @@ export class AnalyticsStore extends DurableObject {
     return this.#sql.exec<Row>(sql, ...parameters).toArray();
   }
 
+  /** The namespace is deleted. */
+  async destroy(): Promise<void> {
+    await this.ctx.storage.deleteAll();
+    this.#sql.exec(TABLES);
+  }
+
   #sweep(): void {
     this.#sql.exec(`DELETE FROM points WHERE at < ?`, Date.now() - RETENTION_MS);
     this.#sql.exec(`DELETE FROM points WHERE id <= (SELECT MAX(id) FROM points) - ?`, MAX_POINTS);

@@ -2,8 +2,10 @@ import { beforeAll, describe, expect, it } from "vitest";
 import {
   bootstrap,
   call,
+  edgeGate,
   failSupervisor,
   helloForm,
+  hub,
   NAMESPACES,
   ROUTES,
   scriptPath,
@@ -45,6 +47,17 @@ describe("namespaces", () => {
       result: null,
     });
     expect(await call("GET", `${NAMESPACES}/renamed`)).toMatchObject(absent);
+  });
+
+  it("are deleted with the data points of their functions", async () => {
+    const { result } = await call("POST", NAMESPACES, { name: "measured" });
+    const point = { dataset: "d", atMs: Date.now(), blobs: [], doubles: [], index: null };
+    const body = JSON.stringify({ points: [{ namespace: "measured", ...point }] });
+    await edgeGate.fetch("http://hub/analytics", { method: "POST", body });
+    const kept = () => hub.ANALYTICS.getByName(result.namespace_id).datasets();
+    expect(await kept()).toHaveLength(1);
+    await call("DELETE", `${NAMESPACES}/measured`);
+    await expect.poll(kept).toEqual([]);
   });
 
   it("are deleted with their scripts and routes, at the edges too", async () => {

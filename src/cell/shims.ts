@@ -86,7 +86,7 @@ class DispatchNamespace {
         if (outcome === null) return response;
         throw toError(parse(decode(outcome)).error);
       },
-      connect() { throw new TypeError("connect() to a user Worker is not supported; call fetch()"); },
+      connect() { throw new TypeError("connect() to a Worker is not supported; call fetch()"); },
     };
   }
 }

@@ -50,8 +50,8 @@ export const schema = z.object({
 export type Metadata = z.output<typeof schema>;
 
 const NOT_SUPPORTED: readonly (readonly [keyof Metadata, string])[] = [
-  ["migrations", "Durable Objects of user Workers are"],
-  ["exports", "Durable Objects of user Workers are"],
+  ["migrations", "Durable Objects are"],
+  ["exports", "Durable Objects are"],
   ["containers", "containers are"],
   ["streaming_tail_consumers", "streaming tail consumers are"],
   ["logpush", "Logpush is"],
