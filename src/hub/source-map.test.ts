@@ -57,6 +57,20 @@ test("frames that have no source stay as they are", async () => {
   );
 });
 
+test("a map of nothing but lines takes four bytes for each", () => {
+  const mappings = `${";".repeat(5_000_000)}AACA`;
+  const map = new SourceMap(JSON.stringify({ version: 3, sources: ["a.ts"], mappings }));
+  expect(map.bytes).toBe(4 * 5_000_002 + 16);
+  expect(map.find(5_000_001, 1)).toEqual({ source: "a.ts", line: 2, column: 1 });
+  expect(map.find(5_000_000, 1)).toBeUndefined();
+});
+
+test("a stack without a space in it costs no more than its length", async () => {
+  const { map } = await transformed(true);
+  const stack = `${"a".repeat(250_000)}\n${":1".repeat(100_000)}x`;
+  expect(mapStack(stack, new Map([["index.js", map]]))).toBe(stack);
+});
+
 test.each([
   ["{", "JSON"],
   ["[]", "not a source map of version 3"],

@@ -20,11 +20,17 @@ export interface SourcePosition {
 /** generated column, source, line and column of each segment; all from 0 on. */
 const FIELDS = 4;
 
+/** Two arrays whatever the map: a hostile one may have millions of lines, and an object for each would fill the hub. */
+interface Mappings {
+  readonly segments: Int32Array;
+  /** Index of the first segment of each line, and of the end. */
+  readonly lines: Int32Array;
+}
+
 export class SourceMap {
   readonly #sources: readonly (string | null)[];
   readonly #root: string;
-  /** Of each line of the generated code. */
-  readonly #lines: readonly Int32Array[];
+  readonly #mappings: Mappings;
 
   /** Throws if `text` is no such source map. */
   constructor(text: string) {
@@ -34,21 +40,26 @@ export class SourceMap {
     }
     this.#sources = sources;
     this.#root = sourceRoot ? `${sourceRoot.replace(/\/$/, "")}/` : "";
-    this.#lines = decode(mappings);
+    this.#mappings = decode(mappings);
+  }
+
+  get bytes(): number {
+    return this.#mappings.segments.byteLength + this.#mappings.lines.byteLength;
   }
 
   /** `line` and `column` from 1 on. undefined: that code comes from no source. */
   find(line: number, column: number): SourcePosition | undefined {
-    const segments = this.#lines[line - 1];
-    if (segments === undefined) return undefined;
-    let low = 0;
-    let high = segments.length / FIELDS;
+    const { segments, lines } = this.#mappings;
+    const [first, end] = [lines[line - 1], lines[line]];
+    if (first === undefined || end === undefined) return undefined;
+    let low = first;
+    let high = end;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if ((segments[middle * FIELDS] ?? 0) <= column - 1) low = middle + 1;
       else high = middle;
     }
-    if (low === 0) return undefined;
+    if (low === first) return undefined;
     const [, source = -1, sourceLine = 0, sourceColumn = 0] = segments.subarray(
       (low - 1) * FIELDS,
       low * FIELDS,
@@ -59,17 +70,15 @@ export class SourceMap {
   }
 }
 
-function decode(mappings: string): Int32Array[] {
+function decode(mappings: string): Mappings {
+  const { lines, segments } = roomFor(mappings);
   const state = { at: 0 };
   let [source, sourceLine, sourceColumn] = [0, 0, 0];
-  const lines: Int32Array[] = [];
-  let segments: number[] = [];
-  let column = 0;
+  let [line, column, count] = [0, 0, 0];
   while (state.at < mappings.length) {
     const character = mappings[state.at];
     if (character === ";") {
-      lines.push(Int32Array.from(segments));
-      segments = [];
+      lines[++line] = count;
       column = 0;
       state.at++;
       continue;
@@ -80,7 +89,7 @@ function decode(mappings: string): Int32Array[] {
     }
     column += readVlq(mappings, state);
     if (isEnd(mappings, state.at)) {
-      segments.push(column, -1, 0, 0);
+      segments.set([column, -1, 0, 0], count++ * FIELDS);
       continue;
     }
     source += readVlq(mappings, state);
@@ -88,10 +97,20 @@ function decode(mappings: string): Int32Array[] {
     sourceColumn += readVlq(mappings, state);
     // The index of a name.
     if (!isEnd(mappings, state.at)) readVlq(mappings, state);
-    segments.push(column, source, sourceLine, sourceColumn);
+    segments.set([column, source, sourceLine, sourceColumn], count++ * FIELDS);
   }
-  lines.push(Int32Array.from(segments));
-  return lines;
+  lines[++line] = count;
+  return { lines, segments };
+}
+
+/** A segment is what ends at a comma, a semicolon or the end. Whoever puts two into one does not get it read. */
+function roomFor(mappings: string): Mappings {
+  let [lines, segments] = [1, 0];
+  for (let at = 0; at < mappings.length; at++) {
+    if (mappings[at] === ";") lines++;
+    else if (mappings[at] !== "," && isEnd(mappings, at + 1)) segments++;
+  }
+  return { lines: new Int32Array(lines + 1), segments: new Int32Array(segments * FIELDS) };
 }
 
 function isEnd(mappings: string, at: number): boolean {
