@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { AssetManifest } from "../protocol/assets.ts";
 import type { AssetsState, ScriptState } from "../protocol/routing.ts";
-import { signSession } from "./assets/session-token.ts";
+import { signSession, verifySession } from "./assets/session-token.ts";
 import {
   ACCOUNT,
   bootstrap,
@@ -305,6 +305,24 @@ describe("versions", () => {
     expect(status).toBe(400);
     expect(errors[0]?.message).toContain(message);
   });
+});
+
+test("tokens of sessions outlive a new key, and not the old one", async () => {
+  const newKey = () => crypto.getRandomValues(new Uint8Array(32)).toBase64();
+  const [old, fresh] = [newKey(), newKey()];
+  const claims = {
+    exp: 2_000_000_000,
+    use: "upload",
+    session: "s",
+    account: ACCOUNT,
+    namespace: "n",
+    script: "a",
+  } as const;
+  const before = await signSession(old, claims);
+  const both = `${fresh},${old}`;
+  expect(await verifySession(both, before, 0)).toEqual(claims);
+  expect(await verifySession(fresh, before, 0)).toBeNull();
+  expect(await verifySession(fresh, await signSession(both, claims), 0)).toEqual(claims);
 });
 
 describe("what nothing names any more is deleted", () => {

@@ -19,16 +19,17 @@ export type SessionClaims = z.output<typeof claims>;
 
 const HEADER = toBase64Url(new TextEncoder().encode(JSON.stringify({ alg: "HS256", typ: "JWT" })));
 
-/** `secretKey`: the platform's, base64. */
-export async function signSession(secretKey: string, payload: SessionClaims): Promise<string> {
+/** `secretKeys`: the platform's (src/registry/seal.ts). The newest signs. */
+export async function signSession(secretKeys: string, payload: SessionClaims): Promise<string> {
+  const [newest = ""] = secretKeys.split(",");
   const body = toBase64Url(new TextEncoder().encode(JSON.stringify(payload)));
-  const signature = await crypto.subtle.sign("HMAC", await keyOf(secretKey), signed(HEADER, body));
+  const signature = await crypto.subtle.sign("HMAC", await keyOf(newest), signed(HEADER, body));
   return `${HEADER}.${body}.${toBase64Url(new Uint8Array(signature))}`;
 }
 
-/** null: it was not signed here, or has expired. */
+/** null: it was signed under none of these keys, or has expired. */
 export async function verifySession(
-  secretKey: string,
+  secretKeys: string,
   token: string,
   nowMs: number,
 ): Promise<SessionClaims | null> {
@@ -38,8 +39,10 @@ export async function verifySession(
   }
   const bytes = fromBase64Url(signature);
   if (bytes === null) return null;
-  const key = await keyOf(secretKey);
-  if (!(await crypto.subtle.verify("HMAC", key, bytes, signed(header, body)))) return null;
+  const verified = secretKeys.split(",").map(async (secretKey) => {
+    return crypto.subtle.verify("HMAC", await keyOf(secretKey), bytes, signed(header, body));
+  });
+  if (!(await Promise.all(verified)).includes(true)) return null;
   const payload = fromBase64Url(body);
   const parsed = claims.parse(JSON.parse(new TextDecoder().decode(payload ?? new Uint8Array())));
   return parsed.exp * 1000 > nowMs ? parsed : null;

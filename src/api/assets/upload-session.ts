@@ -3,6 +3,7 @@
  * missing, takes these, and ends with the token that the deploy presents. Contents are known per namespace.
  */
 import * as z from "zod";
+import { secretKeys } from "../../hub/secret-keys.ts";
 import { storeBlob, type Packed } from "../../registry/blobs.ts";
 import type { AssetClaim, StoredAsset } from "../../registry/assets.ts";
 import { accountId, namespaceOf, param, registry, type ApiContext } from "../context.ts";
@@ -58,7 +59,7 @@ export async function openSession(c: ApiContext): Promise<Response> {
       holdId,
     ),
   );
-  const jwt = await signSession(c.env.SECRET_KEY, {
+  const jwt = await signSession(secretKeys(c.env), {
     exp: Math.floor(expiresOn / 1000),
     use: missing.length === 0 ? "complete" : "upload",
     session: id,
@@ -107,7 +108,7 @@ export async function finishedSession(
   script: string,
   jwt: string,
 ): Promise<string> {
-  const claims = await verifySession(c.env.SECRET_KEY, jwt, Date.now());
+  const claims = await verifySession(secretKeys(c.env), jwt, Date.now());
   const why =
     claims === null
       ? "is not valid, or has expired: upload the assets again"
@@ -155,13 +156,13 @@ async function store(
   const ids = packed.map(({ id }) => id);
   const missing = unwrap(await registry(c).storeAssets(session.session, stored, ids));
   if (missing > 0) return answer(c, 202, {});
-  const jwt = await signSession(c.env.SECRET_KEY, { ...session, use: "complete" });
+  const jwt = await signSession(secretKeys(c.env), { ...session, use: "complete" });
   return answer(c, 201, { jwt });
 }
 
 async function sessionOf(c: ApiContext): Promise<SessionClaims> {
   const token = /^Bearer\s+(\S+)\s*$/i.exec(c.req.header("authorization") ?? "")?.[1] ?? "";
-  const claims = await verifySession(c.env.SECRET_KEY, token, Date.now());
+  const claims = await verifySession(secretKeys(c.env), token, Date.now());
   if (claims === null || claims.account !== param(c, "account")) {
     throw new ApiError(
       "badCredentials",
