@@ -331,7 +331,7 @@ describe("what nothing names any more is deleted", () => {
       storage.sql.exec(`UPDATE asset_sessions SET expires_on = 1`);
       storage.sql.exec(`UPDATE asset_manifests SET created_on = 1`);
       storage.sql.exec(`UPDATE uploads SET created_on = 1`);
-      await instance.alarm();
+      await instance.sweep();
     });
   }
 

@@ -80,6 +80,7 @@ import * as zones from "./zones.ts";
 
 /** How soon after a change the alarm looks whether the edges were told. */
 const BACKSTOP_MS = 2_000;
+/** A sweep looks at every blob, so it does not come with every alarm. What it finds was superseded a minute ago. */
 const SWEEP_MS = 61_000;
 
 export class Registry extends DurableObject<RegistryEnv> {
@@ -91,6 +92,8 @@ export class Registry extends DurableObject<RegistryEnv> {
   readonly #runs = new CleanRuns();
   /** null: none, or one of an earlier life that may be pushed back once. */
   #alarmAt: number | null = null;
+  /** null: there is nothing to sweep. At first nobody knows. */
+  #sweepAt: number | null = 0;
 
   constructor(ctx: DurableObjectState, env: RegistryEnv) {
     super(ctx, env);
@@ -280,7 +283,7 @@ export class Registry extends DurableObject<RegistryEnv> {
 
   abandon(versionId: string): void {
     this.#blobs.release(versionId);
-    this.#wakeWithin(SWEEP_MS);
+    this.#sweepWithin(SWEEP_MS);
   }
 
   /** Whether the code in `blob`, which is stored, starts as this version with this `env`. */
@@ -785,8 +788,21 @@ export class Registry extends DurableObject<RegistryEnv> {
     if (!(await this.#delivery.deliverPending())) this.#wakeWithin(BACKSTOP_MS);
     await this.#lookAtRollouts();
     await this.#endLeases();
-    // Rejects if the blob store does; the runtime then calls the alarm again, later and later.
-    if (await this.#blobs.sweep(Date.now())) this.#wakeWithin(SWEEP_MS);
+    if (this.#sweepAt === null) return;
+    if (this.#sweepAt <= Date.now()) await this.sweep();
+    else this.#wakeWithin(this.#sweepAt - Date.now());
+  }
+
+  /** Called by the alarm. Rejects if the blob store does; the runtime then calls the alarm again, later and later. */
+  async sweep(): Promise<void> {
+    // A change that comes meanwhile asks for another one.
+    this.#sweepAt = null;
+    try {
+      if (await this.#blobs.sweep(Date.now())) this.#sweepWithin(SWEEP_MS);
+    } catch (error) {
+      this.#sweepAt = 0;
+      throw error;
+    }
   }
 
   /** Of tails that nobody holds any more. */
@@ -843,8 +859,16 @@ export class Registry extends DurableObject<RegistryEnv> {
   /** A change: all of it or nothing, also when it is refused half way. */
   #write<T>(body: () => Outcome<T>): Outcome<T> {
     const outcome = expected(() => this.ctx.storage.transactionSync(body));
-    if (outcome.ok) this.#wakeWithin(BACKSTOP_MS);
+    if (outcome.ok) {
+      this.#sweepAt ??= Date.now() + SWEEP_MS;
+      this.#wakeWithin(BACKSTOP_MS);
+    }
     return outcome;
+  }
+
+  #sweepWithin(ms: number): void {
+    this.#sweepAt ??= Date.now() + ms;
+    this.#wakeWithin(ms);
   }
 
   /**

@@ -52,8 +52,12 @@ async function passTime(ms: number): Promise<void> {
   await query(`UPDATE uploads SET created_on = created_on - ?`, ms);
 }
 
-function sweep(): Promise<void> {
+function alarm(): Promise<void> {
   return runInDurableObject(registry, (instance) => instance.alarm());
+}
+
+function sweep(): Promise<void> {
+  return runInDurableObject(registry, (instance) => instance.sweep());
 }
 
 async function blobExists(hash: string): Promise<boolean> {
@@ -215,12 +219,24 @@ describe("the sweep", () => {
   });
 });
 
+it("a sweep, which looks at every blob, does not come with every alarm", async () => {
+  await sweep();
+  await deploy("unswept", helloForm("unswept"));
+  await query(`INSERT INTO blobs (hash, created_on) VALUES ('unnamed', 0)`);
+  await alarm();
+  await alarm();
+  expect(await query(`SELECT hash FROM blobs WHERE hash = 'unnamed'`)).toHaveLength(1);
+  const wake = await runInDurableObject(registry, (_instance, { storage }) => storage.getAlarm());
+  expect(wake).not.toBeNull();
+  await query(`DELETE FROM blobs WHERE hash = 'unnamed'`);
+});
+
 describe("a change that the edges did not get", () => {
   it("is delivered by the alarm", async () => {
     await failSupervisor("/routing", 1);
     expect((await deploy("late", helloForm("one"))).status).toBe(503);
     await supervisorCalls();
-    await sweep();
+    await alarm();
     const [push] = await supervisorCalls();
     const { versionId } = await resolve("late");
     expect(push?.body).toMatchObject({ scripts: [{ script: "late", versionId }] });
