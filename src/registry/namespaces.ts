@@ -10,7 +10,7 @@ import { beginChange, type Change } from "./generation.ts";
 import { outboundUsers, readOutbound, writeOutbound } from "./outbound.ts";
 import type { NamespaceKind, NamespaceRecord } from "./records.ts";
 import { failure, success } from "./result.ts";
-import { readConsumers, writeConsumers, type NamespaceConsumer } from "./tracing.ts";
+import { consumerUsers, readConsumers, writeConsumers, type NamespaceConsumer } from "./tracing.ts";
 
 const SELECT = `
   SELECT namespaces.*, (SELECT COUNT(*) FROM scripts WHERE namespace_id = namespaces.id) AS script_count
@@ -175,7 +175,7 @@ export function updateNamespace(
   if (renamed) change.routes();
   touchScripts(sql, namespace.id, change, [...new Set([namespace.name, name])]);
   if (renamed) {
-    for (const user of outboundUsers(sql, namespace.id)) {
+    for (const user of [...outboundUsers(sql, namespace.id), ...consumerUsers(sql, namespace.id)]) {
       touchScripts(sql, user.id, change, [user.name]);
     }
   }
@@ -203,6 +203,9 @@ export function deleteNamespace(sql: SqlStorage, namespace: NamespaceRecord): nu
   const change = beginChange(sql);
   change.routes();
   touchScripts(sql, namespace.id, change, [namespace.name]);
+  for (const user of consumerUsers(sql, namespace.id)) {
+    touchScripts(sql, user.id, change, [user.name]);
+  }
   sql.exec(`DELETE FROM namespaces WHERE id = ?`, namespace.id);
   return change.generation;
 }

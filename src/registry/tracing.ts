@@ -127,25 +127,14 @@ function consumersOf(
   script: string,
 ): Traced["consumers"] {
   const named = (JSON.parse(own) as string[]).map((name) => ({ namespace, script: name }));
-  const ofNamespace = (JSON.parse(shared) as StoredConsumer[]).map((consumer) => ({
-    namespace: nameOf(sql, consumer.namespaceId),
-    script: consumer.script,
-  }));
   const all = new Map(
-    [...named, ...ofNamespace].map((consumer) => [
+    [...named, ...readConsumers(sql, shared)].map((consumer) => [
       `${consumer.namespace}/${consumer.script}`,
       consumer,
     ]),
   );
   all.delete(`${namespace}/${script}`);
   return [...all.values()];
-}
-
-function nameOf(sql: SqlStorage, namespaceId: string): string {
-  const [row] = sql
-    .exec<{ name: string }>(`SELECT name FROM namespaces WHERE id = ?`, namespaceId)
-    .toArray();
-  return row?.name ?? "";
 }
 
 /** Throws a Rejection if one does not exist. */
@@ -170,11 +159,31 @@ export interface NamespaceConsumer {
   readonly script: string;
 }
 
+/** Those whose namespace is gone are left out. */
 export function readConsumers(sql: SqlStorage, stored: string): NamespaceConsumer[] {
-  return (JSON.parse(stored) as StoredConsumer[]).map(({ namespaceId, script }) => ({
-    namespace: nameOf(sql, namespaceId),
-    script,
-  }));
+  return (JSON.parse(stored) as StoredConsumer[]).flatMap(({ namespaceId, script }) =>
+    sql
+      .exec<{ namespace: string }>(
+        `SELECT name AS namespace FROM namespaces WHERE id = ?`,
+        namespaceId,
+      )
+      .toArray()
+      .map(({ namespace }) => ({ namespace, script })),
+  );
+}
+
+/** Namespaces that have a Tail Worker in this one. */
+export function consumerUsers(
+  sql: SqlStorage,
+  namespaceId: string,
+): { readonly id: string; readonly name: string }[] {
+  return sql
+    .exec<{ id: string; name: string }>(
+      `SELECT id, name FROM namespaces WHERE EXISTS (
+         SELECT 1 FROM json_each(tail_consumers) AS consumer WHERE consumer.value ->> 'namespaceId' = ?)`,
+      namespaceId,
+    )
+    .toArray();
 }
 
 /** Throws a Rejection if one does not exist. */
