@@ -54,6 +54,14 @@ async function send(
   return call("POST", path, form, { authorization: `Bearer ${jwt}` });
 }
 
+/** Blobs that are held for an upload. */
+function holds(): Promise<number> {
+  return runInDurableObject(registry, (_instance, { storage }) => {
+    const count = storage.sql.exec<{ count: number }>(`SELECT COUNT(*) AS count FROM uploads`);
+    return count.one().count;
+  });
+}
+
 /** The completion token of a session with these files. */
 async function uploaded(script: string, files: Record<string, string>, namespace?: string) {
   const { result } = await open(script, files, namespace);
@@ -171,6 +179,7 @@ describe("upload sessions", () => {
     await send(result.jwt, { [hashOf("aaaa")]: "aaaa" });
     const other = await send(result.jwt, { [hashOf("aaaa")]: "AAAA" });
     expect(other.errors[0]?.message).toContain("has other content than what was uploaded");
+    expect(await holds()).toBe(0);
   });
 
   test.each([

@@ -12,11 +12,13 @@ import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
 import { parseJson, validate } from "./json-body.ts";
+import { readAnyBody } from "./upload/form.ts";
 import { iso } from "./user.ts";
 
 const LIFETIME_MS = 6 * 3_600_000;
 const ID_BYTES = 32;
 const PROTOCOL = "trace-v1";
+const MAX_FILTER_BYTES = 64 * 1024;
 
 const filter = z.strictObject({
   sampling_rate: z.number().min(0).max(1).optional(),
@@ -47,7 +49,7 @@ async function targetOf(c: ApiContext): Promise<Target> {
 /** Answers when the edges trace. */
 export async function createTail(c: ApiContext): Promise<Response> {
   const target = await targetOf(c);
-  const text = await c.req.text();
+  const text = new TextDecoder().decode(await readAnyBody(c.req.raw, MAX_FILTER_BYTES));
   const body = text.trim() === "" ? {} : parseJson(text, "the request body");
   const { filters } = validate(creation, body, "", "invalid");
   const id = crypto.getRandomValues(new Uint8Array(ID_BYTES)).toHex();

@@ -1,12 +1,12 @@
 /** From what an upload says of its static assets to the record that its version keeps. */
 import type { AssetFile, AssetManifest } from "../../protocol/assets.ts";
-import { readJson, storeBlob } from "../../registry/blobs.ts";
+import { readJson } from "../../registry/blobs.ts";
 import type { AssetsRecord, NamespaceRecord } from "../../registry/records.ts";
 import { registry, type ApiContext } from "../context.ts";
 import { ApiError } from "../errors.ts";
 import { unwrap } from "../failures.ts";
 import { DEFAULT_CONFIG, type AssetsConfig, type AssetsUpload } from "./config.ts";
-import { finishedSession, pack, type ClaimedManifest } from "./upload-session.ts";
+import { finishedSession, pack, storeAll, type ClaimedManifest } from "./upload-session.ts";
 
 /** `isOnly`: the upload has no code. The record's manifest is stored, and stays for as long as a deploy may take. */
 export async function makeAssets(
@@ -26,11 +26,10 @@ export async function makeAssets(
   const { redirects, headers, ...settings } = config;
   const manifest: AssetManifest = { files, redirects, headers };
   const blob = await pack(JSON.stringify(manifest));
-  const holdId = crypto.randomUUID();
-  await registry(c).holdBlob(holdId, blob.hash);
-  await storeBlob(c.env.BLOBS, blob);
   const hashes = [...new Set(Object.values(files).map(({ hash }) => hash))];
-  unwrap(await registry(c).addAssetManifest(namespace.id, blob.hash, hashes, holdId));
+  await storeAll(c, [blob], async ([holdId = ""]) =>
+    unwrap(await registry(c).addAssetManifest(namespace.id, blob.hash, hashes, holdId)),
+  );
   return { manifest: blob.hash, ...settings, isOnly };
 }
 

@@ -10,7 +10,7 @@ import { accountId, namespaceOf, param, registry, type ApiContext } from "../con
 import { ApiError } from "../errors.ts";
 import { unwrap } from "../failures.ts";
 import { parseJson, validate } from "../json-body.ts";
-import { parseForm, readBody } from "../upload/form.ts";
+import { parseForm, readAnyBody, readBody } from "../upload/form.ts";
 import { signSession, verifySession, type SessionClaims } from "./session-token.ts";
 
 /** Cloudflare's limits. https://developers.cloudflare.com/workers/platform/limits/#static-assets */
@@ -47,17 +47,11 @@ export async function openSession(c: ApiContext): Promise<Response> {
   const body = validate(manifest, parseJson(text, "the request body"), "body", "invalid");
   const claims = claimsOf(body.manifest);
   const id = crypto.randomUUID();
-  const holdId = crypto.randomUUID();
   const blob = await pack(JSON.stringify(body.manifest));
   const expiresOn = Date.now() + SESSION_SECONDS * 1000;
-  await registry(c).holdBlob(holdId, blob.hash);
-  await storeBlob(c.env.BLOBS, blob);
-  const missing = unwrap(
-    await registry(c).openAssetSession(
-      { id, namespaceId: namespace.id, blob: blob.hash, expiresOn },
-      claims,
-      holdId,
-    ),
+  const session = { id, namespaceId: namespace.id, blob: blob.hash, expiresOn };
+  const missing = await storeAll(c, [blob], async ([holdId = ""]) =>
+    unwrap(await registry(c).openAssetSession(session, claims, holdId)),
   );
   const jwt = await signSession(secretKeys(c.env), {
     exp: Math.floor(expiresOn / 1000),
@@ -96,7 +90,7 @@ export async function uploadAssets(c: ApiContext): Promise<Response> {
 /** `POST …/workers/assets/upload/{hash}`: one content as it is. */
 export async function uploadAsset(c: ApiContext): Promise<Response> {
   const session = await sessionOf(c);
-  const content = await readContent(c);
+  const content = await readAnyBody(c.req.raw, MAX_ASSET_BYTES);
   const contentType = contentTypeOf(c.req.header("content-type") ?? "");
   return store(c, session, [{ hash: param(c, "hash"), content, contentType }]);
 }
@@ -142,22 +136,36 @@ async function store(
   for (const { hash, content } of files) refuseUnclaimed(hash, content.byteLength, sizes.get(hash));
   const packed = await Promise.all(
     files.map(async (file) => {
-      const blob = await sha256Hex(file.content);
-      return { ...file, id: crypto.randomUUID(), blob };
+      return { ...file, blob: await sha256Hex(file.content) };
     }),
   );
-  await registry(c).holdBlobs(packed.map(({ id, blob }) => ({ id, blob })));
-  for (const { blob, content } of packed) {
-    await storeBlob(c.env.BLOBS, { hash: blob, bytes: content });
-  }
+  const blobs = packed.map(({ blob, content }) => ({ hash: blob, bytes: content }));
   const stored = packed.map<StoredAsset>(({ hash, blob, content, contentType }) => {
     return { hash, blob, size: content.byteLength, contentType };
   });
-  const ids = packed.map(({ id }) => id);
-  const missing = unwrap(await registry(c).storeAssets(session.session, stored, ids));
+  const missing = await storeAll(c, blobs, async (holdIds) =>
+    unwrap(await registry(c).storeAssets(session.session, stored, holdIds)),
+  );
   if (missing > 0) return answer(c, 202, {});
   const jwt = await signSession(secretKeys(c.env), { ...session, use: "complete" });
   return answer(c, 201, { jwt });
+}
+
+/** Stores blobs, and then what names them; `commit` releases the holds. Of what comes to nothing none is left. */
+export async function storeAll<T>(
+  c: ApiContext,
+  blobs: readonly Packed[],
+  commit: (holdIds: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const holds = blobs.map(({ hash }) => ({ id: crypto.randomUUID(), blob: hash }));
+  await registry(c).holdBlobs(holds);
+  try {
+    for (const blob of blobs) await storeBlob(c.env.BLOBS, blob);
+    return await commit(holds.map(({ id }) => id));
+  } catch (error) {
+    for (const { id } of holds) await registry(c).abandon(id);
+    throw error;
+  }
 }
 
 async function sessionOf(c: ApiContext): Promise<SessionClaims> {
@@ -236,12 +244,6 @@ function decode(hash: string, text: string): Uint8Array {
   } catch (cause) {
     throw new ApiError("badBody", `The part '${hash}' is not base64.`, { cause });
   }
-}
-
-/** An empty asset has an empty body. */
-async function readContent(c: ApiContext): Promise<Uint8Array> {
-  if (c.req.raw.body === null || c.req.header("content-length") === "0") return new Uint8Array();
-  return readBody(c.req.raw, MAX_ASSET_BYTES);
 }
 
 /** wrangler says `application/null` of what has no type. */

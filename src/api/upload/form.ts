@@ -8,6 +8,13 @@ import { ApiError } from "../errors.ts";
 export const MAX_UPLOAD_BYTES = 64 * 1024 * 1024;
 
 export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const body = await readAnyBody(request, maxBytes);
+  if (body.byteLength > 0) return body;
+  throw new ApiError("badBody", "Could not parse request body: it is empty.");
+}
+
+/** Which may be empty. */
+export async function readAnyBody(request: Request, maxBytes: number): Promise<Uint8Array> {
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > maxBytes) throw tooLarge(maxBytes);
   const chunks: Uint8Array[] = [];
@@ -18,7 +25,6 @@ export async function readBody(request: Request, maxBytes: number): Promise<Uint
     if (size > maxBytes) throw tooLarge(maxBytes);
     chunks.push(chunk);
   }
-  if (size === 0) throw new ApiError("badBody", "Could not parse request body: it is empty.");
   const body = new Uint8Array(size);
   let offset = 0;
   for (const chunk of chunks) {
