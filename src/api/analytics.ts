@@ -16,6 +16,8 @@ import { ApiError } from "./errors.ts";
 const DAY_MS = 86_400_000;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 10_000;
+/** Of columns, aggregates and conditions each. */
+const MAX_ITEMS = 10;
 
 export async function listDatasets(c: ApiContext): Promise<Response> {
   return page(c, await (await storeOf(c)).datasets());
@@ -28,6 +30,8 @@ export async function queryDataset(c: ApiContext): Promise<Response> {
   if (groupBy.length > 0 && select.length === 0) {
     throw new ApiError("badBody", "?group needs a ?select, such as select=count");
   }
+  const where = c.req.queries("where") ?? [];
+  if (where.length > MAX_ITEMS) throw new ApiError("badBody", `more than ${MAX_ITEMS} ?where`);
   const rows = await (
     await storeOf(c)
   ).query({
@@ -36,7 +40,7 @@ export async function queryDataset(c: ApiContext): Promise<Response> {
     toMs,
     groupBy,
     select,
-    where: (c.req.queries("where") ?? []).map(condition),
+    where: where.map(condition),
     limit: Math.min(numberIn(c, "limit", DEFAULT_LIMIT), MAX_LIMIT),
   });
   return ok(c, select.length === 0 ? rows.map(toPoint) : rows);
@@ -78,7 +82,9 @@ function listIn(
   const items = (c.req.query(name) ?? "").split(",").filter((item) => item !== "");
   const bad = items.find((item) => !isValid(item));
   if (bad !== undefined) throw new ApiError("badBody", `?${name}: '${bad}' is not ${what}`);
-  if (items.length > 10) throw new ApiError("badBody", `?${name} names more than 10`);
+  if (items.length > MAX_ITEMS) {
+    throw new ApiError("badBody", `?${name} names more than ${MAX_ITEMS}`);
+  }
   return items;
 }
 

@@ -33,7 +33,7 @@ function parseQuery(given: Readonly<Record<string, string>>): LogQuery {
   if (grep !== undefined && (grep === "" || grep.length > MAX_GREP_CHARACTERS)) {
     throw new ApiError("invalid", `grep is to have 1 to ${MAX_GREP_CHARACTERS} characters`);
   }
-  const outcomes = outcome?.split(",");
+  const outcomes = outcome === undefined ? undefined : [...new Set(outcome.split(","))];
   for (const name of outcomes ?? []) {
     if ((OUTCOMES as readonly string[]).includes(name)) continue;
     throw new ApiError("invalid", `outcome is '${name}', expected one of ${OUTCOMES.join(", ")}`);

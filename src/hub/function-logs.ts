@@ -29,6 +29,8 @@ export class FunctionLogs extends DurableObject<HubEnv> {
   #stored: LogStore | undefined;
   readonly #readers = new Map<string, { reader: TailReader; expiresOn: number }>();
   #isRenewing = false;
+  /** An alarm is set, as long as something is kept. */
+  #willTrim = false;
 
   /** The connection of a tail. Only the API comes here, and it knows the tail (src/api/tails.ts). */
   override fetch(request: Request): Response {
@@ -59,7 +61,7 @@ export class FunctionLogs extends DurableObject<HubEnv> {
     const texts = events.map((event) => JSON.stringify(event));
     for (const { reader } of this.#readers.values()) reader.take(events, texts, dropped, nowMs);
     if (kept.length === 0) return;
-    if (this.#stored === undefined) void this.ctx.storage.setAlarm(nowMs + TRIM_MS);
+    if (!this.#willTrim) this.#trimLater();
     this.#store().add(
       kept.flatMap((index) => events[index] ?? []),
       kept.flatMap((index) => texts[index] ?? []),
@@ -82,14 +84,21 @@ export class FunctionLogs extends DurableObject<HubEnv> {
     for (const { reader } of this.#readers.values()) reader.close(ENDED, "the Worker was deleted");
     this.#readers.clear();
     this.#stored = undefined;
+    this.#willTrim = false;
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
 
   /** A function that is not called any more logs nothing, and what it logged gets old. */
-  override async alarm(): Promise<void> {
+  override alarm(): void {
+    this.#willTrim = false;
     this.#store().trim(Date.now());
-    await this.ctx.storage.setAlarm(Date.now() + TRIM_MS);
+    if (!this.#store().isEmpty) this.#trimLater();
+  }
+
+  #trimLater(): void {
+    this.#willTrim = true;
+    void this.ctx.storage.setAlarm(Date.now() + TRIM_MS);
   }
 
   #store(): LogStore {

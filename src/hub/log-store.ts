@@ -62,12 +62,17 @@ export class LogStore {
     this.trim(nowMs);
   }
 
+  get isEmpty(): boolean {
+    return this.#bytes === 0;
+  }
+
   /** Newest first. */
   query({ sinceMs, untilMs, grep, outcomes, version, limit, cursor }: LogQuery): LogPage {
     const conditions = ["at >= ?", "at < ?"];
     const values: (string | number)[] = [sinceMs, untilMs];
     if (grep !== undefined) {
-      const isIndexed = [...grep].length >= MIN_INDEXED_CHARACTERS;
+      // To the index a NUL is where the text ends.
+      const isIndexed = [...grep].length >= MIN_INDEXED_CHARACTERS && !grep.includes("\0");
       conditions.push(
         isIndexed
           ? "id IN (SELECT rowid FROM words WHERE words MATCH ?)"

@@ -1,9 +1,19 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { ScriptState } from "../protocol/routing.ts";
+import type { RoutingUpdate, ScriptState } from "../protocol/routing.ts";
 import type { TraceEvent } from "../protocol/trace.ts";
 import { LogStore } from "./log-store.ts";
-import { bootstrap, call, deploy, edgeGate, helloForm, hub, scriptPath } from "./test/api.ts";
+import {
+  bootstrap,
+  call,
+  deploy,
+  edgeGate,
+  helloForm,
+  hub,
+  NAMESPACES,
+  scriptPath,
+  supervisorCalls,
+} from "./test/api.ts";
 
 const HOUR_MS = 3_600_000;
 const NOW_MS = Date.UTC(2026, 10, 23);
@@ -73,6 +83,34 @@ describe("a tail", () => {
   });
 });
 
+describe("Tail Workers of a namespace", () => {
+  it("follow the name of theirs, and go with it", async () => {
+    await call("POST", NAMESPACES, { name: "tails" });
+    await call("PUT", scriptPath("collector", "tails"), helloForm("hi"));
+    await deploy("watched", helloForm("hi"));
+    const production = `${NAMESPACES}/production`;
+    await supervisorCalls();
+    const changed = await call("PATCH", production, { tail_consumers: ["tails/collector"] });
+    expect(changed.errors).toEqual([]);
+    const told = async () => {
+      const bodies = (await supervisorCalls()).map(({ body }) => body as RoutingUpdate | null);
+      const states = bodies.flatMap((body) => body?.scripts ?? []);
+      return states.find(({ script }) => script === "watched");
+    };
+    const consumers = [{ namespace: "tails", script: "collector" }];
+    expect((await told())?.traced).toEqual({ hub: 0, consumers });
+
+    await call("PATCH", `${NAMESPACES}/tails`, { name: "renamed" });
+    expect((await told())?.traced?.consumers).toEqual([
+      { namespace: "renamed", script: "collector" },
+    ]);
+    expect((await call("DELETE", `${NAMESPACES}/renamed`)).errors).toEqual([]);
+    expect(await told()).toMatchObject({ script: "watched" });
+    expect(await tracedOf("watched")).toBeUndefined();
+    expect((await call("GET", production)).result.tail_consumers).toEqual([]);
+  });
+});
+
 describe("settings", () => {
   it("say what is sampled", async () => {
     const observability = { enabled: true, head_sampling_rate: 0.25 };
@@ -105,6 +143,28 @@ describe("kept logs", () => {
       store.trim(NOW_MS + 73 * HOUR_MS);
       const { events } = store.query(EVERYTHING);
       expect(events.map(({ event: { logs } }) => logs[0]?.message)).toEqual([["second"]]);
+    });
+  });
+
+  it("get old also where somebody looked for them before there were any", async () => {
+    const logs = hub.FUNCTION_LOGS.getByName("looked-at");
+    const alarms = await runInDurableObject(logs, async (instance, { storage }) => {
+      instance.query(EVERYTHING);
+      instance.take({ events: [event("first", NOW_MS)], dropped: 0, kept: [0] });
+      const set = await storage.getAlarm();
+      await storage.deleteAlarm();
+      // Long ago: nothing is left, and nothing to wake up for.
+      storage.sql.exec(`UPDATE events SET at = 1`);
+      instance.alarm();
+      return [set, await storage.getAlarm(), instance.query(EVERYTHING).events.length];
+    });
+    expect(alarms).toEqual([expect.any(Number), null, 0]);
+  });
+
+  it("are searched for what no text has", async () => {
+    await withStore("nul", (store) => {
+      add(store, [event("needle", NOW_MS)]);
+      expect(store.query({ ...EVERYTHING, grep: "nee\0dle" }).events).toEqual([]);
     });
   });
 
