@@ -10,11 +10,15 @@ import type { NamespaceRecord } from "../registry/records.ts";
 import { difference, isSame, type Subject } from "../registry/snapshot.ts";
 import { clientAddress } from "./client-address.ts";
 import { accountId, registry, type Api, type ApiContext } from "./context.ts";
-import { page } from "./envelope.ts";
+import { pageOf, partOf } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
 import { parseTime, TIME_FORMS } from "./metrics-range.ts";
 import { pathParam, ruleOf, type Rule } from "./permissions.ts";
 import { iso } from "./user.ts";
+
+/** Cloudflare's. */
+const PAGE_SIZE = 100;
+const MAX_PAGE_SIZE = 1_000;
 
 export const recordChanges = createMiddleware<Api>(async (c, next) => {
   const found = ruleOf(c);
@@ -92,12 +96,15 @@ function accountNamespace(c: ApiContext): Promise<NamespaceRecord> {
 export async function listAuditLogs(c: ApiContext): Promise<Response> {
   const { since, before, target = null } = c.req.query();
   const now = Date.now();
-  const entries = await registry(c).audit(accountId(c), {
+  const part = partOf(c, PAGE_SIZE, MAX_PAGE_SIZE);
+  const { entries, total } = await registry(c).audit(accountId(c), {
     sinceMs: since === undefined ? 0 : readTime("since", since, now),
     untilMs: before === undefined ? now : readTime("before", before, now),
     target,
+    offset: (part.number - 1) * part.size,
+    limit: part.size,
   });
-  return page(c, entries.map(toJson));
+  return pageOf(c, part, entries.map(toJson), total);
 }
 
 function readTime(name: string, text: string, now: number): number {

@@ -15,6 +15,7 @@ import {
   scriptPath,
   uploadForm,
 } from "../hub/test/api.ts";
+import { difference } from "../registry/snapshot.ts";
 import { RULES } from "./permissions.ts";
 
 const LOGS = `/accounts/${ACCOUNT}/audit_logs`;
@@ -242,4 +243,38 @@ it("the newest 10,000 are kept", async () => {
     return storage.sql.exec<{ count: number }>(`SELECT COUNT(*) AS count FROM audit`).one().count;
   });
   expect(count).toBe(10_000);
+});
+
+describe("the log stays readable:", () => {
+  it("read in pages", async () => {
+    await runInDurableObject(hub.REGISTRY.getByName("registry"), (instance) => {
+      for (let n = 0; n < 3; n++) {
+        instance.recordAudit({
+          accountId: ACCOUNT,
+          actor: { id: "a", name: "a" },
+          address: "",
+          action: "script.tags",
+          target: "paged/a",
+          before: { n },
+          after: null,
+        });
+      }
+    });
+    const answer = await call("GET", `${LOGS}?target=paged&per_page=2&page=2`);
+    expect(answer.result).toMatchObject([{ oldValueJson: { n: 0 } }]);
+    expect(answer.result_info).toEqual({
+      page: 2,
+      per_page: 2,
+      count: 1,
+      total_count: 3,
+      total_pages: 2,
+    });
+    const most = await call("GET", `${LOGS}?per_page=100000`);
+    expect(most.result_info?.["per_page"]).toBe(1_000);
+  });
+
+  it("no more of one change than fits", () => {
+    const facts = { name: "a", tags: "x".repeat(20_000), code: "b" };
+    expect(difference(null, facts).after).toEqual({ name: "a", code: "b", "and more": 1 });
+  });
 });

@@ -14,6 +14,24 @@ export function page(c: ApiContext, items: readonly unknown[]): Response {
   return c.json({ success: true, errors: [], messages: [], result, result_info });
 }
 
+/** Which part of a list the client asks for, where not all of it is read. */
+export interface Part {
+  readonly number: number;
+  readonly size: number;
+}
+
+export function partOf(c: ApiContext, usualSize: number, maxSize = Infinity): Part {
+  const number = positive(c.req.query("page")) ?? 1;
+  const size = positive(c.req.query("per_page")) ?? usualSize;
+  return { number, size: Math.min(size, maxSize) };
+}
+
+/** `items` are those of the part. */
+export function pageOf(c: ApiContext, part: Part, items: readonly unknown[], total: number) {
+  const result_info = infoOf(part, items.length, total);
+  return c.json({ success: true, errors: [], messages: [], result: items, result_info });
+}
+
 /** A list within an object, under each of these names. `usualSize`: of a page, unless the client says. */
 export function pageWithin(
   c: ApiContext,
@@ -27,17 +45,20 @@ export function pageWithin(
 }
 
 function paged(c: ApiContext, items: readonly unknown[], usualSize: number) {
-  const number = positive(c.req.query("page")) ?? 1;
-  const size = positive(c.req.query("per_page")) ?? usualSize;
+  const part = partOf(c, usualSize);
+  const { number, size } = part;
   const result = items.slice((number - 1) * size, number * size);
-  const result_info = {
+  return { result, result_info: infoOf(part, result.length, items.length) };
+}
+
+function infoOf({ number, size }: Part, count: number, total: number) {
+  return {
     page: number,
     per_page: size,
-    count: result.length,
-    total_count: items.length,
-    total_pages: Math.ceil(items.length / size),
+    count,
+    total_count: total,
+    total_pages: Math.ceil(total / size),
   };
-  return { result, result_info };
 }
 
 function positive(text: string | undefined): number | undefined {

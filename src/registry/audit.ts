@@ -30,6 +30,15 @@ export interface AuditQuery {
   readonly untilMs: number;
   /** null: all. Else this target and all beneath it. */
   readonly target: string | null;
+  /** How many of the newest to leave out, and how many to take then. */
+  readonly offset: number;
+  readonly limit: number;
+}
+
+export interface AuditPage {
+  readonly entries: readonly AuditEntry[];
+  /** Of all pages. */
+  readonly total: number;
 }
 
 export function recordAudit(sql: SqlStorage, entry: NewAuditEntry, now: number): void {
@@ -53,16 +62,20 @@ export function recordAudit(sql: SqlStorage, entry: NewAuditEntry, now: number):
 export function listAudit(
   sql: SqlStorage,
   accountId: string,
-  { sinceMs, untilMs, target }: AuditQuery,
-): AuditEntry[] {
-  return sql
+  { sinceMs, untilMs, target, offset, limit }: AuditQuery,
+): AuditPage {
+  const wanted = `FROM audit WHERE account_id = ?1 AND at BETWEEN ?2 AND ?3
+    AND (?4 IS NULL OR target = ?4 OR substr(target, 1, length(?4) + 1) = ?4 || '/')`;
+  const values = [accountId, sinceMs, untilMs, target];
+  const { total } = sql
+    .exec<{ total: number }>(`SELECT COUNT(*) AS total ${wanted}`, ...values)
+    .one();
+  const entries = sql
     .exec<AuditRow>(
-      `SELECT * FROM audit WHERE account_id = ?1 AND at BETWEEN ?2 AND ?3
-       AND (?4 IS NULL OR target = ?4 OR substr(target, 1, length(?4) + 1) = ?4 || '/') ORDER BY id DESC`,
-      accountId,
-      sinceMs,
-      untilMs,
-      target,
+      `SELECT * ${wanted} ORDER BY id DESC LIMIT ?5 OFFSET ?6`,
+      ...values,
+      limit,
+      offset,
     )
     .toArray()
     .map((row) => ({
@@ -76,6 +89,7 @@ export function listAudit(
       before: row.before === null ? null : (JSON.parse(row.before) as AuditFacts),
       after: row.after === null ? null : (JSON.parse(row.after) as AuditFacts),
     }));
+  return { entries, total };
 }
 
 type AuditRow = {

@@ -15,7 +15,7 @@ import * as accounts from "./accounts.ts";
 import {
   listAudit,
   recordAudit,
-  type AuditEntry,
+  type AuditPage,
   type AuditQuery,
   type NewAuditEntry,
 } from "./audit.ts";
@@ -156,7 +156,7 @@ export class Registry extends DurableObject<RegistryEnv> {
     recordAudit(this.#sql, entry, Date.now());
   }
 
-  audit(accountId: string, query: AuditQuery): AuditEntry[] {
+  audit(accountId: string, query: AuditQuery): AuditPage {
     return listAudit(this.#sql, accountId, query);
   }
 

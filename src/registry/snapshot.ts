@@ -28,8 +28,9 @@ export interface Facts {
 /** Facts of this name are sealed secrets. */
 const SECRET = "secret ";
 const HIDDEN = "***";
-/** Of one side; a namespace may have had thousands of scripts. */
+/** Of one side; a namespace may have had thousands of scripts. A thousand entries have to fit into one answer. */
 const MAX_SHOWN = 200;
+const MAX_SHOWN_CHARACTERS = 12_000;
 
 export function takeSnapshot(sql: SqlStorage, accountId: string, subject: Subject): Facts | null {
   switch (subject.kind) {
@@ -73,14 +74,21 @@ export function isSame(before: Facts | null, after: Facts | null): boolean {
   return JSON.stringify(before) === JSON.stringify(after);
 }
 
-function onlyIn(facts: Facts | null, others: Facts | null): AuditFacts | null {
-  if (facts === null) return null;
-  const differing = Object.entries(facts).filter(
+function onlyIn(own: Facts | null, others: Facts | null): AuditFacts | null {
+  if (own === null) return null;
+  const differing = Object.entries(own).filter(
     ([name, value]) => JSON.stringify(value) !== JSON.stringify(others?.[name]),
   );
-  const shown = differing
+  const facts = differing
     .slice(0, MAX_SHOWN)
     .map(([name, value]) => [name, name.startsWith(SECRET) ? HIDDEN : value] as const);
+  let room = MAX_SHOWN_CHARACTERS;
+  const shown = facts.filter((fact) => {
+    const { length } = JSON.stringify(fact);
+    if (length > room) return false;
+    room -= length;
+    return true;
+  });
   const more = differing.length - shown.length;
   return Object.fromEntries(more > 0 ? [...shown, ["and more", more]] : shown);
 }
