@@ -1,5 +1,5 @@
 /**
- * Drops the metrics and logs of deleted functions, and the data points of deleted namespaces, after the answer. A flush that an edge still holds makes a few
+ * Drops the metrics and logs of deleted functions, after the answer. A flush that an edge still holds makes a few
  * numbers come back under the old name; a failure leaves them all. Neither is worth failing the deletion.
  */
 import { forEachBounded } from "../hub/for-each-bounded.ts";
@@ -16,16 +16,19 @@ export function forgetMetrics(
     await c.env.FUNCTION_METRICS.getByName(`${namespaceId}/${script}`).destroy();
     await c.env.FUNCTION_LOGS.getByName(`${namespaceId}/${script}`).destroy();
   });
-  afterAnswer(c, forgotten, "metrics of deleted functions");
+  afterwards(c, forgotten);
 }
 
-export function forgetDataPoints(c: ApiContext, namespaceId: string): void {
-  const forgotten = c.env.ANALYTICS.getByName(namespaceId).destroy();
-  afterAnswer(c, forgotten, "data points of a deleted namespace");
+/** What is kept of a deleted namespace as a whole: data points, and connections of its tails. */
+export function forgetNamespace(c: ApiContext, namespaceId: string): void {
+  afterwards(c, c.env.ANALYTICS.getByName(namespaceId).destroy());
+  afterwards(c, c.env.FUNCTION_LOGS.getByName(namespaceId).destroy());
 }
 
-function afterAnswer(c: ApiContext, forgotten: Promise<void>, what: string): void {
+function afterwards(c: ApiContext, forgotten: Promise<void>): void {
   c.executionCtx.waitUntil(
-    forgotten.catch((error: unknown) => console.error(`${what} not dropped: ${String(error)}`)),
+    forgotten.catch((error: unknown) => {
+      console.error(`metrics of deleted functions not dropped: ${String(error)}`);
+    }),
   );
 }

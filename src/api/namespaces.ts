@@ -9,7 +9,7 @@ import { accountId, namespaceOf, param, registry, settle, type ApiContext } from
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
-import { forgetDataPoints, forgetMetrics } from "./forget-metrics.ts";
+import { forgetMetrics, forgetNamespace } from "./forget-metrics.ts";
 import { jsonBody } from "./json-body.ts";
 import { MAX_TAIL_CONSUMERS } from "./upload/observability.ts";
 import { iso } from "./user.ts";
@@ -88,7 +88,7 @@ export async function deleteNamespace(c: ApiContext): Promise<Response> {
   const scripts = (await registry(c).scripts(id)).map((script) => script.name);
   const deleted = unwrap(await registry(c).deleteNamespace(accountId(c), name));
   forgetMetrics(c, id, scripts);
-  forgetDataPoints(c, id);
+  forgetNamespace(c, id);
   await settle(c, deleted.generation);
   await updateCertificate(c);
   return ok(c, null);

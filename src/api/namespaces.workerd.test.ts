@@ -66,7 +66,13 @@ describe("namespaces", () => {
     const route = { pattern: "doomed.example/*", namespace: "doomed", script: "inside" };
     expect((await call("POST", ROUTES, route)).errors).toEqual([]);
     await supervisorCalls();
+    const { result } = await call("GET", `${NAMESPACES}/doomed`);
+    const points = hub.ANALYTICS.getByName(result.namespace_id as string);
+    const point = { dataset: "d", atMs: Date.now(), index: null, blobs: [], doubles: [] };
+    await points.write([point]);
+    expect(await points.datasets()).toMatchObject([{ dataset: "d" }]);
     await call("DELETE", `${NAMESPACES}/doomed`);
+    await expect.poll(() => points.datasets()).toEqual([]);
     const [push] = await supervisorCalls();
     expect(push?.body).toMatchObject({
       scripts: [{ namespace: "doomed", script: "inside", versionId: null }],
