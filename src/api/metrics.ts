@@ -58,10 +58,11 @@ export async function getNamespaceMetrics(c: ApiContext): Promise<Response> {
   );
 }
 
-/** `GET /metrics`: of the token's namespaces. */
+/** `GET /metrics`: of the token's namespaces, and of account Workers. */
 export async function getPrometheus(c: ApiContext): Promise<Response> {
   const visible = new Set<string>();
-  for (const { id, name } of await registry(c).namespaces(accountId(c))) {
+  const all = await registry(c).namespaces(accountId(c));
+  for (const { id, name } of [...all, await registry(c).accountNamespace(accountId(c))]) {
     if (mayTouch(c, name)) visible.add(id);
   }
   const [processes, trustChanges, functions] = await Promise.all([

@@ -6,6 +6,7 @@ import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
 import type { ScriptState } from "../protocol/routing.ts";
 import type { Outcome } from "../protocol/telemetry.ts";
 import {
+  ACCOUNT,
   adminGate,
   bootstrap,
   call,
@@ -323,7 +324,11 @@ describe("what is shown", () => {
 
   it("has incidents, cells, places and changes of trust for Prometheus", async () => {
     await deployed("scraped");
+    await call("PUT", `/accounts/${ACCOUNT}/workers/scripts/of-account`, helloForm("hi"));
     const text = await (await request("GET", "/../../metrics")).text();
+    expect(text).toContain(
+      'skep_function_place{namespace="workers",script="of-account",place="dedicated"} 1\n',
+    );
     expect(text).toContain('skep_incidents_total{process="cell",kind="cpu"} 3\n');
     expect(text).toContain('skep_cells{role="spare"} 2\n');
     expect(text).toContain(
