@@ -2,6 +2,7 @@
 import * as z from "zod";
 import type { ScriptRecord, StoredBinding, VersionRecord } from "../registry/records.ts";
 import { placeOf } from "../registry/seal.ts";
+import { annotations } from "./annotations.ts";
 import { param, registry, scriptOf, sealer, settle, type ApiContext } from "./context.ts";
 import { authorOf } from "./deploy.ts";
 import { ok, pageWithin } from "./envelope.ts";
@@ -16,7 +17,7 @@ const PAGE_SIZE = 10;
 export const deployment = z.object({
   strategy: z.literal("percentage").default("percentage"),
   versions: z.array(z.object({ version_id: z.string(), percentage: z.number() })),
-  annotations: z.record(z.string(), z.string()).default({}),
+  annotations: annotations.default({}),
 });
 
 /** Newest first; the first is in force. wrangler reads `deployments`, the SDK `items`. */
@@ -38,7 +39,7 @@ export async function getDeployment(c: ApiContext): Promise<Response> {
 }
 
 export async function postDeployment(c: ApiContext): Promise<Response> {
-  const { versions, annotations } = await jsonBody(c, deployment);
+  const { versions, annotations: given } = await jsonBody(c, deployment);
   const script = await scriptOf(c);
   const shares = versions.map(({ version_id: versionId, percentage }) => {
     return { versionId, percentage };
@@ -49,7 +50,7 @@ export async function postDeployment(c: ApiContext): Promise<Response> {
   const deployed = unwrap(
     await registry(c).deploy(script.namespaceId, script.name, {
       shares,
-      annotations: { ...(older && { "workers/triggered_by": "rollback" }), ...annotations },
+      annotations: { ...(older && { "workers/triggered_by": "rollback" }), ...given },
       ...authorOf(c),
     }),
   );

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import {
+  helloForm,
   activeBundle,
   bootstrap,
   call,
@@ -226,6 +227,32 @@ describe("tags", () => {
     expect((await call("GET", `${NAMESPACES}/tags/scripts`)).result).toHaveLength(1);
     expect((await call("PUT", path.replace("one", "two"), "null")).result).toEqual([]);
   });
+});
+
+it.each<[string, object]>([
+  ["metadata.annotations", { annotations: { "workers/message": "x".repeat(5_000_000) } }],
+  ["metadata.observability", { observability: { enabled: true, of: "x".repeat(5_000_000) } }],
+  [
+    "binding of type plain_text",
+    { bindings: [{ type: "plain_text", name: "x".repeat(5_000_000), text: "" }] },
+  ],
+  [
+    "binding R of type ratelimit",
+    {
+      bindings: [
+        {
+          type: "ratelimit",
+          name: "R",
+          namespace_id: "x".repeat(5_000_000),
+          simple: { limit: 1, period: 10 },
+        },
+      ],
+    },
+  ],
+])("what is too large to be kept is refused: %s", async (what, metadata) => {
+  const { status, errors } = await deploy("large", helloForm("hi", metadata));
+  expect(status).toBe(400);
+  expect(errors[0]?.message).toContain(what);
 });
 
 it("never shows the token in an answer", async () => {

@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import type { NamespaceRecord, ScriptSummary } from "../registry/records.ts";
+import { annotations } from "./annotations.ts";
 import { namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";
 import { writeSecrets } from "./deploy.ts";
 import { ok, page } from "./envelope.ts";
@@ -16,8 +17,6 @@ import { bindingToJson, refuseLargeValue } from "./upload/binding.ts";
 import { parseMetadata, scriptSettings } from "./upload/metadata.ts";
 import { authorEmails, versionToJson } from "./version-json.ts";
 import { iso } from "./user.ts";
-
-const annotations = z.record(z.string(), z.string());
 
 /** A merge patch (RFC 7396): null removes. */
 export const latestPatch = z.object({

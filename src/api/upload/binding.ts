@@ -14,6 +14,7 @@ const MAX_DEPTH = 100;
 
 /** Cloudflare's limit for one variable or secret: 5 KB. */
 const MAX_VALUE_BYTES = 5 * 1024;
+const MAX_NAME_LENGTH = 255;
 
 const name = z.string();
 const part = z.string().min(1, "names no part");
@@ -186,6 +187,13 @@ function isSupported(type: string): type is keyof typeof SUPPORTED {
 }
 
 export function refuseLargeValue(binding: ClearBinding): void {
+  const { length } = binding.name;
+  if (length > MAX_NAME_LENGTH) {
+    throw new ApiError(
+      "invalid",
+      `a binding of type ${binding.type} has a name of ${length} characters; it may have ${MAX_NAME_LENGTH}.`,
+    );
+  }
   if (binding.type === "json" && isDeeper(binding.json, MAX_DEPTH)) {
     throw new ApiError("invalid", `binding ${binding.name} is nested more than ${MAX_DEPTH} deep.`);
   }
@@ -205,7 +213,7 @@ function isDeeper(value: unknown, depth: number): boolean {
 function valueText(binding: ClearBinding): string {
   if (binding.type === "plain_text" || binding.type === "secret_text") return binding.text;
   if (binding.type === "json") return JSON.stringify(binding.json);
-  return binding.type === "service" ? JSON.stringify(binding.props ?? {}) : "";
+  return JSON.stringify(binding.type === "service" ? (binding.props ?? {}) : binding);
 }
 
 /** Bindings whose methods return at once are made inside the isolate, from the env that can be imported. */

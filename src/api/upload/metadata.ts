@@ -5,6 +5,7 @@
  */
 import * as z from "zod";
 import type { ScriptSettings, VersionSettings } from "../../registry/records.ts";
+import { annotations } from "../annotations.ts";
 import { ApiError } from "../errors.ts";
 import { validate } from "../json-body.ts";
 import { refuseBadTags } from "../tag-rules.ts";
@@ -34,7 +35,7 @@ export const schema = z.object({
   logpush: flag.nullish(),
   observability: observability.nullish(),
   tail_consumers: z.array(tailConsumer).max(MAX_TAIL_CONSUMERS).nullish(),
-  annotations: z.record(z.string(), z.string()).optional(),
+  annotations: annotations.optional(),
   assets: z.unknown().optional(),
   keep_assets: z.unknown().optional(),
 

@@ -2,6 +2,7 @@
 import * as z from "zod";
 
 export const MAX_TAIL_CONSUMERS = 10;
+const MAX_CHARACTERS = 8_192;
 
 /** In the SDK's dialect every leaf is a string. */
 const rate = z
@@ -16,17 +17,22 @@ const rate = z
 const flag = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
 
 /** What is not known here is kept, and shown again. */
-export const observability = z.looseObject({
-  enabled: flag.optional(),
-  head_sampling_rate: rate.nullish(),
-  logs: z
-    .looseObject({
-      enabled: flag.optional(),
-      head_sampling_rate: rate.nullish(),
-      invocation_logs: flag.optional(),
-    })
-    .nullish(),
-});
+export const observability = z
+  .looseObject({
+    enabled: flag.optional(),
+    head_sampling_rate: rate.nullish(),
+    logs: z
+      .looseObject({
+        enabled: flag.optional(),
+        head_sampling_rate: rate.nullish(),
+        invocation_logs: flag.optional(),
+      })
+      .nullish(),
+  })
+  .refine(
+    (settings) => JSON.stringify(settings).length <= MAX_CHARACTERS,
+    `has more than ${MAX_CHARACTERS} characters`,
+  );
 
 /** A Worker of the same kind and namespace. There are no environments of services, and no `namespace` to choose. */
 export const tailConsumer = z.object({
