@@ -34,6 +34,7 @@ export async function putContent(c: ApiContext): Promise<Response> {
       script: current.name,
       bindings: { mode: "keep" },
       settings: current.version.settings,
+      changed: {},
     },
     code,
   );

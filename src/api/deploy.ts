@@ -27,8 +27,10 @@ interface Plan {
   readonly namespace: NamespaceRecord;
   readonly script: string;
   readonly bindings: BindingChange;
-  /** All settings of the new version. */
+  /** All settings of the new version, under which it is tried. */
   readonly settings: VersionSettings;
+  /** What of them is new; the rest is kept as it is when the version is stored. Left out: all. */
+  readonly changed?: Partial<VersionSettings>;
   readonly scriptSettings?: Partial<ScriptSettings>;
   readonly annotations?: Readonly<Record<string, string>>;
   /** False: the version is only uploaded. Absent: true. */
@@ -47,7 +49,7 @@ export async function deployCode(c: ApiContext, plan: Plan, code: Code): Promise
     await storeBlob(c.env.BLOBS, packed);
     const tried = await tryStart(c, plan, versionId, packed.hash, bindings);
     const { syntax, mainModule } = code;
-    return await commit(c, plan, versionId, {
+    return await commit(c, { changed: plan.settings, ...plan }, versionId, {
       code: { blob: packed.hash, syntax, mainModule, ...tried },
     });
   } catch (error) {
@@ -66,7 +68,10 @@ export async function redeploy(
   const { code } = base.version;
   const bindings = await previewBindings(c, plan);
   const tried = await tryStart(c, plan, versionId, code.blob, bindings);
-  return commit(c, plan, versionId, { code: { ...code, ...tried }, basedOnBlob: code.blob });
+  return commit(c, { changed: plan.settings, ...plan }, versionId, {
+    code: { ...code, ...tried },
+    basedOnBlob: code.blob,
+  });
 }
 
 /** Writes secrets by name, null removing them. The code has been tried; its secrets do not change that. */
@@ -156,7 +161,7 @@ export function authorOf(c: ApiContext): Pick<Release, "author" | "source"> {
 
 async function commit(
   c: ApiContext,
-  plan: Omit<Plan, "settings"> & { settings?: VersionSettings },
+  plan: Omit<Plan, "settings">,
   versionId: string,
   code: Pick<Release, "code" | "basedOnBlob">,
 ): Promise<ScriptRecord> {
@@ -168,7 +173,7 @@ async function commit(
       deploy: plan.deploy ?? true,
       ...code,
       bindings: plan.bindings,
-      settings: plan.settings ?? {},
+      settings: plan.changed ?? {},
       scriptSettings: plan.scriptSettings ?? {},
       annotations: plan.annotations ?? {},
       ...(plan.assets !== undefined && { assets: plan.assets }),

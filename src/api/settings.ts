@@ -57,6 +57,7 @@ export async function patchSettings(c: ApiContext): Promise<Response> {
           }
         : { mode: "keep" },
       settings: { ...current.version.settings, ...ofVersion },
+      changed: ofVersion,
       scriptSettings: ofScript,
       annotations: patch.annotations ?? {},
     },

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { ScriptState } from "../protocol/routing.ts";
 import {
   ACCOUNT,
+  type Answer,
   bootstrap,
   call,
   deploy,
@@ -106,6 +107,34 @@ describe("simultaneous changes of one script", () => {
     for (const name of names)
       expect(env[name]).toEqual({ type: "value", value: `text of ${name}` });
     expect(new TextDecoder().decode(modules[0]?.content)).toContain("later");
+  });
+
+  it("of settings and of code do not undo each other", async () => {
+    await deploy("settled", helloForm("one"));
+    const path = scriptPath("settled");
+    const content = helloForm("two");
+    content.set("metadata", JSON.stringify({ main_module: "index.js" }));
+    const changes: (() => Promise<Answer>)[] = [
+      () => call("PATCH", `${path}/settings`, { compatibility_date: "2026-02-02" }),
+      () => call("PATCH", `${path}/settings`, { limits: { cpu_ms: 77 } }),
+      () => call("PATCH", `${path}/settings`, { compatibility_flags: ["nodejs_compat"] }),
+    ];
+    expect(
+      (await Promise.all(changes.map((change) => change()))).map(({ errors }) => errors),
+    ).toEqual([[], [], []]);
+    expect((await call("GET", `${path}/settings`)).result).toMatchObject({
+      compatibility_date: "2026-02-02",
+      compatibility_flags: ["nodejs_compat"],
+      limits: { cpu_ms: 77 },
+    });
+    const later = [
+      call("PATCH", `${path}/settings`, { limits: { cpu_ms: 78 } }),
+      call("PUT", `${path}/content`, content),
+    ];
+    // The code was changed while the settings were tried, or they came first.
+    const [patched] = await Promise.all(later);
+    const { result } = await call("GET", `${path}/settings`);
+    expect(result.limits).toEqual({ cpu_ms: patched?.success ? 78 : 77 });
   });
 
   it("of tags do not undo each other", async () => {
