@@ -44,9 +44,8 @@ export async function callV4(
   const envelope = parse(text);
   if (envelope?.success) return envelope.result;
   const reasons = envelope?.errors?.map(({ code, message }) => `${message} [code: ${code}]`);
-  throw new CommandError(
-    `${method} ${path}: ${reasons?.join("; ") || `${response.status} ${text}`}`,
-  );
+  if (reasons?.length) throw new CommandError(reasons.join("; "));
+  throw new CommandError(`${method} ${url}: ${response.status} ${text}`);
 }
 
 function parse(text: string): Envelope | undefined {

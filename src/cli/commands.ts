@@ -91,7 +91,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "rollback",
-    summary: "Give all traffic to an older version: the one before, or the one that is named",
+    summary: "Give all traffic to the version before, or to the one that is named, with its secrets",
     forms: [`${TARGET} [VERSION]`],
     options: { data, message: { placeholder: "TEXT", help: "why, for the list" }, help },
     run: async (args) => (await import("./versions.ts")).rollback(args, around),
@@ -189,9 +189,8 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "logs",
-    summary:
-      "Search the kept logs of a function (observability.enabled in its configuration); /SCRIPT: outside of namespaces",
-    forms: ["NAMESPACE/SCRIPT", "/SCRIPT"],
+    summary: "Search the kept logs of a function (observability.enabled in its configuration)",
+    forms: [TARGET],
     options: {
       data,
       since: { placeholder: "TIME", help: "from when on, such as 15m, 1h or 2d", default: "1h" },

@@ -4,9 +4,9 @@ import type { Surroundings } from "../supervisor/config.ts";
 import { callApi } from "./api-client.ts";
 import { UsageError, type CommandArguments } from "./command.ts";
 import { findPlatform } from "./running-platform.ts";
+import { readTarget, TARGET } from "./script-target.ts";
 import { formatOf } from "./tail.ts";
 import { traceLines } from "./trace-text.ts";
-import { workerPath } from "./worker-path.ts";
 
 const FOLLOW_MS = 1_000;
 /** Of one answer of the API. */
@@ -18,13 +18,12 @@ interface Page {
 }
 
 export async function logs(args: CommandArguments, around: Surroundings): Promise<number> {
-  const [target = "", ...rest] = args.positionals;
-  if (!target.includes("/") || rest.length > 0) {
-    throw new UsageError("logs: say of what, as NAMESPACE/SCRIPT or /SCRIPT");
-  }
+  const [word, ...rest] = args.positionals;
+  if (rest.length > 0) throw new UsageError(`skep logs: expected ${TARGET}`);
+  const target = readTarget("logs", word);
   const isJson = formatOf(args) === "json";
   const { since, until, grep, outcome, version, limit } = args.values;
-  const path = `${workerPath(target)}/logs`;
+  const path = `${target.path}/logs`;
   const read = async (wanted: Readonly<Record<string, string | undefined>>): Promise<Page> => {
     const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
     const query = new URLSearchParams(given as [string, string][]).toString();

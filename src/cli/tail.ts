@@ -4,17 +4,16 @@ import type { Surroundings } from "../supervisor/config.ts";
 import { callApi } from "./api-client.ts";
 import { CommandError, UsageError, type CommandArguments } from "./command.ts";
 import { findPlatform } from "./running-platform.ts";
+import { readTargetOrNamespace } from "./script-target.ts";
 import { traceLines } from "./trace-text.ts";
-import { workerPath } from "./worker-path.ts";
 
 /** Normal closure: the tail has ended. */
 const ENDED = 1000;
 
 export async function tail(args: CommandArguments, around: Surroundings): Promise<number> {
-  const [target = "", ...rest] = args.positionals;
-  if (target === "" || rest.length > 0) {
-    throw new UsageError("tail: say of what, as NAMESPACE, NAMESPACE/SCRIPT or /SCRIPT");
-  }
+  const [target, ...rest] = args.positionals;
+  if (rest.length > 0) throw new UsageError("skep tail: expected NAMESPACE[/SCRIPT] or /SCRIPT");
+  const path = `${readTargetOrNamespace("tail", target)}/tails`;
   const isJson = formatOf(args) === "json";
   const { outcome, method, grep } = args.values;
   const filters = [
@@ -23,7 +22,6 @@ export async function tail(args: CommandArguments, around: Surroundings): Promis
     ...(grep === undefined ? [] : [{ query: grep }]),
   ];
   const platform = findPlatform(args.values, around);
-  const path = `${workerPath(target)}/tails`;
   const { id, url } = (await callApi(platform, "POST", path, { filters })) as {
     readonly id: string;
     readonly url: string;
@@ -41,7 +39,7 @@ export async function tail(args: CommandArguments, around: Surroundings): Promis
 export function formatOf({ values }: CommandArguments): "pretty" | "json" {
   const { format = "pretty" } = values;
   if (format === "pretty" || format === "json") return format;
-  throw new UsageError(`--format: "${format}" is not pretty or json`);
+  throw new UsageError(`--format: expected pretty or json, got ${JSON.stringify(format)}`);
 }
 
 /** Until Ctrl-C, or the end of the tail. */
