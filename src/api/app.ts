@@ -124,10 +124,12 @@ app.get(`${SCRIPT}/limits`, limits.getScriptLimits);
 app.put(`${SCRIPT}/limits`, limits.putScriptLimits);
 app.get(`${SCRIPT}/placement`, placement.getPlacement);
 app.get(`${NAMESPACE}/events`, placement.listEvents);
+app.get(`${ACCOUNT}/workers/events`, placement.listEvents);
 
 // Ours: metrics
 app.get("/metrics", metrics.getPrometheus);
 app.get(`${NAMESPACE}/metrics`, metrics.getNamespaceMetrics);
+app.get(`${ACCOUNT}/workers/metrics`, metrics.getNamespaceMetrics);
 app.get(`${SCRIPT}/metrics`, metrics.getScriptMetrics);
 
 // Zones, with routes and custom domains of account Workers

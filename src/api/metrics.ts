@@ -42,7 +42,7 @@ export async function getScriptMetrics(c: ApiContext): Promise<Response> {
   return ok(c, await readScript(metricsReader(c.env.FUNCTION_METRICS), `${id}/${name}`, query));
 }
 
-/** `GET …/namespaces/{namespace}/metrics?since=&until=` -> NamespaceMetrics */
+/** `GET …/namespaces/{namespace}/metrics?since=&until=`, or `…/workers/metrics` -> NamespaceMetrics */
 export async function getNamespaceMetrics(c: ApiContext): Promise<Response> {
   const query = range(c, false);
   const namespace = await namespaceOf(c);
@@ -58,11 +58,12 @@ export async function getNamespaceMetrics(c: ApiContext): Promise<Response> {
   );
 }
 
-/** `GET /metrics`: of the token's namespaces, and of account Workers. */
+/** `GET /metrics`: of the token's namespaces, the account's own Workers among them. */
 export async function getPrometheus(c: ApiContext): Promise<Response> {
   const visible = new Set<string>();
-  const all = await registry(c).namespaces(accountId(c));
-  for (const { id, name } of [...all, await registry(c).accountNamespace(accountId(c))]) {
+  const account = accountId(c);
+  const own = await registry(c).accountNamespace(account);
+  for (const { id, name } of [own, ...(await registry(c).namespaces(account))]) {
     if (mayTouch(c, name)) visible.add(id);
   }
   const [processes, trustChanges, functions] = await Promise.all([

@@ -86,6 +86,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`PUT ${N}/limits`]: admin("namespace.limits"),
   [`GET ${N}/events`]: read,
   [`GET ${N}/metrics`]: read,
+  [`GET ${A}/workers/events`]: readWorkers,
+  [`GET ${A}/workers/metrics`]: readWorkers,
   ["GET /metrics"]: readOwn,
 
   [`GET ${R}`]: readOwn,

@@ -28,7 +28,7 @@ export async function getPlacement(c: ApiContext): Promise<Response> {
   });
 }
 
-/** `GET …/namespaces/{namespace}/events?script=&since=&limit=`, newest first */
+/** `GET …/namespaces/{namespace}/events?script=&since=&limit=`, or `…/workers/events`, newest first */
 export async function listEvents(c: ApiContext): Promise<Response> {
   const { script = null, since, limit = String(USUAL_EVENTS) } = c.req.query();
   const count = Number(limit);

@@ -91,7 +91,8 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "rollback",
-    summary: "Give all traffic to the version before, or to the one that is named, with its secrets",
+    summary:
+      "Give all traffic to the version before, or to the one that is named, with its secrets",
     forms: [`${TARGET} [VERSION]`],
     options: { data, message: { placeholder: "TEXT", help: "why, for the list" }, help },
     run: async (args) => (await import("./versions.ts")).rollback(args, around),
@@ -163,8 +164,9 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "limits",
-    summary: "Show or set the limits of a namespace or a function; name= removes one",
-    forms: ["NAMESPACE[/SCRIPT] [name=value ...]"],
+    summary:
+      "Show or set the limits of a namespace or a function; name= removes one; /SCRIPT: outside of namespaces",
+    forms: ["NAMESPACE[/SCRIPT] [name=value ...]", "/SCRIPT [name=value ...]"],
     options: { data, help },
     run: async (args) => (await import("./limits.ts")).limits(args, around),
   },
@@ -215,6 +217,7 @@ export const COMMANDS: readonly Command[] = [
     options: {
       data,
       namespace: { placeholder: "NAME", help: "dispatch namespace", default: "production" },
+      account: { help: "Workers outside of namespaces instead" },
       since: { placeholder: "TIME", help: "from when on, such as 15m, 1h or 7d", default: "1h" },
       watch: { help: "show it again every two seconds until Ctrl-C" },
       help,
@@ -227,6 +230,7 @@ export const COMMANDS: readonly Command[] = [
     options: {
       data,
       namespace: { placeholder: "NAME", help: "dispatch namespace", default: "production" },
+      account: { help: "Workers outside of namespaces instead" },
       script: { placeholder: "NAME", help: "of this function alone" },
       since: { placeholder: "TIME", help: "from when on, such as 15m, 1h or 7d" },
       limit: { placeholder: "N", help: "at most so many, the newest", default: "100" },

@@ -3,6 +3,7 @@ import type { Surroundings } from "../supervisor/config.ts";
 import { callApi } from "./api-client.ts";
 import type { CommandArguments } from "./command.ts";
 import { findPlatform } from "./running-platform.ts";
+import { readNamespace } from "./script-target.ts";
 import { alignColumns } from "./table.ts";
 
 interface EventResult {
@@ -14,13 +15,13 @@ interface EventResult {
 }
 
 export async function events(args: CommandArguments, around: Surroundings): Promise<number> {
-  const { namespace = "production", script, since, limit } = args.values;
+  const { script, since, limit } = args.values;
   const query = new URLSearchParams({
     ...(script !== undefined && { script }),
     ...(since !== undefined && { since }),
     ...(limit !== undefined && { limit }),
   });
-  const path = `/workers/dispatch/namespaces/${encodeURIComponent(namespace)}/events`;
+  const path = `${readNamespace("events", args)}/events`;
   const found = (await callApi(
     findPlatform(args.values, around),
     "GET",

@@ -5,6 +5,7 @@ import { callApi } from "./api-client.ts";
 import { UsageError, type CommandArguments } from "./command.ts";
 import { nearest } from "./nearest.ts";
 import { findPlatform } from "./running-platform.ts";
+import { readTargetOrNamespace } from "./script-target.ts";
 import { alignColumns } from "./table.ts";
 
 interface LimitsResult {
@@ -14,7 +15,7 @@ interface LimitsResult {
 
 export async function limits(args: CommandArguments, around: Surroundings): Promise<number> {
   const [target, ...assignments] = args.positionals;
-  const path = targetPath(target);
+  const path = `${readTargetOrNamespace("limits", target)}/limits`;
   const changes = readAssignments(assignments);
   const platform = findPlatform(args.values, around);
   let result = (await callApi(platform, "GET", path)) as LimitsResult;
@@ -35,18 +36,6 @@ export function renderLimits({ limits: set, effective }: LimitsResult): string[]
     return [name, value, set[name] === undefined ? "" : `set to ${set[name]}`, help];
   });
   return alignColumns([["limit", "holds", "here", "for"], ...rows]);
-}
-
-function targetPath(target = ""): string {
-  const [namespace, script, ...more] = target.split("/");
-  if (!namespace || script === "" || more.length > 0) {
-    throw new UsageError(
-      `skep limits: expected NAMESPACE or NAMESPACE/SCRIPT, got ${JSON.stringify(target)}`,
-    );
-  }
-  const path = `/workers/dispatch/namespaces/${encodeURIComponent(namespace)}`;
-  if (script === undefined) return `${path}/limits`;
-  return `${path}/scripts/${encodeURIComponent(script)}/limits`;
 }
 
 /** `cpu_ms=50` sets, `cpu_ms=` removes: null. Ranges are the API's to check, since it knows the maxima. */

@@ -4,11 +4,12 @@ import type { Surroundings } from "../supervisor/config.ts";
 import { callApi } from "./api-client.ts";
 import type { CommandArguments } from "./command.ts";
 import { findPlatform } from "./running-platform.ts";
+import { readNamespace } from "./script-target.ts";
 import { renderStats, watchStats } from "./stats.ts";
 
 export async function stats(args: CommandArguments, around: Surroundings): Promise<number> {
-  const { namespace = "production", since = "1h" } = args.values;
-  const path = `/workers/dispatch/namespaces/${encodeURIComponent(namespace)}/metrics`;
+  const { since = "1h" } = args.values;
+  const path = `${readNamespace("stats", args)}/metrics`;
   const query = new URLSearchParams({ since }).toString();
   // Found anew each time: under --watch the platform may restart on another port.
   const fetchMetrics = async () =>

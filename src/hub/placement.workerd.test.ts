@@ -15,6 +15,7 @@ import {
   failSupervisor,
   helloForm,
   hub,
+  limitedToken,
   NAMESPACES,
   request,
   scriptPath,
@@ -335,6 +336,26 @@ describe("what is shown", () => {
       'skep_function_place{namespace="production",script="scraped",place="probation"} 1\n',
     );
     expect(text).toMatch(/^skep_trust_changes_total\{to="convicted"\} [1-9]\d*$/m);
+  });
+
+  it("is told of Workers outside of namespaces as well", async () => {
+    const account = `/accounts/${ACCOUNT}/workers`;
+    await call("PUT", `${account}/scripts/counted`, helloForm("hi"));
+    const place = expect.objectContaining({ kind: "dedicated" }) as unknown;
+    const { functions } = (await call("GET", `${account}/metrics`)).result;
+    expect(functions).toContainEqual(expect.objectContaining({ script: "counted", place }));
+    const { result: events } = await call("GET", `${account}/events`);
+    // Of processes perhaps, but of nobody else's functions.
+    expect((events as { script: string | null }[]).filter(({ script }) => script)).toEqual([]);
+    const text = await (await request("GET", "/../../metrics")).text();
+    expect(text).toMatch(/^skep_function_place\{namespace="workers",script="counted",.*\} 1$/m);
+    const limited = await limitedToken("elsewhere", { namespaces: ["production"] });
+    const elsewhere = { authorization: `Bearer ${limited}` };
+    for (const path of [`${account}/metrics`, `${account}/events`]) {
+      expect((await call("GET", path, undefined, elsewhere)).status).toBe(403);
+    }
+    const hidden = await request("GET", "/../../metrics", { headers: elsewhere });
+    expect(await hidden.text()).not.toContain('script="counted"');
   });
 
   it("has the newest events first, of one function or of all and of processes", async () => {

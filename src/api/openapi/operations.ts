@@ -178,6 +178,19 @@ const IN_NAMESPACES: Readonly<Record<string, Operation>> = {
     result: report.namespaceMetrics,
     ours: true,
   },
+  [`GET ${ACCOUNT}/workers/events`]: {
+    does: "The same of Workers outside of namespaces",
+    query: { script: "Of this script only", since: "Not before", limit: "At most; 100 by default" },
+    result: answer.incident,
+    list: true,
+    ours: true,
+  },
+  [`GET ${ACCOUNT}/workers/metrics`]: {
+    does: "Metrics of all Workers outside of namespaces",
+    query: RANGE,
+    result: answer.anything,
+    ours: true,
+  },
   [`GET ${SCRIPT}/metrics`]: {
     does: "Metrics of a function",
     query: { ...RANGE, step: "Width of the points, such as 5m" },
