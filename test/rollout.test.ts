@@ -172,6 +172,10 @@ describe("the skep command", { timeout: 120_000 }, () => {
     const [newest = ""] = /[0-9a-f]{8}-[0-9a-f-]+/.exec(versions.output) ?? [];
     const start = ["rollout", "start", "outside", newest.slice(0, 8), "--canary", "10%"];
     expect(await skep(platform, start)).toMatchObject({ exitCode: 0 });
+    const second = await skep(platform, ["deploy", directory, "--canary", "10%"]);
+    expect(second.exitCode).toBe(1);
+    expect(second.output).toContain("promote or abort it first");
+    expect(second.output).toMatch(/is uploaded and gets no traffic; "skep rollout start outside /);
     const deployed = await skep(platform, ["deploy", directory]);
     expect(deployed.output).toContain("The rollout of outside that was under way has ended.");
     const status = await skep(platform, ["rollout", "status", "outside"]);

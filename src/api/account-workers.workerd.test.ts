@@ -260,8 +260,16 @@ describe("a change that would deploy the newest version unasked", () => {
       await call("PATCH", `${worker("asked")}/settings`, settings),
     ]) {
       expect(answer.errors[0]?.code).toBe(10215);
+      expect(answer.errors[0]?.message).toContain("wrangler versions deploy");
     }
     expect((await resolve("asked")).versionId).toBe(first);
+    const twin = scriptPath("asked");
+    await deploy("asked", helloForm("one"));
+    const { result } = await call("POST", `${twin}/versions`, helloForm("two"));
+    // wrangler has no such command for user Workers.
+    expect((await call("PUT", `${twin}/secrets`, secret)).errors[0]?.message).toContain(
+      `skep rollback production/asked ${result.id}`,
+    );
     // A deploy is asked for, and takes the place of both.
     await put("asked", "three");
     expect((await call("PUT", `${worker("asked")}/secrets`, secret)).success).toBe(true);

@@ -68,7 +68,7 @@ function toApiError(failure: RegistryFailure): ApiError {
     case "newest-not-deployed":
       return new ApiError(
         "newestNotDeployed",
-        `The newest version of '${failure.script}', ${failure.versionId}, does not get all traffic, and this change would deploy it. Deploy it first with 'wrangler versions deploy', or change a version without deploying it, such as with 'wrangler versions secret put'.`,
+        `The newest version of '${failure.script}', ${failure.versionId}, does not get all traffic, and this change would deploy it. ${remedyOf(failure)}`,
       );
     case "bad-shares":
       return new ApiError("invalid", `The deployment is not valid: ${failure.detail}.`);
@@ -200,4 +200,14 @@ function toApiError(failure: RegistryFailure): ApiError {
         `The change is stored, but not confirmed by the edges, which will get it as soon as they can be reached: ${failure.detail}`,
       );
   }
+}
+
+/** wrangler's commands for versions know no dispatch namespaces. */
+function remedyOf(
+  failure: Extract<RegistryFailure, { readonly reason: "newest-not-deployed" }>,
+): string {
+  const { namespace, script, versionId } = failure;
+  return namespace === null
+    ? "Deploy it first with 'wrangler versions deploy', or change a version without deploying it, such as with 'wrangler versions secret put'."
+    : `Deploy it first, with 'skep rollback ${namespace}/${script} ${versionId}' or by another upload.`;
 }

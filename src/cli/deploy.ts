@@ -48,7 +48,14 @@ export async function deploy(args: CommandArguments, around: Surroundings): Prom
     tellOfRollout(target, before);
     return 0;
   }
-  const started = await startRollout(platform, target, { ...rollout, version_id: versionId });
+  const started = await startRollout(platform, target, { ...rollout, version_id: versionId }).catch(
+    (error: unknown) => {
+      if (!(error instanceof CommandError)) throw error;
+      throw new CommandError(
+        `${error.message}\n${target.name}: ${versionId} is uploaded and gets no traffic; "skep rollout start ${target.name} ${versionId} --canary ${canary}" tries again`,
+      );
+    },
+  );
   process.stdout.write(show(target, started));
   process.stdout.write(
     `The platform goes on with it; "skep rollout status ${target.name}" shows it.\n`,

@@ -1,5 +1,9 @@
-/** Rows of text in columns that are as wide as they need to be; no line ends in spaces. */
-export function alignColumns(rows: readonly (readonly string[])[]): string[] {
+/**
+ * Rows of text in columns that are as wide as they need to be; no line ends in spaces. Much of it was written by
+ * whoever may deploy, such as messages of versions: nothing of it may move the cursor or colour the terminal.
+ */
+export function alignColumns(cells: readonly (readonly string[])[]): string[] {
+  const rows = cells.map((row) => row.map(withoutControls));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [index, cell] of row.entries()) {
@@ -12,4 +16,9 @@ export function alignColumns(rows: readonly (readonly string[])[]): string[] {
       .join("  ")
       .trimEnd(),
   );
+}
+
+/** On one line. */
+export function withoutControls(text: string): string {
+  return text.replace(/\p{Cc}/gu, "\u{FFFD}");
 }

@@ -1,5 +1,6 @@
 /** Trace events for people, as `skep tail` and `skep logs` print them. */
 import type { TraceEvent } from "../protocol/trace.ts";
+import { withoutControls } from "./table.ts";
 
 /** One line for the invocation, then what it wrote and threw. */
 export function traceLines(event: TraceEvent): string[] {
@@ -48,7 +49,6 @@ function textOf(message: unknown): string {
     .join(" ");
 }
 
-/** Functions write what they like: nothing of it may move the cursor or colour the terminal. */
 function indented(text: string): string[] {
-  return text.split("\n").map((line) => `  ${line.replace(/\p{Cc}/gu, "\u{FFFD}")}`);
+  return text.split("\n").map((line) => `  ${withoutControls(line)}`);
 }

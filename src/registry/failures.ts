@@ -31,7 +31,13 @@ export type RegistryFailure =
     }
   | { readonly reason: "unknown-version"; readonly versionId: string }
   /** Its code would come into force with a change of something else. */
-  | { readonly reason: "newest-not-deployed"; readonly script: string; readonly versionId: string }
+  | {
+      readonly reason: "newest-not-deployed";
+      /** null: outside of dispatch namespaces. */
+      readonly namespace: string | null;
+      readonly script: string;
+      readonly versionId: string;
+    }
   | { readonly reason: "bad-shares"; readonly detail: string }
   | { readonly reason: "unknown-deployment"; readonly id: string }
   | { readonly reason: "deployment-in-force"; readonly id: string }

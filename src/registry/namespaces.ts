@@ -95,6 +95,14 @@ export function namespaceName(sql: SqlStorage, id: string): string {
   return row.name;
 }
 
+/** null: account Workers are there. */
+export function dispatchNamespaceName(sql: SqlStorage, id: string): string | null {
+  const [row] = sql
+    .exec<{ name: string }>(`SELECT name FROM namespaces WHERE id = ? AND kind = 'dispatch'`, id)
+    .toArray();
+  return row?.name ?? null;
+}
+
 export function unknownScript(sql: SqlStorage, namespaceId: string, script: string): Rejection {
   const [row] = sql
     .exec<{ name: string; kind: string }>(

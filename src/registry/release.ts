@@ -7,7 +7,7 @@ import { resolveBindings } from "./bindings.ts";
 import { putInForce } from "./deployments.ts";
 import { Rejection } from "./failures.ts";
 import { beginChange } from "./generation.ts";
-import { namespaceName, unknownScript } from "./namespaces.ts";
+import { dispatchNamespaceName, namespaceName, unknownScript } from "./namespaces.ts";
 import { touchAlias } from "./previews.ts";
 import type { Release, ScriptRecord, ScriptSettings, VersionSettings } from "./records.ts";
 import { refuseRetiredKeys } from "./reseal.ts";
@@ -44,7 +44,7 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
   if (release.basedOnBlob !== undefined && before?.version.code.blob !== release.basedOnBlob) {
     throw new Rejection({ reason: "changed-meanwhile", script: release.script });
   }
-  if (before && keepsCode && release.deploy) refuseUndeployed(before);
+  if (before && keepsCode && release.deploy) refuseUndeployed(sql, before);
   const bindings = resolveBindings(release.bindings, before?.version.bindings ?? []);
   if (!bindings.ok) throw new Rejection(bindings.failure);
   refuseRetiredKeys(sql, release.script, bindings.value);
@@ -86,10 +86,15 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
 }
 
 /** It must get all traffic: what keeps its code would bring it into force. */
-function refuseUndeployed({ name, version, deployment }: ScriptRecord): void {
+function refuseUndeployed(
+  sql: SqlStorage,
+  { namespaceId, name, version, deployment }: ScriptRecord,
+): void {
   const [share, ...others] = deployment.shares;
   if (share?.versionId === version.id && others.length === 0) return;
-  throw new Rejection({ reason: "newest-not-deployed", script: name, versionId: version.id });
+  const namespace = dispatchNamespaceName(sql, namespaceId);
+  const versionId = version.id;
+  throw new Rejection({ reason: "newest-not-deployed", namespace, script: name, versionId });
 }
 
 /** What is not versioned changes with a deploy only. */
