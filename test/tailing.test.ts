@@ -547,6 +547,7 @@ describe("source maps", () => {
     const [exception] = (await next(socket)).exceptions;
     expect(exception?.stack).toMatch(/src\/thrower\.ts:4:\d+/);
     expect(exception?.stack).toMatch(/src\/index\.ts:2:\d+/);
+    expect(exception?.stack).not.toContain("skep-");
     socket.destroy();
   });
 });

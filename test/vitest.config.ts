@@ -12,5 +12,7 @@ export default defineConfig({
     maxConcurrency: 8,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // What is waited for comes late on a busy machine; a second is vitest's own.
+    expect: { poll: { timeout: 20_000 } },
   },
 });

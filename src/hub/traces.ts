@@ -6,6 +6,7 @@ import type { TraceBatch, TraceEvent, TraceFlush } from "../protocol/trace.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import type { Tracing } from "../registry/tracing.ts";
 import type { FunctionLogs, LogBatch } from "./function-logs.ts";
+import { withoutOwnFrames } from "./own-frames.ts";
 import { withSourcePositions } from "./source-maps.ts";
 
 export interface TracesDeps {
@@ -60,6 +61,10 @@ function completed(event: TraceEvent, { tags, isDispatch }: Tracing, costMs: num
     ...rest,
     ...(isDispatch && dispatchNamespace !== undefined && { dispatchNamespace }),
     scriptTags: tags,
+    exceptions: event.exceptions.map(({ stack, ...thrown }) => ({
+      ...thrown,
+      ...(stack !== undefined && { stack: withoutOwnFrames(stack) }),
+    })),
     // No invocation used more than it lasted; the clock has steps of a millisecond.
     cpuTime: event.cpuTime > 0 ? event.cpuTime : Math.round(Math.min(costMs, event.wallTime + 1)),
   };
