@@ -18,6 +18,7 @@ import * as namespaces from "./namespaces.ts";
 import * as openapi from "./openapi/serve.ts";
 import { normalizePath } from "./path.ts";
 import * as placement from "./placement.ts";
+import { readRefusedBodies } from "./refused-bodies.ts";
 import * as routes from "./routes.ts";
 import * as scripts from "./scripts.ts";
 import * as secrets from "./secrets.ts";
@@ -41,6 +42,8 @@ app.notFound(onNoRoute);
 
 // Ours: whether the hub answers. No token needed.
 app.get("/healthz", (c) => c.text("ok"));
+
+app.use(readRefusedBodies);
 
 // Contents of static assets come with the token of an upload session instead of an API token.
 app.post(`${ACCOUNT}/workers/assets/upload`, assets.uploadAssets);
