@@ -250,7 +250,10 @@ export const COMMANDS: readonly Command[] = [
     options: {
       data,
       name: { placeholder: "NAME", help: "what the token is for" },
-      permission: { placeholder: "LIST", help: `what it may: ${PERMISSIONS.join(",")}` },
+      permission: {
+        placeholder: "LIST",
+        help: `what it may: ${PERMISSIONS.join(",")}; wrangler needs read,deploy`,
+      },
       namespace: {
         placeholder: "LIST",
         help: "to which namespaces it is limited, with commas between; without, it is for all",

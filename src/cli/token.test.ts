@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readWanted } from "./token.ts";
+import { isTooLittleForWrangler, readWanted } from "./token.ts";
 
 const NOW = Date.parse("2026-11-01T00:00:00Z");
 const base = { name: "ci", permission: "read" };
@@ -26,4 +26,13 @@ test.each([
   [{ ...base, expires: "2020-01-01" }, "a date to come"],
 ])("refuses %j", (values, message) => {
   expect(() => readWanted(values, NOW)).toThrow(message);
+});
+
+test.each([
+  [["deploy"], true],
+  [["deploy", "tail"], true],
+  [["read", "deploy"], false],
+  [["read"], false],
+])("wrangler can do nothing with %j: %j", (permissions, isTooLittle) => {
+  expect(isTooLittleForWrangler(permissions)).toBe(isTooLittle);
 });

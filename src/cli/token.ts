@@ -54,6 +54,9 @@ const actions = (values: Values): Readonly<Record<string, Action>> => ({
       ],
       ...(wanted.expires !== undefined && { expires_on: wanted.expires }),
     })) as TokenResult & { value: string };
+    if (isTooLittleForWrangler(wanted.permissions)) {
+      process.stderr.write("wrangler looks before it deploys or tails: it needs read as well\n");
+    }
     return shown(made, value);
   },
   async roll(words, platform) {
@@ -137,6 +140,11 @@ export function readWanted(values: Values, now: number): Wanted {
     namespaces: namespace?.split(","),
     expires: expires === undefined ? undefined : readExpiry(expires, now),
   };
+}
+
+/** Every command of wrangler begins with a GET. */
+export function isTooLittleForWrangler(permissions: readonly string[]): boolean {
+  return permissions.some((each) => each !== "read") && !permissions.includes("read");
 }
 
 function readExpiry(text: string, now: number): string {

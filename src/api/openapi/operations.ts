@@ -188,7 +188,7 @@ const IN_NAMESPACES: Readonly<Record<string, Operation>> = {
   [`GET ${ACCOUNT}/workers/metrics`]: {
     does: "Metrics of all Workers outside of namespaces",
     query: RANGE,
-    result: answer.anything,
+    result: report.namespaceMetrics,
     ours: true,
   },
   [`GET ${SCRIPT}/metrics`]: {
