@@ -35,13 +35,20 @@ export function optionsOf(
 
 function lowered(
   { cpuMs, wallMs, subrequests }: InvocationLimits,
-  asked: NonNullable<DynamicDispatchOptions["limits"]>,
+  { cpuMs: askedMs, subRequests }: NonNullable<DynamicDispatchOptions["limits"]>,
 ): InvocationLimits {
   return {
-    cpuMs: Math.min(cpuMs, asked.cpuMs ?? Infinity),
+    cpuMs: lower(cpuMs, askedMs, "cpuMs"),
     wallMs,
-    subrequests: Math.min(subrequests, asked.subRequests ?? Infinity),
+    subrequests: lower(subrequests, subRequests, "subRequests"),
   };
+}
+
+/** Tenants dispatch, too; and what is less than nothing, or no number, would undo the limits of others. */
+function lower(limit: number, asked: unknown, name: string): number {
+  if (asked === undefined) return limit;
+  if (typeof asked === "number" && asked >= 0) return Math.min(limit, asked);
+  throw new TypeError(`limits.${name} must be a number that is not negative, got ${String(asked)}`);
 }
 
 /**

@@ -105,7 +105,7 @@ export class Invoker {
     if (state.assets !== undefined && isForScript(dispatch)) {
       // It is no invocation: nothing runs, so no limit holds, and it says nothing about the version's conduct.
       const asset = await this.#options.assets.serve(state.assets, original);
-      if (asset !== undefined) return asset;
+      if (asset !== undefined) return withoutOurs(asset);
     }
     facts.versionId = versionId;
     const via = viaOf(original);
@@ -155,8 +155,9 @@ export class Invoker {
 }
 
 /** For all that its version has, not for its code alone. */
-function isForScript({ entrypoint, rpc, asOutbound }: DispatchCall): boolean {
-  return entrypoint === undefined && rpc === undefined && asOutbound === undefined;
+function isForScript({ entrypoint, rpc, event, asOutbound }: DispatchCall): boolean {
+  const isRequest = rpc === undefined && event === undefined;
+  return isRequest && entrypoint === undefined && asOutbound === undefined;
 }
 
 /** Host names and dispatchers do not lead to all Workers of an account; routes and bindings do. */

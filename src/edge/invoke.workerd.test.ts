@@ -34,7 +34,7 @@ function shares(percentages: Readonly<Record<string, number>>): Partial<ScriptSt
 }
 
 /** Rejects each load with the version that was to be loaded. */
-function invokerOf(of: ScriptState): Invoker {
+function invokerOf(of: ScriptState, assets?: Pick<Assets, "serve">): Invoker {
   const scripts = new ScriptTable();
   const isolates = new Isolates({
     loader: undefined as unknown as WorkerLoader,
@@ -54,7 +54,7 @@ function invokerOf(of: ScriptState): Invoker {
   return new Invoker({
     scripts,
     isolates,
-    assets: undefined as unknown as Assets,
+    assets: assets as Assets,
     edges,
     cells: undefined as unknown as CellCalls,
     edgeCount: 1,
@@ -132,4 +132,42 @@ describe("of several versions", () => {
 test("a preview is told as its script", async () => {
   const { facts } = await reached(state({ previewOf: "whole-shop" }));
   expect(facts).toEqual({ versionId: OLD, script: "whole-shop" });
+});
+
+describe("static assets", () => {
+  const assets = {} as NonNullable<ScriptState["assets"]>;
+  const answered = (headers: HeadersInit) => ({
+    serve: () => Promise.resolve(new Response(null, { status: 404, headers })),
+  });
+
+  test("are not what a Tail Worker is called for", async () => {
+    const invoker = invokerOf(state({ assets }), answered({}));
+    const call = { script, args: undefined, options: undefined };
+    const invoke = (more: object) =>
+      invoker.invoke(namespace, { ...call, ...more }, request(), { versionId: "" });
+    expect((await invoke({})).status).toBe(404);
+    await expect(invoke({ event: "tail" })).rejects.toThrow(OLD);
+  });
+
+  test("do not pretend to be an error of the platform", async () => {
+    const invoker = invokerOf(
+      state({ assets }),
+      answered({ "x-skep-error": "1101", "x-own": "1" }),
+    );
+    const call = { script, args: undefined, options: undefined };
+    const { headers } = await invoker.invoke(namespace, call, request(), { versionId: "" });
+    expect([...headers.keys()]).toEqual(["x-own"]);
+  });
+});
+
+test.each([
+  { cpuMs: -1e9 },
+  { cpuMs: Number.NaN },
+  { cpuMs: "5" as never },
+  { subRequests: -1 },
+  { subRequests: "many" as never },
+])("a dispatcher cannot make a function's limits into %j", async (limits) => {
+  const call = { script, args: undefined, options: { limits } };
+  const invoked = invokerOf(state()).invoke(namespace, call, request(), { versionId: "" });
+  await expect(invoked).rejects.toThrow(/^limits\.(cpuMs|subRequests) must be a number/);
 });
