@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { decodeStructured, encodeStructured } from "../protocol/structured.ts";
 
 /** As structured clone brings them in at next to no cost. */
@@ -72,3 +72,21 @@ test.each([
     `the value is or contains ${kind}, which cannot be sent`,
   );
 });
+
+const megabyte = new ArrayBuffer(1024 * 1024);
+
+test.each([
+  ["views of one buffer", () => Array.from({ length: 2_000 }, () => new Uint8Array(megabyte))],
+  ["numbers", () => Array.from({ length: 5_000_000 }, () => 0)],
+  ["a text", () => "x".repeat(40 * 1024 * 1024)],
+])(
+  "refuses too much before it has made it: %s",
+  (_, make) => {
+    const value: unknown = make();
+    const stringify = vi.spyOn(JSON, "stringify");
+    expect(() => trip(value)).toThrow(/^the value takes \d+ characters or more, and RPC carries/);
+    expect(stringify).not.toHaveBeenCalled();
+    stringify.mockRestore();
+  },
+  60_000,
+);

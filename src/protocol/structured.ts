@@ -35,11 +35,16 @@ export function encodeStructured(root: unknown, what: string): string {
   const nodes: Node[] = [];
   const values: unknown[] = [];
   const known = new Map<unknown, number>();
+  let characters = 0;
   const indexOf = (value: unknown): number => {
-    const seen = known.get(value);
+    const isObject = typeof value === "object" && value !== null;
+    const seen = isObject ? known.get(value) : undefined;
     if (seen !== undefined) return seen;
+    // Before it is made: a million views of one buffer come in at next to no cost, too.
+    characters += sizeOf(value);
+    if (characters > MAX_RPC_CHARACTERS) throw tooLarge(what, characters);
     const index = values.push(value) - 1;
-    if (typeof value === "object" && value !== null) known.set(value, index);
+    if (isObject) known.set(value, index);
     return index;
   };
   indexOf(root);
@@ -48,12 +53,24 @@ export function encodeStructured(root: unknown, what: string): string {
     nodes.push(toNode(values[index], indexOf, what));
   }
   const text = JSON.stringify(nodes);
-  if (text.length > MAX_RPC_CHARACTERS) {
-    throw new TypeError(
-      `${what} takes ${text.length} characters, more than the ${MAX_RPC_CHARACTERS} that RPC carries; use fetch() with a body`,
-    );
-  }
+  if (text.length > MAX_RPC_CHARACTERS) throw tooLarge(what, text.length);
   return text;
+}
+
+/** Of a node, and of the index by which another names it; where there are millions, they take more. */
+const NODE_CHARACTERS = 8;
+
+function sizeOf(value: unknown): number {
+  if (typeof value === "string") return value.length + NODE_CHARACTERS;
+  if (typeof value !== "object") return NODE_CHARACTERS;
+  const hasBytes = ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
+  return hasBytes ? value.byteLength + NODE_CHARACTERS : NODE_CHARACTERS;
+}
+
+function tooLarge(what: string, characters: number): TypeError {
+  return new TypeError(
+    `${what} takes ${characters} characters or more, and RPC carries no more than ${MAX_RPC_CHARACTERS}; use fetch() with a body`,
+  );
 }
 
 function toNode(value: unknown, indexOf: (value: unknown) => number, what: string): Node {
