@@ -3,6 +3,9 @@
  * slash. A manifest is JSON in the blob store, named by its SHA-256 as every blob is.
  */
 
+/** Of an asset. */
+export const MAX_PATH_LENGTH = 2_000;
+
 export interface AssetManifest {
   /** By path. */
   readonly files: Readonly<Record<string, AssetFile>>;

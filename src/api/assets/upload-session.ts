@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { secretKeys } from "../../hub/secret-keys.ts";
+import { MAX_PATH_LENGTH } from "../../protocol/assets.ts";
 import { storeBlob, type Packed } from "../../registry/blobs.ts";
 import type { AssetClaim, StoredAsset } from "../../registry/assets.ts";
 import { accountId, namespaceOf, param, registry, type ApiContext } from "../context.ts";
@@ -19,7 +20,6 @@ const MAX_ASSET_BYTES = 25 * 1024 * 1024;
 
 /** A manifest of MAX_ASSETS with long paths. */
 const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
-const MAX_PATH_LENGTH = 2_000;
 
 const SESSION_SECONDS = 60 * 60;
 

@@ -2,7 +2,7 @@
  * Which asset a path leads to, or where to it redirects: Cloudflare's `html_handling` and `not_found_handling`.
  * Pure; paths are decoded.
  */
-import type { AssetFile } from "../../protocol/assets.ts";
+import { MAX_PATH_LENGTH, type AssetFile } from "../../protocol/assets.ts";
 
 export type Found =
   | { readonly kind: "file"; readonly file: AssetFile; readonly status: 200 | 404 }
@@ -46,8 +46,8 @@ function missing(files: Files, notFound: string, path: string): Found | undefine
     return file && { kind: "file", file, status: 200 };
   }
   if (notFound !== "404-page") return undefined;
-  // The one nearest to the path.
-  for (let folder = path; folder !== "";) {
+  // The one nearest to the path. No asset lies deeper.
+  for (let folder = path.slice(0, MAX_PATH_LENGTH); folder !== "";) {
     folder = folder.slice(0, Math.max(0, folder.lastIndexOf("/")));
     const file = files.get(`${folder}/404.html`);
     if (file !== undefined) return { kind: "file", file, status: 404 };
