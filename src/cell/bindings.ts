@@ -12,6 +12,7 @@ import {
   type DataPoint,
 } from "../protocol/analytics.ts";
 import type {
+  AnalyticsValue,
   AssetsValue,
   DispatchNamespaceValue,
   EnvValue,
@@ -38,8 +39,6 @@ export interface BindingProps<Value = BindingValue> {
   readonly value: Value;
 }
 
-type AnalyticsValue = Extract<EnvValue, { type: "analytics" }>;
-
 export type Bind = (value: BindingValue) => unknown;
 
 /** Who is called, and through which functions: the caller is the last of `via`. */
@@ -50,6 +49,7 @@ export interface BindingCalls {
   /** Rejects as the call of a dispatcher would. */
   dispatch(
     caller: Caller,
+    value: ServiceValue | DispatchNamespaceValue,
     call: BoundCall,
     request: Request,
     ctx: ExecutionContext,
@@ -57,7 +57,7 @@ export interface BindingCalls {
   /** False: there were as many calls with this key as the limit allows. */
   limit(caller: Caller, value: RateLimitValue, key: string): Promise<boolean>;
   /** Takes a data point, which is stored later. */
-  write(caller: Caller, dataset: string, point: DataPoint): Promise<void>;
+  write(caller: Caller, value: AnalyticsValue, point: DataPoint): Promise<void>;
   asset(
     caller: Caller,
     value: AssetsValue,
@@ -115,7 +115,7 @@ export class SkepService extends WorkerEntrypoint<unknown, BindingProps<ServiceV
       const via = chargeSubrequest(caller);
       const call = { namespace, script, args, options: undefined, via, ...method };
       const target = entrypoint === undefined ? call : { ...call, entrypoint };
-      return calls().dispatch(caller, target, request, ctx);
+      return calls().dispatch(caller, value, target, request, ctx);
     };
     const members = new Map<string, unknown>([
       ["fetch", (request: Request) => send(request, {}).catch(rethrow)],
@@ -160,7 +160,7 @@ export class SkepDispatcher extends WorkerEntrypoint<
     const call = { namespace, script, args, options, via, by: "dispatch" as const };
     const bound = outbound === undefined ? call : { ...call, outbound };
     try {
-      const response = await calls().dispatch(caller, bound, request, this.ctx);
+      const response = await calls().dispatch(caller, value, bound, request, this.ctx);
       return response.headers.has(OUTCOME_HEADER) ? withoutOutcome(response) : response;
     } catch (error) {
       // The runtime would hand on no more than name and message, and say that a function threw it.
@@ -199,7 +199,7 @@ export class SkepAnalytics extends WorkerEntrypoint<unknown, BindingProps<Analyt
     const { caller, value } = this.ctx.props;
     const checked = toDataPoint(point);
     chargeSubrequest(caller);
-    await calls().write(caller, value.dataset, checked);
+    await calls().write(caller, value, checked);
   }
 }
 

@@ -8,37 +8,38 @@ import {
 } from "../protocol/egress.ts";
 import { forward } from "../protocol/hop.ts";
 import { relayed } from "../protocol/relay.ts";
-import type { BindingCalls, Caller } from "./bindings.ts";
+import type { BindingCalls, BindingValue, Caller } from "./bindings.ts";
 import { withoutOwn } from "./outbound.ts";
 
 export function callsThroughEgress(egress: Fetcher): BindingCalls {
   return {
-    async dispatch(caller, call, request) {
+    async dispatch(caller, value, call, request) {
       const headers = withoutOwn(request.headers);
-      headers.set(EGRESS_HEADER, callOf(caller, "dispatch", call.via));
+      headers.set(EGRESS_HEADER, callOf(caller, value, "dispatch", call.via));
       const forwarded = new Request(request, { headers });
       return relayed(await forward(egress, call, forwarded, { versionId: "" }));
     },
     async limit(caller, value, key) {
       const response = await egress.fetch("http://limits.invalid/", {
         method: "POST",
-        headers: { [EGRESS_HEADER]: callOf(caller, "limits", []) },
+        headers: { [EGRESS_HEADER]: callOf(caller, value, "limits", []) },
         body: JSON.stringify({ value, key }),
       });
       // Who cannot count must not refuse.
       return response.ok ? response.json<boolean>() : true;
     },
-    async write(caller, dataset, point) {
+    async write(caller, value, point) {
       await egress.fetch("http://analytics.invalid/", {
         method: "POST",
-        headers: { [EGRESS_HEADER]: callOf(caller, "analytics", []) },
-        body: JSON.stringify({ dataset, point }),
+        headers: { [EGRESS_HEADER]: callOf(caller, value, "analytics", []) },
+        body: JSON.stringify({ dataset: value.dataset, point }),
       });
     },
-    async asset({ namespace, script }, { versionId }, via, request) {
+    async asset({ namespace, script }, { versionId, grant }, via, request) {
       const headers = new Headers(request.headers);
       const call = { namespace, script, via, call: "assets", versionId } as const;
-      headers.set(EGRESS_HEADER, encodeEgressCall(call));
+      const granted = grant === undefined ? call : { ...call, grant };
+      headers.set(EGRESS_HEADER, encodeEgressCall(granted));
       const asset = new Request(request, { headers, redirect: "manual" });
       const response = await egress.fetch(asset);
       if (!response.headers.has(EGRESS_ERROR_HEADER)) return response;
@@ -48,6 +49,12 @@ export function callsThroughEgress(egress: Fetcher): BindingCalls {
   };
 }
 
-function callOf({ namespace, script }: Caller, call: EdgeService, via: readonly string[]): string {
-  return encodeEgressCall({ namespace, script, via, call });
+function callOf(
+  { namespace, script }: Caller,
+  { grant }: BindingValue,
+  call: EdgeService,
+  via: readonly string[],
+): string {
+  const of = { namespace, script, via, call };
+  return encodeEgressCall(grant === undefined ? of : { ...of, grant });
 }

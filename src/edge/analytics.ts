@@ -2,6 +2,7 @@
 import type { Caller } from "../cell/bindings.ts";
 import type { DataPoint, WrittenPoint } from "../protocol/analytics.ts";
 import type { EgressCall } from "../protocol/egress.ts";
+import { notGranted, type Grants } from "./grants.ts";
 import type { HubClient } from "./hub-client.ts";
 
 const FLUSH_INTERVAL_MS = 250;
@@ -32,8 +33,10 @@ export class Analytics {
   }
 
   /** From a cell. */
-  async answer(request: Request, caller: EgressCall): Promise<Response> {
+  async answer(request: Request, caller: EgressCall, grants: Grants): Promise<Response> {
     const { dataset, point } = await request.json<{ dataset: string; point: DataPoint }>();
+    const isGranted = await grants.hold(caller, { type: "analytics", dataset }, caller.grant);
+    if (!isGranted) return notGranted();
     this.write(caller, dataset, point);
     return new Response(null, { status: 204 });
   }

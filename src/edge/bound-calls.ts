@@ -7,10 +7,12 @@ import type { BoundCall } from "../cell/bindings.ts";
 import { reasonOf } from "../dispatcher/errors.ts";
 import { record, type MetricsEnv } from "../dispatcher/record.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
+import type { DispatchNamespaceValue, ServiceValue } from "../protocol/bundle.ts";
 import type { EgressCall } from "../protocol/egress.ts";
 import { answer, answerError, receive, type PeerCall } from "../protocol/hop.ts";
 import { withoutOwn } from "../cell/outbound.ts";
 import { chainCaller } from "./hairpin.ts";
+import { notGranted, type Grants } from "./grants.ts";
 import type { Invoker } from "./invoke.ts";
 import { targetOf } from "./targets.ts";
 
@@ -30,22 +32,42 @@ export function callBound(
 
 /** For the process of the caller; its outcome tells what `fetch` of the binding rejects with. */
 export async function answerBound(
-  options: BoundCallsOptions,
+  options: BoundCallsOptions & { readonly grants: Grants },
   forwarded: Request,
-  { namespace, script }: EgressCall,
+  caller: EgressCall,
   ctx: ExecutionContext,
 ): Promise<Response> {
-  const { call, request } = receive<PeerCall>(forwarded);
+  const { call: claimed, request } = receive<PeerCall>(forwarded);
   const facts: InvocationFacts = { versionId: "" };
+  const { call, value } = boundCall(claimed);
+  if (!(await options.grants.hold(caller, value, caller.grant))) return notGranted();
   // The egress says who calls; the call itself must not say otherwise.
-  const caller = `${namespace}/${script}`;
+  const name = `${caller.namespace}/${caller.script}`;
   try {
-    if (call.via.at(-1) !== caller)
-      throw new Error(`the chain of a call does not end with ${caller}`);
+    if (call.via.at(-1) !== name) throw new Error(`the chain of a call does not end with ${name}`);
     return answer(await invoke(options, call, request, ctx, facts), facts);
   } catch (error) {
     return answerError(error, facts);
   }
+}
+
+/** A call as it can come from a binding, whatever a cell says beyond it; and the binding. */
+function boundCall({ namespace, script, args, options, via, by, outbound, ...method }: PeerCall): {
+  readonly call: BoundCall;
+  readonly value: ServiceValue | DispatchNamespaceValue;
+} {
+  if (by === "dispatch") {
+    const through = outbound === undefined ? {} : { outbound };
+    const call = { namespace, script, args, options, via, by, ...through };
+    return { call, value: { type: "dispatch-namespace", namespace, ...through } };
+  }
+  const { entrypoint, rpc } = method;
+  const target = { namespace, script, ...(entrypoint !== undefined && { entrypoint }) };
+  const call = { ...target, args, options: undefined, via, ...(rpc !== undefined && { rpc }) };
+  return {
+    call,
+    value: { type: "service", ...target, ...(args !== undefined && { props: args }) },
+  };
 }
 
 async function invoke(

@@ -10,6 +10,7 @@ import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
 import type { PlaceKind } from "../protocol/placement.ts";
 import { CellCalls } from "./call-cell.ts";
 import { Cells } from "./cells.ts";
+import { Grants } from "./grants.ts";
 import { IncidentLog } from "./incident-log.ts";
 import { CellLoader } from "./load-cell.ts";
 
@@ -121,7 +122,13 @@ function setUp({ source = SOURCE, fates = [], incident, trusted = false }: SetUp
       ],
       env: {},
     });
-  const loader = new CellLoader({ cells, fetchers, bundle, keepAlive: () => {} });
+  const loader = new CellLoader({
+    cells,
+    fetchers,
+    bundle,
+    grants: new Grants("00".repeat(32)),
+    keepAlive: () => {},
+  });
   const calls = new CellCalls({
     cells,
     loader,

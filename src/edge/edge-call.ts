@@ -45,7 +45,7 @@ function lowered(
 }
 
 /** Tenants dispatch, too; and what is less than nothing, or no number, would undo the limits of others. */
-function lower(limit: number, asked: unknown, name: string): number {
+function lower(limit: number, asked: number | undefined, name: string): number {
   if (asked === undefined) return limit;
   if (typeof asked === "number" && asked >= 0) return Math.min(limit, asked);
   throw new TypeError(`limits.${name} must be a number that is not negative, got ${String(asked)}`);

@@ -24,6 +24,7 @@ import { EdgeCalls } from "./call-edge.ts";
 import { Cells } from "./cells.ts";
 import { HubClient, HubMetrics } from "./hub-client.ts";
 import { IncidentLog } from "./incident-log.ts";
+import { Grants } from "./grants.ts";
 import { Invoker } from "./invoke.ts";
 import { CellLoader } from "./load-cell.ts";
 import { Once } from "./once.ts";
@@ -44,6 +45,8 @@ export interface EdgeEnv {
     readonly cells: CellCounts;
     readonly maxIsolates: number;
   };
+  /** Of grants, hex; the same in all edges. */
+  readonly GRANT_KEY: string;
   /** Of this process's ledger, hex. */
   readonly LEDGER_KEY: string;
   /** Variables of the dispatcher. */
@@ -75,6 +78,7 @@ export class Edge {
   readonly dispatcherEnv: DispatcherBindings;
   readonly rateLimits: RateLimits;
   readonly analytics: Analytics;
+  readonly grants: Grants;
   readonly #cells: Cells;
   readonly #incidents = new IncidentLog();
   readonly #hub: HubClient;
@@ -108,7 +112,8 @@ export class Edge {
     );
     const bundle = (versionId: string) => hub.bundle(versionId);
     const incidents = this.#incidents;
-    const loader = new CellLoader({ cells, fetchers, bundle, keepAlive });
+    this.grants = new Grants(env.GRANT_KEY);
+    const loader = new CellLoader({ cells, fetchers, bundle, grants: this.grants, keepAlive });
     const isolates = new Isolates({
       loader: env.LOADER,
       ledger: new Ledger(env.LEDGER_KEY),
@@ -127,6 +132,7 @@ export class Edge {
       cells,
       loader,
       hub,
+      grants: this.grants,
       edgeIndex,
       edgeCount,
       keepAlive,

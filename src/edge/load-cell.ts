@@ -6,6 +6,7 @@ import type { CellLoad } from "../protocol/hub.ts";
 import { isolateId, isUsual, type Variant } from "../protocol/outbound.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { CellRef, Cells } from "./cells.ts";
+import type { Grants } from "./grants.ts";
 import { Once } from "./once.ts";
 
 /** What a cell answers to whoever means the process that was there before. */
@@ -29,6 +30,7 @@ export interface CellLoaderOptions {
   /** By cell index. */
   readonly fetchers: readonly Fetcher[];
   readonly bundle: (versionId: string) => Promise<Bundle>;
+  readonly grants: Grants;
   readonly keepAlive: (work: Promise<unknown>) => void;
 }
 
@@ -95,13 +97,17 @@ export class CellLoader {
     variant: Variant | undefined,
   ): Promise<Times> {
     const startedMs = Date.now();
-    const bundle = encodeBundle(await this.#options.bundle(versionId));
-    const fetchedMs = Date.now();
+    const { grants } = this.#options;
     const { script } = entry;
     const { namespace } = entry.state;
+    const to = { namespace, script };
+    const bundle = encodeBundle(await grants.addTo(await this.#options.bundle(versionId), to));
+    const fetchedMs = Date.now();
     const minWarm = String(isUsual(variant) ? entry.limits.min_warm : 0);
     const query = new URLSearchParams({ namespace, script, minWarm });
-    if (variant !== undefined) query.set("variant", JSON.stringify(variant));
+    if (variant !== undefined) {
+      query.set("variant", JSON.stringify(await grants.addToVariant(variant, to)));
+    }
     // The index may be another version's dedicated cell by now.
     if (typeof cell.life === "number") query.set("life", String(cell.life));
     const response = await this.#fetcher(cell.index).fetch(`http://cell/load?${query.toString()}`, {

@@ -15,13 +15,13 @@ import type { EdgeHealth } from "../protocol/hub.ts";
 import { answer, answerError, CALL_HEADER, receive, type PeerCall } from "../protocol/hop.ts";
 import type { CellNews } from "../protocol/incident.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
-import { admit, admitHairpin, admitOutbound } from "./admit.ts";
+import { admit, admitHairpin } from "./admit.ts";
 import { answerBound, callBound } from "./bound-calls.ts";
 import { Edge, type EdgeEnv } from "./edge.ts";
 import { traceEvents, type TailProps } from "../cell/trace.ts";
 import { callerOf } from "./hairpin.ts";
 import { takeTraces } from "./traces.ts";
-import { callOutboundWorker } from "./outbound-worker.ts";
+import { answerOutbound } from "./outbound-worker.ts";
 
 export { SkepAssets } from "../cell/assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "../cell/bindings.ts";
@@ -41,11 +41,11 @@ const edge = new Edge(
   (props) => (exports as unknown as OwnExports).Tail({ props }),
 );
 
-const parts = { invoker: edge.invoker, metrics: edge.dispatcherEnv };
+const parts = { invoker: edge.invoker, metrics: edge.dispatcherEnv, grants: edge.grants };
 connectBindings({
-  dispatch: (_caller, call, request, ctx) => callBound(parts, call, request, ctx),
+  dispatch: (_caller, _value, call, request, ctx) => callBound(parts, call, request, ctx),
   limit: (caller, value, key) => edge.rateLimits.take(caller, value, key),
-  async write(caller, dataset, point) {
+  async write(caller, { dataset }, point) {
     edge.analytics.write(caller, dataset, point);
   },
   asset: (_caller, { versionId }, _via, request) => edge.assets.fetch(versionId, request),
@@ -77,12 +77,12 @@ export class HairpinGate extends WorkerEntrypoint {
   override fetch(request: Request): Response | Promise<Response> {
     const caller = callerOf(request);
     if (caller?.call === "dispatch") return answerBound(parts, request, caller, this.ctx);
-    if (caller?.call === "assets") return edge.assets.answer(caller, request);
-    if (caller?.call === "limits") return edge.rateLimits.answer(request, caller);
-    if (caller?.call === "analytics") return edge.analytics.answer(request, caller);
+    if (caller?.call === "assets") return edge.assets.answer(caller, request, edge.grants);
+    if (caller?.call === "limits") return edge.rateLimits.answer(request, caller, edge.grants);
+    if (caller?.call === "analytics") return edge.analytics.answer(request, caller, edge.grants);
     if (caller?.call === "traces") return takeTraces(request, caller, edge.traces, this.ctx);
     if (caller?.outbound === undefined) return dispatch(admitHairpin(request, caller), this.ctx);
-    return callOutboundWorker(parts, caller.outbound, admitOutbound(request, caller), this.ctx);
+    return answerOutbound(parts, caller, caller.outbound, request, this.ctx);
   }
 }
 

@@ -6,8 +6,10 @@
 import { reasonOf, type Reason } from "../dispatcher/errors.ts";
 import { record, type MetricsEnv } from "../dispatcher/record.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
-import { EGRESS_ERROR_HEADER } from "../protocol/egress.ts";
+import { EGRESS_ERROR_HEADER, type EgressCall } from "../protocol/egress.ts";
 import type { OutboundTarget } from "../protocol/outbound.ts";
+import { admitOutbound } from "./admit.ts";
+import { notGranted, type Grants } from "./grants.ts";
 import type { Invoker } from "./invoke.ts";
 import { targetOf } from "./targets.ts";
 
@@ -17,7 +19,24 @@ export interface OutboundWorkerOptions {
   readonly metrics: MetricsEnv;
 }
 
-export async function callOutboundWorker(
+/** The hairpin socket's side of it. */
+export async function answerOutbound(
+  options: OutboundWorkerOptions & { readonly grants: Grants },
+  caller: EgressCall,
+  target: OutboundTarget,
+  request: Request,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  const isGranted = await options.grants.hold(
+    caller,
+    { type: "outbound", ...target },
+    target.grant,
+  );
+  if (!isGranted) return notGranted();
+  return callOutboundWorker(options, target, admitOutbound(request, caller), ctx);
+}
+
+async function callOutboundWorker(
   { invoker, metrics }: OutboundWorkerOptions,
   { namespace, script, parameters }: OutboundTarget,
   request: Request,

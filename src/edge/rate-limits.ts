@@ -7,6 +7,7 @@ import type { Caller } from "../cell/bindings.ts";
 import { homeOf } from "../namespace/home.ts";
 import type { RateLimitValue } from "../protocol/bundle.ts";
 import type { EgressCall } from "../protocol/egress.ts";
+import { notGranted, type Grants } from "./grants.ts";
 
 /** Of one binding in one window; beyond it the oldest key is forgotten, and begins anew. */
 const MAX_KEYS = 10_000;
@@ -61,8 +62,10 @@ export class RateLimits {
   }
 
   /** From a cell. */
-  async answer(request: Request, caller: EgressCall): Promise<Response> {
+  async answer(request: Request, caller: EgressCall, grants: Grants): Promise<Response> {
     const { value, key } = await request.json<{ value: RateLimitValue; key: string }>();
+    const limit = { ...value, type: "rate-limit" as const };
+    if (!(await grants.hold(caller, limit, caller.grant))) return notGranted();
     return Response.json(await this.take(caller, value, key));
   }
 

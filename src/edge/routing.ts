@@ -9,6 +9,7 @@ import { ScriptEntry } from "../namespace/script-entry.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
 import type { ScriptState } from "../protocol/routing.ts";
 import type { Cells } from "./cells.ts";
+import type { Grants } from "./grants.ts";
 import type { HubClient } from "./hub-client.ts";
 import type { CellLoader } from "./load-cell.ts";
 import { usualVariant } from "./variant.ts";
@@ -22,6 +23,7 @@ export interface RoutingOptions {
   readonly cells: Cells;
   readonly loader: CellLoader;
   readonly hub: HubClient;
+  readonly grants: Grants;
   readonly edgeIndex: number;
   readonly edgeCount: number;
   readonly keepAlive: (work: Promise<unknown>) => void;
@@ -57,11 +59,17 @@ export class Routing {
   }
 
   /** Into an isolate of this edge. */
-  load(entry: ScriptEntry, versionId: string, variant: Variant | undefined): Promise<LoadTimes> {
+  async load(
+    entry: ScriptEntry,
+    versionId: string,
+    wanted: Variant | undefined,
+  ): Promise<LoadTimes> {
+    const { script } = entry;
     const { namespace } = entry.state;
-    const minWarm = this.#keepsWarm(entry) && isUsual(variant) ? entry.limits.min_warm : 0;
-    const { isolates, hub } = this.#options;
-    const of = { namespace, script: entry.script, minWarm, variant };
+    const { isolates, hub, grants } = this.#options;
+    const minWarm = this.#keepsWarm(entry) && isUsual(wanted) ? entry.limits.min_warm : 0;
+    const variant = wanted && (await grants.addToVariant(wanted, { namespace, script }));
+    const of = { namespace, script, minWarm, variant };
     return isolates.load(versionId, () => hub.bundle(versionId), of);
   }
 

@@ -31,17 +31,28 @@ export type EnvValue =
   | ServiceValue
   | DispatchNamespaceValue
   | RateLimitValue
-  | { readonly type: "analytics"; readonly dataset: string }
+  | AnalyticsValue
   | AssetsValue;
 
+/** Of what a cell may ask edges for. */
+interface ForCells {
+  /** Shows that an edge gave it to the cell (src/edge/grants.ts). Absent: it is in no cell. */
+  readonly grant?: string;
+}
+
+export interface AnalyticsValue extends ForCells {
+  readonly type: "analytics";
+  readonly dataset: string;
+}
+
 /** The static assets of a version: that which has the binding. */
-export interface AssetsValue {
+export interface AssetsValue extends ForCells {
   readonly type: "assets";
   readonly versionId: string;
 }
 
 /** Another Worker. */
-export interface ServiceValue {
+export interface ServiceValue extends ForCells {
   readonly type: "service";
   readonly namespace: string;
   readonly script: string;
@@ -51,14 +62,14 @@ export interface ServiceValue {
   readonly props?: Readonly<Record<string, unknown>>;
 }
 
-export interface DispatchNamespaceValue {
+export interface DispatchNamespaceValue extends ForCells {
   readonly type: "dispatch-namespace";
   readonly namespace: string;
   /** Gets the fetches of the functions that are called through this binding. */
   readonly outbound?: OutboundWorker;
 }
 
-export interface RateLimitValue {
+export interface RateLimitValue extends ForCells {
   readonly type: "rate-limit";
   /** Bindings of one account that have the same id share their counters. */
   readonly id: string;

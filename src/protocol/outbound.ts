@@ -23,6 +23,8 @@ export interface OutboundTarget {
   readonly script: string;
   /** The outbound Worker finds them in its env. */
   readonly parameters: OutboundParameters;
+  /** As that of a binding (bundle.ts). */
+  readonly grant?: string;
 }
 
 export interface Variant {

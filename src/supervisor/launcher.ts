@@ -57,6 +57,8 @@ interface Launch {
 export class Launcher {
   readonly #options: LauncherOptions;
   readonly #paths: ConfigPaths;
+  /** Cells outlive edges, but not this process. */
+  readonly #grantKey = randomBytes(32).toString("hex");
   /** The socket that each link leads to, relative to `run/` as the links are. */
   readonly #links = new Map<string, string>();
   #layers: Layers | undefined;
@@ -142,6 +144,7 @@ export class Launcher {
       cells: cellCounts(config),
       maxIsolates: config.isolates,
       ledgerKey,
+      grantKey: this.#grantKey,
       baseDomain: config.baseDomain,
       serverTiming: config.serverTiming,
       flushIntervalMs: config.flushIntervalMs,

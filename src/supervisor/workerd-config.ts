@@ -47,6 +47,8 @@ export interface EdgeSettings {
   readonly maxIsolates: number;
   /** Hex. */
   readonly ledgerKey: string;
+  /** Hex, the same for all edges (src/edge/grants.ts). */
+  readonly grantKey: string;
   readonly baseDomain: string;
   readonly serverTiming: boolean;
   readonly flushIntervalMs: number;
@@ -144,6 +146,7 @@ export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigTe
           ...cellIndexes.map((cell) => ({ name: `CELL_${cell}`, service: `cell-${cell}` })),
           { name: "EDGE", json: JSON.stringify({ index, count, life, cells, maxIsolates }) },
           { name: "LEDGER_KEY", text: settings.ledgerKey },
+          { name: "GRANT_KEY", text: settings.grantKey },
           { name: "BASE_DOMAIN", text: settings.baseDomain },
           { name: "SERVER_TIMING", text: settings.serverTiming ? "on" : "off" },
           { name: "METRICS_FLUSH_MS", text: String(settings.flushIntervalMs) },

@@ -6,6 +6,7 @@ import type { AssetFile, AssetManifest } from "../../protocol/assets.ts";
 import { UnavailableError } from "../../protocol/dispatch-errors.ts";
 import { EGRESS_ERROR_HEADER, type EgressCall } from "../../protocol/egress.ts";
 import type { AssetsState } from "../../protocol/routing.ts";
+import { notGranted, type Grants } from "../grants.ts";
 import type { HubClient } from "../hub-client.ts";
 import { Once } from "../once.ts";
 import { rangeOf, slice } from "./byte-range.ts";
@@ -61,9 +62,10 @@ export class Assets {
   }
 
   /** The same, from a cell. */
-  async answer({ versionId }: EgressCall, request: Request): Promise<Response> {
+  async answer(caller: EgressCall, request: Request, grants: Grants): Promise<Response> {
+    const { versionId = "", grant } = caller;
+    if (!(await grants.hold(caller, { type: "assets", versionId }, grant))) return notGranted();
     try {
-      if (versionId === undefined) throw new UnavailableError("a call for assets names no version");
       return await this.fetch(versionId, request);
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;

@@ -1,0 +1,94 @@
+/**
+ * Grants: that an edge gave a cell a binding shows by a MAC, under a key that edges share and cells never see. So a
+ * cell, even one in the hands of an attacker, can ask edges only for what the versions that it was sent may ask for.
+ */
+import type { BindingValue } from "../cell/bindings.ts";
+import type { Bundle, EnvValue } from "../protocol/bundle.ts";
+import type { OutboundTarget, Variant } from "../protocol/outbound.ts";
+
+const HMAC = { name: "HMAC", hash: "SHA-256" };
+
+/** Whose binding it is. */
+export interface Grantee {
+  readonly namespace: string;
+  readonly script: string;
+}
+
+export type Granted = BindingValue | ({ readonly type: "outbound" } & OutboundTarget);
+
+export class Grants {
+  readonly #keyHex: string;
+  #key: CryptoKey | undefined;
+
+  constructor(keyHex: string) {
+    this.#keyHex = keyHex;
+  }
+
+  /** Whether `grant` was made for this. */
+  async hold(to: Grantee, value: Granted, grant: string | undefined): Promise<boolean> {
+    if (!/^[0-9a-f]{64}$/.test(grant ?? "")) return false;
+    const mac = Uint8Array.fromHex(grant as string);
+    return crypto.subtle.verify(HMAC, await this.#imported(), mac, textOf(to, value));
+  }
+
+  /** As it goes to a cell: with a grant for each binding. */
+  async addTo(bundle: Bundle, to: Grantee): Promise<Bundle> {
+    const env = await Promise.all(
+      Object.entries(bundle.env).map(async ([name, value]): Promise<[string, EnvValue]> => {
+        if (value.type === "value" || value.type === "module") return [name, value];
+        return [name, { ...value, grant: await this.make(to, value) }];
+      }),
+    );
+    return { ...bundle, env: Object.fromEntries(env) };
+  }
+
+  /** The same for the way out of a variant. */
+  async addToVariant(variant: Variant, to: Grantee): Promise<Variant> {
+    const { outbound } = variant;
+    if (outbound === undefined) return variant;
+    const grant = await this.make(to, { type: "outbound", ...outbound });
+    return { ...variant, outbound: { ...outbound, grant } };
+  }
+
+  async make(to: Grantee, value: Granted): Promise<string> {
+    const mac = await crypto.subtle.sign(HMAC, await this.#imported(), textOf(to, value));
+    return new Uint8Array(mac).toHex();
+  }
+
+  async #imported(): Promise<CryptoKey> {
+    const bytes = Uint8Array.fromHex(this.#keyHex);
+    this.#key ??= await crypto.subtle.importKey("raw", bytes, HMAC, false, ["sign", "verify"]);
+    return this.#key;
+  }
+}
+
+/** The same for an edge that makes a grant, and for one that has the parts from a call. */
+function textOf({ namespace, script }: Grantee, value: Granted): Uint8Array {
+  const parts = [namespace, script, value.type, ...partsOf(value)];
+  return new TextEncoder().encode(JSON.stringify(parts));
+}
+
+function partsOf(value: Granted): unknown[] {
+  switch (value.type) {
+    case "service":
+      return [value.namespace, value.script, value.entrypoint ?? null, value.props ?? null];
+    case "dispatch-namespace": {
+      const { namespace, outbound } = value;
+      if (outbound === undefined) return [namespace];
+      return [namespace, outbound.namespace, outbound.script, outbound.parameters];
+    }
+    case "rate-limit":
+      return [value.id, value.limit, value.periodSeconds];
+    case "analytics":
+      return [value.dataset];
+    case "assets":
+      return [value.versionId];
+    case "outbound":
+      return [value.namespace, value.script, value.parameters];
+  }
+}
+
+/** To a cell that asks for what it was not given. */
+export function notGranted(): Response {
+  return new Response("this process was not given what it asks for\n", { status: 403 });
+}
