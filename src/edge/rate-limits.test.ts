@@ -43,3 +43,17 @@ test("an edge that is away does not stop another from counting", async () => {
     expect(await limits.take(caller, value, key)).toBe(false);
   }
 });
+
+test("bindings that are flooded with long keys fill no memory", () => {
+  const limits = new RateLimits(0, []);
+  const key = "k".repeat(1_000);
+  for (let n = 0; n < 100_000; n++) limits.count(count(`${n}${key}`, `${n % 20}`), 1);
+  expect(limits.characters).toBeLessThan(34_000_000);
+  // The window that a flood forgets is the oldest.
+  expect(limits.count(count("new", "b", 1), 1)).toBe(true);
+  expect(limits.count(count("new", "b", 1), 2)).toBe(false);
+  limits.count(count("later"), 20_000);
+  for (let n = 0; n < 20; n++) limits.count(count("x", `${n}`), 20_000);
+  limits.count(count("x", "b"), 20_000);
+  expect(limits.characters).toBe(21 * 65 + 69);
+});

@@ -13,6 +13,10 @@ import { notGranted, type Grants } from "./grants.ts";
 const MAX_KEYS = 10_000;
 /** Bindings in use; beyond it those are forgotten whose window is over, then the oldest. */
 const MAX_LIMITS = 10_000;
+/** Of the keys of all bindings; beyond it likewise. */
+const MAX_CHARACTERS = 32 * 1024 * 1024;
+/** What a key takes beside its text, about. */
+const KEY_OVERHEAD = 64;
 
 /** Between edges, which tell it from a call by its lack of a call's header. */
 const COUNT_URL = "http://edge/count";
@@ -28,12 +32,16 @@ interface Count {
 interface Window {
   readonly endsMs: number;
   readonly counts: Map<string, number>;
+  /** Of all its keys. */
+  characters: number;
 }
 
 export class RateLimits {
   readonly #edgeIndex: number;
   readonly #peers: readonly Fetcher[];
   readonly #windows = new Map<string, Window>();
+  /** Of all windows. */
+  #characters = 0;
 
   /** `peers`: by edge index; the own entry is never used. */
   constructor(edgeIndex: number, peers: readonly Fetcher[]) {
@@ -74,33 +82,53 @@ export class RateLimits {
   }
 
   count({ scope, key, limit, periodSeconds }: Count, nowMs: number): boolean {
-    const { counts } = this.#window(scope, periodSeconds, nowMs);
+    const window = this.#window(scope, periodSeconds, nowMs);
+    const { counts } = window;
     const count = (counts.get(key) ?? 0) + 1;
-    if (count === 1 && counts.size >= MAX_KEYS) {
-      const [oldest] = counts.keys();
-      counts.delete(oldest as string);
-    }
     counts.set(key, count);
+    if (count === 1) {
+      this.#grow(window, key.length + KEY_OVERHEAD);
+      if (counts.size > MAX_KEYS) {
+        const [oldest = ""] = counts.keys();
+        counts.delete(oldest);
+        this.#grow(window, -(oldest.length + KEY_OVERHEAD));
+      }
+      while (this.#characters > MAX_CHARACTERS) this.#makeRoom(nowMs);
+    }
     return count <= limit;
+  }
+
+  #grow(window: Window, characters: number): void {
+    window.characters += characters;
+    this.#characters += characters;
   }
 
   #window(scope: string, periodSeconds: number, nowMs: number): Window {
     const known = this.#windows.get(scope);
     if (known !== undefined && nowMs < known.endsMs) return known;
-    this.#windows.delete(scope);
+    this.#forget(scope);
     if (this.#windows.size >= MAX_LIMITS) this.#makeRoom(nowMs);
     const periodMs = periodSeconds * 1_000;
     const endsMs = (Math.floor(nowMs / periodMs) + 1) * periodMs;
-    const window = { endsMs, counts: new Map<string, number>() };
+    const window = { endsMs, counts: new Map<string, number>(), characters: 0 };
     this.#windows.set(scope, window);
     return window;
   }
 
   #makeRoom(nowMs: number): void {
-    for (const [scope, { endsMs }] of this.#windows) {
-      if (endsMs <= nowMs) this.#windows.delete(scope);
-    }
+    for (const [scope, { endsMs }] of this.#windows) if (endsMs <= nowMs) this.#forget(scope);
     const [oldest] = this.#windows.keys();
-    if (this.#windows.size >= MAX_LIMITS && oldest !== undefined) this.#windows.delete(oldest);
+    const isFull = this.#windows.size >= MAX_LIMITS || this.#characters > MAX_CHARACTERS;
+    if (isFull && oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(scope: string): void {
+    this.#characters -= this.#windows.get(scope)?.characters ?? 0;
+    this.#windows.delete(scope);
+  }
+
+  /** Of the keys that are held. */
+  get characters(): number {
+    return this.#characters;
   }
 }
