@@ -28,7 +28,7 @@ function buffering() {
   const idle = async () => {
     for (const task of work) await task;
   };
-  return { add, idle, sent, state, work };
+  return { add, buffer, idle, sent, state, work };
 }
 
 test("events go together, in order, with one flush under way", async () => {
@@ -54,6 +54,28 @@ test("the loudest function loses its oldest", async () => {
   expect([count("quiet"), count("loud")]).toEqual([100, 4_900]);
   expect(of("loud").reduce((sum, { dropped }) => sum + dropped, 0)).toBe(1_100);
   expect(of("loud")[0]?.events[0]?.wallTime).toBe(1_100);
+});
+
+test("events that are large count by their size, and go in small batches", async () => {
+  const { buffer, idle, sent, work } = buffering();
+  const logs = [{ message: ["x".repeat(256 * 1024)], level: "log", timestamp: 0 }];
+  const large = (wallTime: number) => ({ wallTime, logs }) as unknown as TraceEvent;
+  const keepAlive = (task: Promise<unknown>) => work.push(task);
+  buffer.add("production", "quiet", events(1), 0, keepAlive);
+  buffer.add(
+    "production",
+    "loud",
+    Array.from({ length: 300 }, (_, n) => large(n)),
+    0,
+    keepAlive,
+  );
+  await idle();
+  const of = sent.filter(({ script }) => script === "loud");
+  const kept = of.flatMap((batch) => batch.events);
+  expect([kept.length, kept[0]?.wallTime, kept.at(-1)?.wallTime]).toEqual([123, 177, 299]);
+  expect(of.reduce((sum, { dropped }) => sum + dropped, 0)).toBe(177);
+  expect(Math.max(...of.map((batch) => batch.events.length))).toBe(13);
+  expect(sent.filter(({ script }) => script === "quiet").flatMap((b) => b.events)).toHaveLength(1);
 });
 
 test("what could not be sent counts as dropped", async () => {

@@ -4,8 +4,10 @@
  */
 import type { TraceBatch, TraceEvent } from "./trace.ts";
 
-const MAX_EVENTS = 5_000;
-const MAX_BATCH_EVENTS = 500;
+/** What an event counts for: characters of JSON. One may have a quarter of a million, mostly what the function logs. */
+const MIN_EVENT_SIZE = 6_500;
+const MAX_SIZE = 5_000 * MIN_EVENT_SIZE;
+const MAX_BATCH_SIZE = 500 * MIN_EVENT_SIZE;
 const FLUSH_MS = 50;
 
 /** A flush ends unfinished with the context of who began it. */
@@ -14,7 +16,9 @@ const STUCK_MS = 10_000;
 interface Queue {
   readonly namespace: string;
   readonly script: string;
-  events: TraceEvent[];
+  events: { readonly event: TraceEvent; readonly size: number }[];
+  /** Of its events. */
+  size: number;
   dropped: number;
 }
 
@@ -41,12 +45,16 @@ export class TraceBuffer {
     const key = `${namespace}/${script}`;
     let queue = this.#queues.get(key);
     if (queue === undefined) {
-      this.#queues.set(key, (queue = { namespace, script, events: [], dropped: 0 }));
+      this.#queues.set(key, (queue = { namespace, script, events: [], size: 0, dropped: 0 }));
     }
-    queue.events.push(...events);
     queue.dropped += dropped;
-    this.#size += events.length;
-    while (this.#size > MAX_EVENTS) this.#dropOldest();
+    for (const event of events) {
+      const size = Math.max(MIN_EVENT_SIZE, JSON.stringify(event).length);
+      queue.events.push({ event, size });
+      queue.size += size;
+      this.#size += size;
+      while (this.#size > MAX_SIZE) this.#dropOldest();
+    }
     const nowMs = Date.now();
     if (nowMs - this.#flushingSinceMs < STUCK_MS) return;
     this.#flushingSinceMs = nowMs;
@@ -57,13 +65,18 @@ export class TraceBuffer {
   #dropOldest(): void {
     let most: Queue | undefined;
     for (const queue of this.#queues.values()) {
-      if (most === undefined || queue.events.length > most.events.length) most = queue;
+      if (most === undefined || queue.size > most.size) most = queue;
     }
-    if (most === undefined) return;
-    const surplus = Math.max(1, this.#size - MAX_EVENTS);
-    const dropped = most.events.splice(0, surplus).length;
-    most.dropped += dropped;
-    this.#size -= dropped;
+    if (most !== undefined) most.dropped += this.#remove(most, 1).length;
+  }
+
+  /** The first ones of a queue, up to so many. */
+  #remove(queue: Queue, count: number): TraceEvent[] {
+    const removed = queue.events.splice(0, count);
+    const size = removed.reduce((sum, held) => sum + held.size, 0);
+    queue.size -= size;
+    this.#size -= size;
+    return removed.map(({ event }) => event);
   }
 
   async #flush(): Promise<void> {
@@ -86,15 +99,19 @@ export class TraceBuffer {
 
   #take(): TraceBatch[] {
     const batches: TraceBatch[] = [];
-    let room = MAX_BATCH_EVENTS;
+    let size = 0;
     for (const [key, queue] of this.#queues) {
-      if (room <= 0) break;
+      if (size >= MAX_BATCH_SIZE) break;
       const { namespace, script, dropped } = queue;
-      const events = queue.events.splice(0, room);
+      let count = 0;
+      for (const held of queue.events) {
+        if (size >= MAX_BATCH_SIZE) break;
+        size += held.size;
+        count++;
+      }
+      const events = this.#remove(queue, count);
       queue.dropped = 0;
       if (queue.events.length === 0) this.#queues.delete(key);
-      room -= events.length;
-      this.#size -= events.length;
       batches.push({ namespace, script, events, dropped });
     }
     return batches;
@@ -104,13 +121,15 @@ export class TraceBuffer {
   #lost(batches: readonly TraceBatch[]): void {
     for (const { namespace, script, events, dropped } of batches) {
       const key = `${namespace}/${script}`;
-      const queue = this.#queues.get(key) ?? { namespace, script, events: [], dropped: 0 };
+      const empty: Queue = { namespace, script, events: [], size: 0, dropped: 0 };
+      const queue = this.#queues.get(key) ?? empty;
       queue.dropped += events.length + dropped;
       this.#queues.set(key, queue);
     }
     while (this.#queues.size > MAX_QUEUES) {
       for (const key of this.#queues.keys()) {
-        this.#size -= this.#queues.get(key)?.events.length ?? 0;
+        const queue = this.#queues.get(key);
+        if (queue !== undefined) this.#remove(queue, queue.events.length);
         this.#queues.delete(key);
         break;
       }
