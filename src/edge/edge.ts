@@ -242,7 +242,9 @@ export class Edge {
             (script, given) => this.invoker.checkOutbound(namespace, script, given),
             by,
           );
-          if (known.size < MAX_NAMESPACE_OBJECTS) known.set(namespace, dispatch);
+          if (known.size < MAX_NAMESPACE_OBJECTS && namespace.length <= MAX_NAMESPACE_LENGTH) {
+            known.set(namespace, dispatch);
+          }
         }
         return dispatch;
       },
@@ -252,3 +254,4 @@ export class Edge {
 
 /** Namespace names come from host names, so anybody can make one up. */
 const MAX_NAMESPACE_OBJECTS = 10_000;
+const MAX_NAMESPACE_LENGTH = 255;

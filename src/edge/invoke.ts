@@ -54,6 +54,9 @@ export class Invoker {
   ): Promise<Response> {
     const entry = this.#scripts.get(namespace, dispatch.script);
     if (entry !== undefined) return this.#admit(entry, dispatch, request, facts);
+    if (namespace.length > MAX_NAME_LENGTH || dispatch.script.length > MAX_NAME_LENGTH) {
+      return Promise.reject(workerNotFound(cut(namespace), cut(dispatch.script)));
+    }
     return this.#options
       .resolve(namespace, dispatch.script)
       .then((resolved) => this.#admit(resolved, dispatch, request, facts));
@@ -152,6 +155,13 @@ export class Invoker {
       if (response !== undefined) return response;
     }
   }
+}
+
+/** Names come from clients and from functions that dispatch; so long ones are not asked for, nor remembered. */
+const MAX_NAME_LENGTH = 255;
+
+function cut(name: string): string {
+  return name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name;
 }
 
 /** For all that its version has, not for its code alone. */

@@ -171,3 +171,13 @@ test.each([
   const invoked = invokerOf(state()).invoke(namespace, call, request(), { versionId: "" });
   await expect(invoked).rejects.toThrow(/^limits\.(cpuMs|subRequests) must be a number/);
 });
+
+test("names that no script can have are not asked for", async () => {
+  const call = { script: "s".repeat(10_000), args: undefined, options: undefined };
+  const invoked = invokerOf(state()).invoke(namespace, call, request(), { versionId: "" });
+  const error = await invoked.catch((thrown: Error) => thrown);
+  expect(error).toMatchObject({
+    message: expect.stringMatching(/^Worker not found: .*sss…"/) as string,
+  });
+  expect((error as Error).message.length).toBeLessThan(500);
+});
