@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
+import type { ScriptState } from "../protocol/routing.ts";
 import { chooseShare } from "./choose-share.ts";
 import { ScriptEntry } from "./script-entry.ts";
 
@@ -101,5 +102,15 @@ describe("entries of versions", () => {
     entry.take(state({ [NEW]: 100 }, 2));
     expect(entry.versions).toEqual([entry]);
     expect(old?.state.versionId).toBe(NEW);
+  });
+
+  test("have their own version's assets, or none", () => {
+    const of = state({ [OLD]: 90, [NEW]: 10 });
+    const assets = {} as NonNullable<ScriptState["assets"]>;
+    const shares = of.shares?.map((share) =>
+      share.versionId === OLD ? { ...share, assets } : share,
+    );
+    const entry = new ScriptEntry({ ...of, ...(shares && { shares }), assets }, { underWay: 0 });
+    expect(entry.versions.map(({ state: { assets: own } }) => own)).toEqual([assets, undefined]);
   });
 });

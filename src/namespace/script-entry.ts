@@ -60,10 +60,12 @@ export class ScriptEntry {
   take(state: ScriptState): void {
     const { shares: known } = this;
     const { shares, ...single } = state;
+    // A version without assets has none of another.
+    const { assets: _, ...common } = single;
     this.#take(single);
     this.shares = shares?.map(({ percentage, ...version }) => {
       const { versionId } = version;
-      const of = { ...single, ...version };
+      const of = { ...common, ...version };
       const entry =
         known?.find((share) => share.state.versionId === versionId) ??
         new ScriptEntry(of, this.namespaceUsage, this);
