@@ -334,3 +334,13 @@ test("a socket that is not there is tried until it is", async () => {
   expect((await call({ method: "POST" }))?.status).toBe(200);
   expect(log.slice(0, 2)).toEqual(["absent", "absent"]);
 });
+
+test("args that do not fit into a head are refused, and the cell is none the worse for it", async () => {
+  const { failure, seen, log } = setUp();
+  const args = { text: "ä".repeat(20_000) };
+  const error = await failure({}, "/", { args });
+  expect(error).toBeInstanceOf(TypeError);
+  expect(error?.message).toMatch(/^a call of "a" takes 1\d{5} bytes beside its request/);
+  expect(log).not.toContain("call");
+  expect(await seen({}, "/", { args: { text: "ä".repeat(5_000) } })).toMatchObject({ calls: 1 });
+});

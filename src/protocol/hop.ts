@@ -84,6 +84,9 @@ export class MissingError extends Error {
   override readonly name = "MissingError";
 }
 
+/** It shares a head with the request's own headers; one that is too large would look like a process that was lost. */
+const MAX_CALL_CHARACTERS = 64 * 1024;
+
 /** `signal` breaks it off. Fills `facts` in and rejects as a local invocation would; with a MissingError if the cell lacks the version. */
 export async function forward(
   process: Fetcher,
@@ -94,7 +97,14 @@ export async function forward(
 ): Promise<Response> {
   const headers = new Headers(request.headers);
   const hopCall = { ...call, method: request.method };
-  headers.set(CALL_HEADER, encodeURIComponent(JSON.stringify(hopCall)));
+  const encoded = encodeURIComponent(JSON.stringify(hopCall));
+  if (encoded.length > MAX_CALL_CHARACTERS) {
+    throw new TypeError(
+      `a call of "${call.script}" takes ${encoded.length} bytes beside its request, more than ${MAX_CALL_CHARACTERS}; ` +
+        "pass less as args of get(), or as props",
+    );
+  }
+  headers.set(CALL_HEADER, encoded);
   const method = headers.has("upgrade") ? "GET" : "POST";
   const body = method === "GET" ? null : request.body;
   const init = { method, headers, body, redirect: "manual", signal: signal ?? null } as const;
