@@ -8,11 +8,15 @@ import type { HubClient } from "./hub-client.ts";
 const FLUSH_INTERVAL_MS = 250;
 /** While the hub is away; beyond it the newest are lost, which the log tells. */
 const MAX_WAITING = 10_000;
+/** Of their texts. */
+const MAX_CHARACTERS = 16 * 1024 * 1024;
 
 export class Analytics {
   readonly #hub: HubClient;
   readonly #keepAlive: (work: Promise<unknown>) => void;
   #waiting: WrittenPoint[] = [];
+  /** Of those that wait. */
+  #characters = 0;
   #isScheduled = false;
   #lost = 0;
 
@@ -22,14 +26,22 @@ export class Analytics {
   }
 
   write({ namespace }: Pick<Caller, "namespace">, dataset: string, point: DataPoint): void {
-    if (this.#waiting.length >= MAX_WAITING) {
-      this.#lost++;
-      return;
-    }
-    this.#waiting.push({ ...point, namespace, dataset, atMs: Date.now() });
+    if (!this.#hold({ ...point, namespace, dataset, atMs: Date.now() })) return;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.#keepAlive(scheduler.wait(FLUSH_INTERVAL_MS).then(() => this.flush()));
+  }
+
+  /** False: there is no room. */
+  #hold(point: WrittenPoint): boolean {
+    const characters = point.blobs.reduce((sum, blob) => sum + (blob?.length ?? 0), 0);
+    if (this.#waiting.length >= MAX_WAITING || this.#characters + characters > MAX_CHARACTERS) {
+      this.#lost++;
+      return false;
+    }
+    this.#waiting.push(point);
+    this.#characters += characters;
+    return true;
   }
 
   /** From a cell. */
@@ -47,11 +59,15 @@ export class Analytics {
     const points = this.#waiting;
     if (points.length === 0) return;
     this.#waiting = [];
+    this.#characters = 0;
     try {
       await this.#hub.analytics({ points });
     } catch {
       // The hub is away: with the next points, or the next heartbeat, again.
-      this.#waiting = [...points, ...this.#waiting].slice(0, MAX_WAITING);
+      const later = this.#waiting;
+      this.#waiting = [];
+      this.#characters = 0;
+      for (const point of [...points, ...later]) this.#hold(point);
     }
     if (this.#lost === 0) return;
     console.error(
