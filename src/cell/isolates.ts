@@ -223,7 +223,13 @@ export class Isolates {
         const code = toWorkerCode(bundle, outbound, starting.token !== undefined, bind);
         const parameters = variant?.parameters;
         const { token } = starting;
-        const told = { namespace, script, versionId, ...(token !== undefined && { token }) };
+        const told = {
+          namespace,
+          script,
+          versionId,
+          ...(token !== undefined && { token }),
+          ...(variant?.grant !== undefined && { grant: variant.grant }),
+        };
         const traced = variant?.traced && this.#options.tail?.(told);
         return {
           ...code,

@@ -84,9 +84,14 @@ export default {
   },
 } satisfies ExportedHandler<CellEnv>;
 
+/** By `<namespace>/<script>`. */
+const traceGrants = new Map<string, string>();
+const MAX_TRACE_GRANTS = 10_000;
+
 const traces = new TraceBuffer(async (batches) => {
   for (const { namespace, script, ...batch } of batches) {
-    const call: EgressCall = { namespace, script, via: [], call: "traces" };
+    const grant = traceGrants.get(`${namespace}/${script}`) ?? "";
+    const call: EgressCall = { namespace, script, via: [], call: "traces", grant };
     const flush: TraceFlush = { batches: [{ namespace, script, ...batch }] };
     const headers = { [EGRESS_HEADER]: encodeEgressCall(call) };
     const init = { method: "POST", headers, body: JSON.stringify(flush) };
@@ -99,9 +104,11 @@ const traces = new TraceBuffer(async (batches) => {
 /** Where the runtime tells what became of the invocations of traced isolates. */
 export class Tail extends WorkerEntrypoint<CellEnv, TailProps> {
   override tail(items: TraceItem[]): void {
-    const { namespace, script } = this.ctx.props;
+    const { namespace, script, grant } = this.ctx.props;
     const events = traceEvents(items, this.ctx.props, Date.now());
     if (events.length === 0) return;
+    if (traceGrants.size >= MAX_TRACE_GRANTS) traceGrants.clear();
+    if (grant !== undefined) traceGrants.set(`${namespace}/${script}`, grant);
     traces.add(namespace, script, events, 0, (work) => this.ctx.waitUntil(work));
   }
 }

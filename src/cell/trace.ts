@@ -13,6 +13,8 @@ export interface TailProps {
   readonly versionId: string;
   /** Of a marked isolate (wrapper.ts): the lines that it writes are none of the function's, and secret. */
   readonly token?: string;
+  /** In a cell: shows that it may tell of this function. */
+  readonly grant?: string;
 }
 
 /** Calls the `tail` handler. Rejects with what it throws. */

@@ -14,7 +14,11 @@ export interface Grantee {
   readonly script: string;
 }
 
-export type Granted = BindingValue | ({ readonly type: "outbound" } & OutboundTarget);
+export type Granted =
+  | BindingValue
+  | ({ readonly type: "outbound" } & OutboundTarget)
+  /** To tell trace events of the function. */
+  | { readonly type: "traces" };
 
 export class Grants {
   readonly #keyHex: string;
@@ -42,12 +46,16 @@ export class Grants {
     return { ...bundle, env: Object.fromEntries(env) };
   }
 
-  /** The same for the way out of a variant. */
+  /** The same for what is particular to a variant. */
   async addToVariant(variant: Variant, to: Grantee): Promise<Variant> {
-    const { outbound } = variant;
-    if (outbound === undefined) return variant;
-    const grant = await this.make(to, { type: "outbound", ...outbound });
-    return { ...variant, outbound: { ...outbound, grant } };
+    const { outbound, traced, ...same } = variant;
+    return {
+      ...same,
+      ...(outbound && {
+        outbound: { ...outbound, grant: await this.make(to, { type: "outbound", ...outbound }) },
+      }),
+      ...(traced && { traced, grant: await this.make(to, { type: "traces" }) }),
+    };
   }
 
   async make(to: Grantee, value: Granted): Promise<string> {
@@ -85,6 +93,8 @@ function partsOf(value: Granted): unknown[] {
       return [value.versionId];
     case "outbound":
       return [value.namespace, value.script, value.parameters];
+    case "traces":
+      return [];
   }
 }
 

@@ -14,6 +14,7 @@ import type { HubClient } from "./hub-client.ts";
 import type { Invoker } from "./invoke.ts";
 import { answerOutbound } from "./outbound-worker.ts";
 import { RateLimits } from "./rate-limits.ts";
+import { takeTraces, type Traces } from "./traces.ts";
 
 const grants = new Grants("0f".repeat(32));
 const SHOP = { namespace: "production", script: "shop" };
@@ -35,6 +36,7 @@ const VALUES: readonly Granted[] = [
   { type: "analytics", dataset: "visits" },
   { type: "assets", versionId: "v1" },
   { type: "outbound", ...OUTBOUND },
+  { type: "traces" },
 ];
 
 test("a grant holds for one binding of one function, under one key", async () => {
@@ -115,7 +117,7 @@ describe("a call from a cell", () => {
   });
 });
 
-test("neither assets, limits, data points nor outbound Workers are there for who was not given them", async () => {
+test("neither assets, limits, data points, traces nor outbound Workers are there for who was not given them", async () => {
   const request = (body: unknown) =>
     new Request("http://a/", { method: "POST", body: JSON.stringify(body) });
   const hub = {} as HubClient;
@@ -130,7 +132,8 @@ test("neither assets, limits, data points nor outbound Workers are there for who
       grants,
     ),
     new Analytics(hub, () => {}).answer(request({ dataset: "a", point: {} }), caller, grants),
+    takeTraces(request({ batches: [{}] }), caller, { traces: {} as Traces, grants }, ctx),
     answerOutbound(parts, caller, OUTBOUND, request(0), ctx),
   ]);
-  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403]);
+  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403]);
 });

@@ -80,7 +80,7 @@ export class HairpinGate extends WorkerEntrypoint {
     if (caller?.call === "assets") return edge.assets.answer(caller, request, edge.grants);
     if (caller?.call === "limits") return edge.rateLimits.answer(request, caller, edge.grants);
     if (caller?.call === "analytics") return edge.analytics.answer(request, caller, edge.grants);
-    if (caller?.call === "traces") return takeTraces(request, caller, edge.traces, this.ctx);
+    if (caller?.call === "traces") return takeTraces(request, caller, edge, this.ctx);
     if (caller?.outbound === undefined) return dispatch(admitHairpin(request, caller), this.ctx);
     return answerOutbound(parts, caller, caller.outbound, request, this.ctx);
   }

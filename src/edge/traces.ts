@@ -17,6 +17,7 @@ import {
   type TraceFlush,
 } from "../protocol/trace.ts";
 import { waitUntil } from "cloudflare:workers";
+import { notGranted, type Grants } from "./grants.ts";
 import type { TailConsumer } from "./tail-worker.ts";
 
 export interface TracesOptions {
@@ -141,13 +142,15 @@ function asEnded(event: TraceEvent, scriptName: string, wallMs: number): TraceEv
   return { ...event, scriptName, outcome: isTooSlow ? "exceededWallTime" : outcome };
 }
 
-/** From a cell. It can speak only of whom the header names, which its trusted code sets. */
+/** From a cell, which can speak only of functions that it was sent. */
 export async function takeTraces(
   request: Request,
-  { namespace, script }: EgressCall,
-  traces: Traces,
+  caller: EgressCall,
+  { traces, grants }: { readonly traces: Traces; readonly grants: Grants },
   ctx: ExecutionContext,
 ): Promise<Response> {
+  const { namespace, script, grant } = caller;
+  if (!(await grants.hold(caller, { type: "traces" }, grant))) return notGranted();
   const { batches } = await request.json<TraceFlush>();
   for (const batch of batches) traces.take({ ...batch, namespace, script }, ctx);
   return new Response(null, { status: 204 });

@@ -36,6 +36,8 @@ export interface Variant {
   readonly parameters?: OutboundParameters;
   /** Somebody wants the trace events of its invocations. */
   readonly traced?: true;
+  /** To tell them, as that of a binding (bundle.ts). */
+  readonly grant?: string;
 }
 
 /** Of a version that is traced, and otherwise the plain one. */
