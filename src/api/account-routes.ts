@@ -10,9 +10,10 @@ import type { Api } from "./context.ts";
 import * as deployments from "./deployments.ts";
 import * as limits from "./limits.ts";
 import * as metrics from "./metrics.ts";
-import { getSchedules, putSchedules, refuseProducts } from "./not-supported.ts";
 import * as placement from "./placement.ts";
+import { listNone } from "./products.ts";
 import * as rollouts from "./rollouts.ts";
+import { getSchedules, putSchedules } from "./schedules.ts";
 import * as scripts from "./scripts.ts";
 import * as secrets from "./secrets.ts";
 import * as services from "./services.ts";
@@ -109,5 +110,6 @@ export function routeAccountWorkers(app: Hono<Api>, account: string): void {
   app.get(`${worker}/versions/:version`, workers.getWorkerVersion);
   app.patch(`${worker}/versions/latest`, workers.patchLatestVersion);
 
-  refuseProducts(app, account);
+  app.get(`${all}/durable_objects/namespaces`, listNone);
+  app.get(`${account}/storage/kv/namespaces`, listNone);
 }

@@ -340,8 +340,6 @@ describe("what is not there", () => {
     [`/workers/account-settings`, { default_usage_model: "standard", green_compute: false }],
     [`/workers/durable_objects/namespaces?per_page=1000&page=1`, []],
     [`/storage/kv/namespaces`, []],
-    [`/r2/buckets`, { buckets: [] }],
-    [`/queues?page=1&name=q`, []],
   ])("GET %s", async (path, result) => {
     expect(await call("GET", `/accounts/${ACCOUNT}${path}`)).toMatchObject({
       success: true,
@@ -350,9 +348,11 @@ describe("what is not there", () => {
   });
 
   it.each([
-    ["GET", `/workflows/mine`, 10200],
-    ["GET", `/r2/buckets/mine`, 10006],
-    ["GET", `/d1/database/mine`, 7404],
+    ["GET", `/workflows/mine`, 930006],
+    ["GET", `/r2/buckets`, 930006],
+    ["GET", `/queues?page=1&name=q`, 930006],
+    ["GET", `/storage/kv/namespaces/mine/keys`, 930006],
+    ["GET", `/workers/subdomain/edge-preview`, 930006],
     ["POST", `/storage/kv/namespaces`, 930006],
     ["PUT", `/workflows/mine`, 930006],
     ["PUT", `/workers/subdomain`, 930006],

@@ -15,7 +15,6 @@ import { batchOf, COLD } from "../dispatcher/test/batch.ts";
 import type { Incident } from "../protocol/incident.ts";
 import type { TraceEvent } from "../protocol/trace.ts";
 import { app } from "./app.ts";
-import { PRODUCTS } from "./not-supported.ts";
 import { nothing } from "./openapi/answers.ts";
 import { OPERATIONS } from "./openapi/operations.ts";
 
@@ -31,15 +30,10 @@ beforeAll(async () => {
   await bootstrap();
 });
 
-/** Products that are refused as a whole, with all that is below their paths. */
-const REFUSED = PRODUCTS.map(({ path }) => `/client/v4/accounts/:account/${path}`);
-
 function servedRoutes(): string[] {
   // Middleware is registered for ALL methods.
   const routes = app.routes.filter(({ method }) => method !== "ALL");
-  return routes
-    .filter(({ path }) => !REFUSED.some((root) => path === root || path === `${root}/*`))
-    .map(({ method, path }) => `${method} ${path}`);
+  return routes.map(({ method, path }) => `${method} ${path}`);
 }
 
 describe("the OpenAPI document", () => {

@@ -18,7 +18,6 @@
 import { matchedRoutes } from "hono/route";
 import type { Permission } from "../protocol/permissions.ts";
 import type { ApiContext } from "./context.ts";
-import { PRODUCTS } from "./not-supported.ts";
 
 export interface Rule {
   readonly needs: Permission | "any";
@@ -156,7 +155,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
   // A preview.
   [`POST ${W}/domains/changeset`]: { needs: "deploy", action: null },
   [`PUT ${W}/domains/records`]: deploy("script.domains"),
-  ...productRules(),
+
+  // Always empty.
+  [`GET ${A}/workers/durable_objects/namespaces`]: any,
+  [`GET ${A}/storage/kv/namespaces`]: any,
 };
 
 function tokenRules(tokens: string): Record<string, Rule> {
@@ -220,18 +222,6 @@ function scriptRules(script: string): Record<string, Rule> {
     [`GET ${script}/script-settings`]: read,
     [`PATCH ${script}/script-settings`]: deploy("script.settings"),
   };
-}
-
-/** Of what this platform lacks. */
-function productRules(): Record<string, Rule> {
-  const rules: Record<string, Rule> = {};
-  for (const { path } of PRODUCTS) {
-    for (const each of [`${A}/${path}`, `${A}/${path}/*`]) {
-      rules[`GET ${each}`] = any;
-      for (const method of ["POST", "PUT", "PATCH", "DELETE"]) rules[`${method} ${each}`] = refuses;
-    }
-  }
-  return rules;
 }
 
 /** Of the route that will answer. null: there is none. Its rule is missing only while somebody writes a new route. */

@@ -3,6 +3,8 @@
  * its name, and not that some object identifier may be invalid. A product leaves this table when app.ts gets
  * its routes; routes go first in any case.
  */
+import type { ApiContext } from "./context.ts";
+import { page } from "./envelope.ts";
 
 /** Below `/client/v4`. `*` is any one segment; what follows the pattern does not matter. */
 const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
@@ -49,11 +51,16 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/vectorize", "Vectorize"],
   ["/accounts/*/workers/durable_objects", "Durable Objects"],
   ["/accounts/*/workers/observability", "queries of Workers Observability"],
+  ["/accounts/*/workers/scripts/*/edge-preview", "remote development"],
+  ["/accounts/*/workers/scripts/*/subdomain/edge-preview", "remote development"],
+  ["/accounts/*/workers/subdomain/edge-preview", "remote development"],
+  ["/accounts/*/workers/workers/*/previews", "Previews of branches"],
   ["/accounts/*/workflows", "Workflows"],
   ["/graphql", "analytics in GraphQL"],
   ["/radar", "Radar"],
   ["/zones/*/email", "Email Routing"],
   ["/zones/*/hold", "zone holds"],
+  ["/zones/*/workers/edge-preview", "remote development"],
 ];
 
 const MATCHERS = PRODUCTS.map(([pattern, product]) => ({ segments: pattern.split("/"), product }));
@@ -66,4 +73,9 @@ export function productOf(path: string): string | undefined {
       segment === "*" ? Boolean(asked[index]) : segment === asked[index],
     ),
   )?.product;
+}
+
+/** `wrangler delete` asks whether the Worker leaves anything of a product behind, and would end with a refusal. */
+export function listNone(c: ApiContext): Response {
+  return page(c, []);
 }

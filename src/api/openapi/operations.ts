@@ -7,8 +7,8 @@ import type * as z from "zod";
 import * as deployments from "../deployments.ts";
 import * as limitRules from "../limit-rules.ts";
 import * as namespaces from "../namespaces.ts";
-import { schedules } from "../not-supported.ts";
 import * as routes from "../routes.ts";
+import { schedules } from "../schedules.ts";
 import * as secrets from "../secrets.ts";
 import * as subdomain from "../subdomain.ts";
 import * as tags from "../tags.ts";
@@ -358,6 +358,17 @@ function ofAccountWorkers(): Record<string, Operation> {
     [`GET ${environment}/content`]: code,
     [`GET ${environment}/content/v2`]: code,
     [`GET ${environment}/settings`]: { does: "Settings and bindings", result: answer.settings },
+
+    [`GET ${all}/durable_objects/namespaces`]: {
+      does: "Always empty: `wrangler delete` asks for it",
+      result: answer.nothing,
+      list: true,
+    },
+    [`GET ${ACCOUNT}/storage/kv/namespaces`]: {
+      does: "Always empty: `wrangler delete` asks for it",
+      result: answer.nothing,
+      list: true,
+    },
 
     [`GET ${all}/workers`]: { does: "Account Workers", result: answer.worker, list: true },
     [`POST ${all}/workers`]: { does: "Refused: upload a version", result: answer.nothing },
