@@ -101,13 +101,14 @@ interface Observability {
     readonly enabled?: boolean;
     readonly head_sampling_rate?: number | null;
     readonly invocation_logs?: boolean;
+    readonly persist?: boolean;
   } | null;
 }
 
 function logsOf({ observability }: Row): { share: number; invocationLogs: boolean } {
   const settings = observability === null ? {} : (JSON.parse(observability) as Observability);
   const { enabled = false, head_sampling_rate: rate, logs } = settings;
-  const isKept = logs?.enabled ?? enabled;
+  const isKept = (logs?.enabled ?? enabled) && (logs?.persist ?? true);
   return {
     share: isKept ? (logs?.head_sampling_rate ?? rate ?? 1) : 0,
     invocationLogs: logs?.invocation_logs ?? true,

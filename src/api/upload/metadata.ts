@@ -9,7 +9,12 @@ import { annotations } from "../annotations.ts";
 import { ApiError } from "../errors.ts";
 import { validate } from "../json-body.ts";
 import { refuseBadTags } from "../tag-rules.ts";
-import { MAX_TAIL_CONSUMERS, observability, tailConsumer } from "./observability.ts";
+import {
+  MAX_TAIL_CONSUMERS,
+  observability,
+  tailConsumer,
+  unsupported as unsupportedObservability,
+} from "./observability.ts";
 import { checkCompatibilityDate } from "./compatibility-date.ts";
 
 /** In the SDK's dialect every leaf is a string. */
@@ -64,7 +69,11 @@ export function parseMetadata(raw: unknown, root: "metadata" | "settings"): Meta
   const metadata = validate(schema, raw, root, "invalid");
   if (root === "settings") refuseAssets(metadata, root);
   // All at once, so that nobody has to find them out one deploy after another.
-  const refused = NOT_SUPPORTED.filter(([key]) => asksForSomething(metadata[key])).map(
+  const unsupported = [
+    ...NOT_SUPPORTED.filter(([key]) => asksForSomething(metadata[key])),
+    ...unsupportedObservability(metadata.observability ?? {}),
+  ];
+  const refused = unsupported.map(
     ([key, what]) => `${root}.${key}: ${what} not supported by this platform.`,
   );
   // A hint where to run is moot on one machine; a fixed place would be a promise.
