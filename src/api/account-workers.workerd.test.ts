@@ -365,6 +365,18 @@ describe("what is not there", () => {
     expect(answer.errors[0]?.code).toBe(code);
   });
 
+  it("variables of Previews are refused, and none are no error", async () => {
+    await put("previewed");
+    const path = `/accounts/${ACCOUNT}/workers/workers/previewed`;
+    expect((await call("PATCH", path, { previews_base_config: {} })).success).toBe(true);
+    const env = { KEY: { type: "secret_text", text: "x" } };
+    const refused = await call("PATCH", path, { previews_base_config: { env } });
+    expect(refused.errors[0]).toMatchObject({
+      code: 930006,
+      message: expect.stringMatching("^Skep has no Previews of branches") as string,
+    });
+  });
+
   it("schedules are refused, and none are no error", async () => {
     await put("timed");
     const path = `${worker("timed")}/schedules`;

@@ -28,6 +28,7 @@ export const latestPatch = z.object({
 
 export const workerPatch = z.looseObject({
   name: z.string().optional(),
+  previews_base_config: z.record(z.string(), z.unknown()).nullish(),
   subdomain: z
     .object({ enabled: z.boolean().optional(), previews_enabled: z.boolean().optional() })
     .optional(),
@@ -57,11 +58,18 @@ export function refuseWorkerCreation(): never {
 /** PUT and PATCH alike: what is absent stays. */
 export async function updateWorker(c: ApiContext): Promise<Response> {
   const { namespace, script } = await workerOf(c);
-  const { name, subdomain, ...rest } = await jsonBody(c, workerPatch);
+  const patched = await jsonBody(c, workerPatch);
+  const { name, subdomain, previews_base_config: previews, ...rest } = patched;
   if (name !== undefined && name !== script.name) {
     throw new ApiError(
       "notSupported",
       `The Worker '${script.name}' cannot be renamed to '${name}': deploy it under the other name and delete it under this one.`,
+    );
+  }
+  if (previews && Object.keys(previews).length > 0) {
+    throw new ApiError(
+      "notSupported",
+      `Skep has no Previews of branches: previews_base_config of '${script.name}' was not set.`,
     );
   }
   const patch = {
