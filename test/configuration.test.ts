@@ -110,11 +110,11 @@ describe(`wrangler ${wranglerPackage.version}`, { concurrent: true, timeout: 180
     test.for(projectsOf(kind))(
       "honours what project %s has",
       async ([name, project], { expect }) => {
-        const seen = await deployProject(kind, name, project);
+        const { config, seen } = await deployProject(kind, name, project);
         for (const [key, proof] of Object.entries(project.proves)) {
           const [got, want] = proof(seen);
           expect(got, key).toEqual(want);
-          expect(has({ name, account_id: "", ...BASE, ...project.config }, key), key).toBe(true);
+          expect(has(config, key), key).toBe(true);
         }
       },
     );
@@ -161,36 +161,38 @@ function projectsOf(kind: Kind): [string, Project][] {
   );
 }
 
-async function deployProject(kind: Kind, name: string, project: Project): Promise<Seen> {
-  const { script = name, args = [], before } = project;
-  const path = KINDS[kind].path(script);
-  await before?.(platform, path);
+async function deployProject(kind: Kind, name: string, project: Project): Promise<Deployed> {
+  const { script = name, args = [], before, after } = project;
+  const place = { path: KINDS[kind].path(script), host: KINDS[kind].host(script) };
+  const more = await before?.(platform, place);
   const { CLOUDFLARE_ACCOUNT_ID: account_id, ...env } = platform.wranglerEnv;
-  const config = JSON.stringify({ name, account_id, ...BASE, ...project.config });
-  const directory = await createProject({ ...project.files, "wrangler.json": config });
+  const config = { name, account_id, ...BASE, ...project.config, ...more };
+  const files = { ...project.files, "wrangler.json": JSON.stringify(config) };
   const command = ["deploy", ...KINDS[kind].args, ...args];
-  const { exitCode, output } = await wrangler(directory, env, ...command);
+  const { exitCode, output } = await wrangler(await createProject(files), env, ...command);
   if (exitCode !== 0) throw new Error(output);
   const response = await get(kind, script);
   const text = await response.text();
   if (!response.ok) throw new Error(text);
   const result = async (rest: string) => {
-    const answer = await platform.api("GET", `${path}/${rest}`);
+    const answer = await platform.api("GET", `${place.path}/${rest}`);
     return ((await answer.json()) as { result: never }).result;
   };
   const limits = (await result("limits")) as { effective: Record<string, number> };
-  const { hosts = [] } = project;
-  const answers = hosts.map(async (host) => {
-    return [host, await (await platform.fetchHost(host, "/")).text()] as const;
-  });
-  return {
+  const seen = {
     answer: JSON.parse(text),
-    hosts: Object.fromEntries(await Promise.all(answers)),
-    modules: await readModules(await platform.api("GET", `${path}/content`)),
+    modules: await readModules(await platform.api("GET", `${place.path}/content`)),
     settings: await result("settings"),
     subdomain: kind === "account Worker" ? await result("subdomain") : undefined,
     limits: limits.effective,
+    after: await after?.(platform, place),
   };
+  return { config, seen };
+}
+
+interface Deployed {
+  readonly config: object;
+  readonly seen: Seen;
 }
 
 async function readModules(response: Response): Promise<Map<string, string>> {

@@ -4,9 +4,10 @@
  */
 export interface Command {
   readonly commands: readonly string[];
-  readonly verdict: "works" | "refused" | "local";
+  /** `empty`: it shows a list with nothing in it. */
+  readonly verdict: "works" | "refused" | "empty" | "local";
   readonly note: string;
-  /** Refused: what is run, and part of what wrangler prints. */
+  /** Refused and empty: what is run, and part of what wrangler prints. */
   readonly tries?: readonly string[];
   readonly says?: string;
 }
@@ -30,21 +31,34 @@ export const COMMANDS: readonly Command[] = [
   works("deploy --dispatch-namespace", "with `--env`, `--var`, `--tag`, `--message`, `--dry-run`"),
   works("deploy --dry-run, versions upload --dry-run", "no call at all"),
 
-  works("deploy", "of account Workers"),
-  works("versions upload, list, view, deploy"),
-  works("versions secret put, delete, list, bulk"),
+  works(
+    "deploy",
+    "of account Workers, with `--env`, `--var`, `--keep-vars`, `--secrets-file`; `crons` are refused",
+  ),
+  works("versions upload, list, view, deploy", "see [versions.md](versions.md)"),
+  works("versions secret put, delete, list, bulk", "a new version that is not deployed"),
   works("deployments list, status"),
-  works("rollback"),
-  works("secret put, delete, list, bulk", "of account Workers; of user Workers by API or SDK"),
-  works("triggers deploy", "routes and custom domains; Cron Triggers are refused"),
-  works("delete", "of account Workers; of user Workers by API or SDK"),
-  refused("tail", "Skep has no tails", "tail"),
+  works("rollback", "across changed secrets it asks first"),
+  works(
+    "secret put, delete, list, bulk",
+    "of account Workers, also before the first deploy; refused (10215) while the newest version does not get all traffic. Of user Workers by API or SDK",
+  ),
+  works("triggers deploy", "routes and custom domains; `crons` are refused"),
+  works(
+    "delete",
+    "of account Workers; it names the Workers that depend on it. Of user Workers by API or SDK",
+  ),
+  works(
+    "tail",
+    "of account Workers, with all its filters and formats; `skep tail` is for user Workers, too ([logs.md](logs.md))",
+  ),
 
   refused("agent-memory", "Skep has no Agent Memory", "agent-memory namespace list"),
   refused("ai", "Skep has no Workers AI", "ai models", "ai finetune list"),
   refused("ai-search", "Skep has no AI Search", "ai-search list", "ai-search namespace list"),
   refused("artifacts", "Skep has no Artifacts", "artifacts namespaces list"),
-  refused("basin", "Skep has no", "basin catalog get b", "basin pipelines list"),
+  refused("basin catalog", "Skep has no R2 Data Catalog", "basin catalog get b"),
+  refused("basin pipelines", "Skep has no Pipelines", "basin pipelines list"),
   refused("browser", "Skep has no Browser Run", "browser list"),
   refused(
     "cert, mtls-certificate",
@@ -74,18 +88,27 @@ export const COMMANDS: readonly Command[] = [
   refused(
     "kv",
     "Skep has no Workers KV",
-    "kv namespace list",
     "kv namespace create n",
     "kv key list --namespace-id x --remote",
     "kv key get k --namespace-id x --remote",
   ),
+  {
+    commands: ["kv namespace list"],
+    verdict: "empty",
+    note: "`[]`: `wrangler delete` needs an answer to the same call",
+    tries: ["kv namespace list"],
+    says: "[]",
+  },
   refused(
     "pages",
     "Skep has no Cloudflare Pages",
     "pages project list",
     "pages deployment list --project-name p",
   ),
-  refused("preview", "Skep has no Workers outside of a dispatch namespace", "preview"),
+  {
+    ...refused("preview", "Skep has no Previews of branches", "preview --name x"),
+    note: "Skep has no Previews of branches; `versions upload --preview-alias` gives a version a host name of its own",
+  },
   refused("queues", "Skep has no Queues", "queues list", "queues create q", "queues info q"),
   refused(
     "r2",
@@ -108,12 +131,16 @@ export const COMMANDS: readonly Command[] = [
     "workflows instances list w",
   ),
 
-  refused("containers images, registries", "Bad Request", "containers images list"),
+  {
+    ...refused("containers images, containers registries", "Bad Request", "containers images list"),
+    note: "wrangler does not print the reason",
+  },
+  {
+    ...refused("dev --remote", "edge-preview) failed", "dev --remote --port 0"),
+    note: "Skep has no remote development; wrangler prints the call that was refused, without the reason",
+  },
 
   local("login, logout, auth", "of wrangler's own; a token from `skep env` is all that is needed"),
-  local(
-    "dev, types, init, setup, docs, complete",
-    "speaks with no platform; `dev --remote` does, and is refused",
-  ),
+  local("dev, types, init, setup, docs, complete", "speaks with no platform"),
   local("tunnel run, tunnel quick-start", "speaks with others than the API"),
 ];

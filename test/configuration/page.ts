@@ -6,8 +6,8 @@ export function renderPage(wranglerVersion: string): string {
   return `# wrangler's configuration and commands
 
 Every key of the configuration of wrangler ${wranglerVersion}, and every command of it that speaks with the platform.
-This page is generated from \`test/configuration\` by \`vitest run -u test/configuration.test.ts\`, and each row
-is tried with the real wrangler.
+This page is generated from \`test/configuration\` by \`vitest run -u --project process test/configuration.test.ts\`, and
+each row is tried with the real wrangler. [compatibility.md](compatibility.md) has what is different beside.
 
 ## Keys of wrangler.toml and wrangler.jsonc
 
@@ -21,7 +21,8 @@ ${formatTable(
 
 ## Commands
 
-A refused command ends with exit code 1 and a message that names what Skep does not have.
+A refused command ends with exit code 1 and a message that names what Skep does not have; a local one does not call the
+platform.
 
 ${formatTable(
   ["command", "", ""],

@@ -10,22 +10,30 @@ export interface Project {
   readonly args?: readonly string[];
   /** Its name if it is not the project's. */
   readonly script?: string;
-  /** `path`: the script's, in the API. */
-  readonly before?: (platform: Platform, path: string) => Promise<void>;
-  /** Asked for by these names, too. */
-  readonly hosts?: readonly string[];
+  /** What has to be there already. It may add to the configuration what is known only now. */
+  readonly before?: (platform: Platform, place: Place) => Promise<object | void>;
+  /** What the function did is `Seen` elsewhere, too. */
+  readonly after?: (platform: Platform, place: Place) => Promise<unknown>;
   /** Proves only what is of account Workers. */
   readonly ofAccount?: true;
   /** Key of the configuration -> what is `Seen` because of it. */
   readonly proves: Readonly<Record<string, (seen: Seen) => readonly [got: unknown, want: unknown]>>;
 }
 
+/** Where the function is. */
+export interface Place {
+  /** In the API. */
+  readonly path: string;
+  readonly host: string;
+}
+
 export interface Seen {
   /** What the function answers, as JSON. */
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly answer: any;
-  /** What the function answers under these names. */
-  readonly hosts: Readonly<Record<string, string>>;
+  /** What `after` found. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly after: any;
   /** Text of each stored module by its name. */
   readonly modules: ReadonlyMap<string, string>;
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -48,7 +56,7 @@ const LONG_NAME = "aNameThatOnlyMinifyingShortens";
 
 async function upload(
   platform: Platform,
-  path: string,
+  { path }: Pick<Place, "path">,
   source: string,
   metadata: object = {},
 ): Promise<void> {
@@ -61,14 +69,80 @@ async function upload(
   if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
 }
 
-/** The path of another script beside this one. */
-function beside(path: string, name: string): string {
-  return path.replace(/[^/]+$/, name);
+/** Another script of the same kind. */
+function beside({ path, host }: Place, name: string): Place {
+  return { path: path.replace(/[^/]+$/, name), host: host.replace(/^[^.]+/, name) };
 }
 
-function datasetIn({ bindings }: { bindings: { type: string; dataset?: string }[] }) {
-  return bindings.find(({ type }) => type === "analytics_engine")?.dataset;
+async function zone(platform: Platform, name: string): Promise<string> {
+  await platform.skep("zone", "add", name);
+  const { CLOUDFLARE_API_BASE_URL: base, CLOUDFLARE_API_TOKEN: token } = platform.wranglerEnv;
+  const headers = { authorization: `Bearer ${token}` };
+  const response = await fetch(`${base}/zones?name=${name}`, { headers });
+  const { result } = (await response.json()) as { result: { id: string }[] };
+  return result[0]?.id ?? "";
 }
+
+async function ask(platform: Platform, host: string, path = "/"): Promise<string> {
+  return (await platform.fetchHost(host, path)).text();
+}
+
+/** What is found, as soon as it is not empty. */
+async function poll<T>(find: () => Promise<readonly T[]>): Promise<readonly T[]> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const found = await find();
+    if (found.length > 0) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return [];
+}
+
+async function result<T>(platform: Platform, path: string): Promise<T> {
+  return ((await (await platform.api("GET", path)).json()) as { result: T }).result;
+}
+
+interface Logs {
+  readonly events: readonly { readonly event: { readonly request: { readonly url: string } } }[];
+}
+
+/** The paths of requests in the logs, as soon as one of them is there. */
+function logged(platform: Platform, { path }: Place, awaited: string): Promise<readonly string[]> {
+  return poll(async () => {
+    const { events } = await result<Logs>(platform, `${path}/logs`);
+    const paths = events.map(({ event }) => new URL(event.request.url).pathname);
+    return paths.includes(awaited) ? paths : [];
+  });
+}
+
+/** Which of two requests is logged. */
+async function kept(platform: Platform, place: Place): Promise<object> {
+  await ask(platform, place.host, "/silent");
+  await ask(platform, place.host, "/said");
+  const paths = await logged(platform, place, "/said");
+  return { said: paths.includes("/said"), silent: paths.includes("/silent") };
+}
+
+/** Whether a request is logged before logs are switched on; that of one after it has come when this is known. */
+async function keptBefore(platform: Platform, place: Place): Promise<object> {
+  const { path, host } = place;
+  await ask(platform, host, "/said");
+  await platform.api("PATCH", `${path}/script-settings`, { observability: { enabled: true } });
+  await ask(platform, host, "/last");
+  const paths = await logged(platform, place, "/last");
+  return { said: paths.includes("/said"), last: paths.includes("/last") };
+}
+
+/** Logs every path but one. */
+const TALKER = `
+  export default {
+    fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname !== "/silent") console.log(pathname);
+      return Response.json("hello");
+    },
+  };`;
+
+const limited = ({ answer }: Seen) => [answer.limited, [true, true, false, false, true]] as const;
 
 const HELLO = `export default { fetch: () => Response.json("hello") };`;
 
@@ -91,7 +165,10 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
       vars: { PLAIN: "text", NESTED: { list: [1, 2] } },
       version_metadata: { binding: "VERSION" },
       limits: { cpu_ms: 40, subrequests: 7 },
-      unsafe: { bindings: [{ name: "UNSAFE", type: "plain_text", text: "unsafe" }] },
+      unsafe: {
+        bindings: [{ name: "UNSAFE", type: "plain_text", text: "unsafe" }],
+        metadata: { tags: ["unsafe"] },
+      },
     },
     files: {
       "src/index.tsx": `
@@ -103,9 +180,12 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
         function element(tag, props, ...children) { return { tag, children }; }
         function ${LONG_NAME}() { return 1; }
         export default {
-          fetch(request, env) {
+          async fetch(request, env) {
+            let subrequests = 0;
+            const count = () => fetch("http://127.0.0.1/").then(() => subrequests++);
+            for (let i = 0; i < 10; i++) await count().catch(() => {});
             return Response.json({
-              aliased, mapped, built, template, text, env,
+              subrequests, aliased, mapped, built, template, text, env,
               defined: DEFINED,
               functionName: ${LONG_NAME}.name,
               jsx: <><p>1</p></>,
@@ -148,11 +228,12 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
       "version_metadata.binding": ({ answer }) => [Object.keys(answer.env.VERSION).length, 3],
       limits: ({ limits }) => [limits["cpu_ms"], 40],
       "limits.cpu_ms": ({ limits }) => [limits["cpu_ms"], 40],
-      "limits.subrequests": ({ limits }) => [limits["subrequests"], 7],
+      "limits.subrequests": ({ answer }) => [answer.subrequests, 7],
       unsafe: ({ answer }) => [answer.env.UNSAFE, "unsafe"],
       "unsafe.bindings": ({ answer }) => [answer.env.UNSAFE, "unsafe"],
       "unsafe.bindings[].name": ({ answer }) => [answer.env.UNSAFE, "unsafe"],
       "unsafe.bindings[].type": ({ answer }) => [answer.env.UNSAFE, "unsafe"],
+      "unsafe.metadata": ({ settings }) => [settings.tags, ["unsafe"]],
     },
   },
 
@@ -231,13 +312,18 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
         { binding: "CALLEE", service: "bound-callee" },
         { binding: "NAMED", service: "bound-callee", entrypoint: "Named", props: { who: "me" } },
       ],
-      ratelimits: [{ name: "LIMIT", namespace_id: "7", simple: { limit: 2, period: 60 } }],
+      ratelimits: [
+        { name: "LIMIT", namespace_id: "7", simple: { limit: 2, period: 60 } },
+        { name: "SAME", namespace_id: "7", simple: { limit: 2, period: 60 } },
+        { name: "OTHER", namespace_id: "8", simple: { limit: 2, period: 60 } },
+        { name: "SHORT", namespace_id: "9", simple: { limit: 1, period: 10 } },
+      ],
       analytics_engine_datasets: [{ binding: "POINTS", dataset: "configured" }],
     },
-    before: (platform, path) =>
+    before: (platform, place) =>
       upload(
         platform,
-        beside(path, "bound-callee"),
+        beside(place, "bound-callee"),
         `import { WorkerEntrypoint } from "cloudflare:workers";
         export default { fetch: () => new Response("callee") };
         export class Named extends WorkerEntrypoint { who() { return this.ctx.props.who; } }`,
@@ -246,13 +332,27 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
       "index.js": `
         export default {
           async fetch(request, env) {
+            const take = async (name) => (await env[name].limit({ key: "k" })).success;
+            // Windows of ten seconds begin when these do.
+            const left = 10_000 - (Date.now() % 10_000);
+            if (left < 3_000) await scheduler.wait(left);
             const limited = [];
-            for (const _ of [1, 2, 3]) limited.push((await env.LIMIT.limit({ key: "k" })).success);
+            for (const name of ["LIMIT", "LIMIT", "LIMIT", "SAME", "OTHER"]) limited.push(await take(name));
+            const short = [await take("SHORT"), await take("SHORT")];
+            await scheduler.wait(10_000);
+            short.push(await take("SHORT"));
             env.POINTS.writeDataPoint({ blobs: ["b"], doubles: [1] });
             const callee = await (await env.CALLEE.fetch("http://callee/")).text();
-            return Response.json({ limited, callee, who: await env.NAMED.who() });
+            return Response.json({ limited, short, callee, who: await env.NAMED.who() });
           },
         };`,
+    },
+    after: (platform, { path }) => {
+      const dataset = path.replace(/scripts\/.*/, "analytics/configured");
+      return poll(async () => {
+        const points = await result<{ blobs: string[] }[]>(platform, dataset);
+        return points.map(({ blobs }) => blobs);
+      });
     },
     proves: {
       services: ({ answer }) => [answer.callee, "callee"],
@@ -260,17 +360,88 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
       "services[].service": ({ answer }) => [answer.callee, "callee"],
       "services[].entrypoint": ({ answer }) => [answer.who, "me"],
       "services[].props": ({ answer }) => [answer.who, "me"],
-      ratelimits: ({ answer }) => [answer.limited, [true, true, false]],
-      "ratelimits[].name": ({ answer }) => [answer.limited, [true, true, false]],
-      "ratelimits[].namespace_id": ({ answer }) => [answer.limited, [true, true, false]],
-      "ratelimits[].simple": ({ answer }) => [answer.limited, [true, true, false]],
-      "ratelimits[].simple.limit": ({ answer }) => [answer.limited, [true, true, false]],
-      "ratelimits[].simple.period": ({ answer }) => [answer.limited, [true, true, false]],
-      // It was written without an exception, and is kept as this one.
-      analytics_engine_datasets: ({ settings }) => [datasetIn(settings), "configured"],
-      "analytics_engine_datasets[].binding": ({ answer }) => [answer.callee, "callee"],
-      "analytics_engine_datasets[].dataset": ({ settings }) => [datasetIn(settings), "configured"],
+      ratelimits: limited,
+      "ratelimits[].name": limited,
+      // Two with the same id share what may be taken.
+      "ratelimits[].namespace_id": limited,
+      "ratelimits[].simple": limited,
+      "ratelimits[].simple.limit": limited,
+      "ratelimits[].simple.period": ({ answer }) => [answer.short, [true, false, true]],
+      analytics_engine_datasets: ({ after }) => [after, [["b"]]],
+      "analytics_engine_datasets[].binding": ({ after }) => [after, [["b"]]],
+      "analytics_engine_datasets[].dataset": ({ after }) => [after, [["b"]]],
     },
+  },
+
+  told: {
+    config: { main: "index.js", tail_consumers: [{ service: "told-collector" }] },
+    before: (platform, place) =>
+      upload(
+        platform,
+        beside(place, "told-collector"),
+        `const told = [];
+        export default {
+          fetch: () => Response.json({ result: told }),
+          tail: (events) => { told.push(...events.map(({ scriptName }) => scriptName)); },
+        };`,
+      ),
+    files: { "index.js": TALKER },
+    after: async (platform, place) => {
+      const { host } = beside(place, "told-collector");
+      return poll(async () => JSON.parse(await ask(platform, host)).result);
+    },
+    proves: {
+      tail_consumers: ({ after }) => [after, ["told"]],
+      "tail_consumers[].service": ({ after }) => [after, ["told"]],
+    },
+  },
+
+  observed: {
+    config: { main: "index.js", observability: { enabled: true } },
+    files: { "index.js": TALKER },
+    after: kept,
+    proves: {
+      observability: ({ after }) => [after.said, true],
+      "observability.enabled": ({ after }) => [after.said, true],
+    },
+  },
+
+  "observed-never": {
+    config: { main: "index.js", observability: { enabled: true, head_sampling_rate: 0 } },
+    files: { "index.js": TALKER },
+    after: keptBefore,
+    proves: {
+      "observability.head_sampling_rate": ({ after }) => [after, { said: false, last: true }],
+    },
+  },
+
+  "observed-logs": {
+    config: {
+      main: "index.js",
+      observability: {
+        enabled: false,
+        head_sampling_rate: 0,
+        logs: { enabled: true, head_sampling_rate: 1, invocation_logs: false },
+      },
+    },
+    files: { "index.js": TALKER },
+    after: kept,
+    proves: {
+      "observability.logs": ({ after }) => [after, { said: true, silent: false }],
+      "observability.logs.enabled": ({ after }) => [after, { said: true, silent: false }],
+      "observability.logs.head_sampling_rate": ({ after }) => [
+        after,
+        { said: true, silent: false },
+      ],
+      "observability.logs.invocation_logs": ({ after }) => [after, { said: true, silent: false }],
+    },
+  },
+
+  "observed-live": {
+    config: { main: "index.js", observability: { enabled: true, logs: { persist: false } } },
+    files: { "index.js": TALKER },
+    after: keptBefore,
+    proves: { "observability.logs.persist": ({ after }) => [after, { said: false, last: true }] },
   },
 
   dispatcher: {
@@ -285,9 +456,9 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
         },
       ],
     },
-    before: async (platform) => {
+    before: async (platform, place) => {
       const outbound = `export default { fetch: (request, env) => new Response("for " + env.customer) };`;
-      await upload(platform, "/workers/scripts/dispatcher-outbound", outbound);
+      await upload(platform, beside(place, "dispatcher-outbound"), outbound);
       const source = `export default { fetch: () => fetch("http://anywhere.example/") };`;
       await platform.deploy("dispatched", source);
     },
@@ -318,22 +489,28 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
 
   routed: {
     ofAccount: true,
-    config: {
-      main: "index.js",
-      workers_dev: true,
+    config: { main: "index.js", workers_dev: true },
+    before: async (platform) => ({
       routes: [
-        { pattern: "shop.routed.test/*", zone_name: "routed.test" },
+        { pattern: "named.routed.test/in/*", zone_name: "routed.test" },
+        { pattern: "known.routed.test/*", zone_id: await zone(platform, "routed.test") },
         { pattern: "own.routed.test", custom_domain: true },
       ],
-    },
-    before: async (platform) => {
-      await platform.skep("zone", "add", "routed.test");
-    },
+    }),
     files: { "index.js": HELLO },
-    hosts: ["shop.routed.test", "own.routed.test"],
-    proves: {
-      routes: ({ hosts }) => [Object.values(hosts), ['"hello"', '"hello"']],
-    },
+    after: (platform) =>
+      Promise.all([
+        ask(platform, "named.routed.test", "/in/it"),
+        ask(platform, "known.routed.test", "/any"),
+        ask(platform, "own.routed.test", "/any"),
+        ask(platform, "named.routed.test", "/out").then((text) => text.includes("hello")),
+      ]),
+    proves: Object.fromEntries(
+      ["", "[].pattern", "[].zone_name", "[].zone_id", "[].custom_domain"].map((key) => [
+        `routes${key}`,
+        ({ after }: Seen) => [after, ['"hello"', '"hello"', '"hello"', false]] as const,
+      ]),
+    ),
   },
 
   "routed-once": {
@@ -344,11 +521,41 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
       route: { pattern: "*once.test/*", zone_name: "once.test" },
     },
     before: async (platform) => {
-      await platform.skep("zone", "add", "once.test");
+      await zone(platform, "once.test");
     },
     files: { "index.js": HELLO },
-    hosts: ["any.once.test"],
-    proves: { route: ({ hosts }) => [hosts["any.once.test"], '"hello"'] },
+    after: (platform) => ask(platform, "any.once.test"),
+    proves: {
+      route: ({ after }) => [after, '"hello"'],
+      "route.pattern": ({ after }) => [after, '"hello"'],
+      "route.zone_name": ({ after }) => [after, '"hello"'],
+    },
+  },
+
+  "routed-by-id": {
+    ofAccount: true,
+    config: { main: "index.js", workers_dev: true },
+    before: async (platform) => ({
+      route: { pattern: "by-id.test/*", zone_id: await zone(platform, "by-id.test") },
+    }),
+    files: { "index.js": HELLO },
+    after: (platform) => ask(platform, "by-id.test"),
+    proves: { "route.zone_id": ({ after }) => [after, '"hello"'] },
+  },
+
+  "routed-domain": {
+    ofAccount: true,
+    config: {
+      main: "index.js",
+      workers_dev: true,
+      route: { pattern: "own.domain.test", custom_domain: true },
+    },
+    before: async (platform) => {
+      await zone(platform, "domain.test");
+    },
+    files: { "index.js": HELLO },
+    after: (platform) => ask(platform, "own.domain.test", "/any"),
+    proves: { "route.custom_domain": ({ after }) => [after, '"hello"'] },
   },
 
   assets: {
@@ -359,7 +566,7 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
         binding: "ASSETS",
         html_handling: "none",
         not_found_handling: "404-page",
-        run_worker_first: true,
+        run_worker_first: ["/", "/api/*"],
       },
     },
     files: {
@@ -370,21 +577,25 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
               const response = await env.ASSETS.fetch(new URL(path, request.url));
               return [response.status, await response.text()];
             };
-            return Response.json({ page: await get("/page.html"), bare: await get("/page"), root: await get("/") });
+            return Response.json({ page: await get("/page.html"), bare: await get("/page") });
           },
         };`,
       "public/page.html": "a page",
+      "public/api/page.html": "no page",
       "public/404.html": "not found",
       "public/index.html": "the index",
     },
+    after: async (platform, { host }) => ({
+      page: await ask(platform, host, "/page.html"),
+      api: JSON.parse(await ask(platform, host, "/api/page.html")),
+    }),
     proves: {
-      assets: ({ answer }) => [answer.page, [200, "a page"]],
+      assets: ({ after }) => [after.page, "a page"],
       "assets.directory": ({ answer }) => [answer.page, [200, "a page"]],
       "assets.binding": ({ answer }) => [answer.page, [200, "a page"]],
       "assets.html_handling": ({ answer }) => [answer.bare[0], 404],
       "assets.not_found_handling": ({ answer }) => [answer.bare, [404, "not found"]],
-      // Without it the Worker is not asked for `/` by a client.
-      "assets.run_worker_first": ({ answer }) => [typeof answer.root[0], "number"],
+      "assets.run_worker_first": ({ answer, after }) => [after.api, answer],
     },
   },
 
@@ -406,9 +617,9 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
       vars: { MINE: "wrangler" },
     },
     args: ["--secrets-file", "secrets.env"],
-    before: async (platform, path) => {
+    before: async (platform, place) => {
       const bindings = [{ type: "plain_text", name: "THEIRS", text: "api" }];
-      await upload(platform, path, "export default { fetch() {} };", { bindings });
+      await upload(platform, place, "export default { fetch() {} };", { bindings });
     },
     files: {
       "index.js": `export default { fetch: (request, env) => Response.json(env) };`,

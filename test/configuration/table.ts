@@ -22,8 +22,8 @@ export interface Row {
 }
 
 /** The row as it is for account Workers. */
-export function ofAccount({ account, ...row }: Row): Row {
-  return account ? { keys: row.keys, ...account } : row;
+export function ofAccount(row: Row): Row {
+  return row.account ? { keys: row.keys, ...row.account } : row;
 }
 
 function honoured(keys: string, note: string): Row {
@@ -63,6 +63,9 @@ const OF_ACCOUNT_WORKERS = "wrangler sends it for account Workers only";
 
 const DISPATCHER_KEYS =
   "dispatch_namespaces dispatch_namespaces[].binding dispatch_namespaces[].namespace dispatch_namespaces[].outbound dispatch_namespaces[].outbound.service dispatch_namespaces[].outbound.parameters";
+
+const ROUTE_KEYS =
+  "routes routes[].pattern routes[].custom_domain routes[].zone_id routes[].zone_name route route.pattern route.custom_domain route.zone_id route.zone_name";
 
 const ROUTE = { pattern: "shop.routed.test/*", zone_name: "routed.test" };
 const DOMAIN = { pattern: "own.routed.test", custom_domain: true };
@@ -123,12 +126,16 @@ export const TABLE: readonly Row[] = [
   }),
   honoured(
     "ratelimits ratelimits[].name ratelimits[].namespace_id ratelimits[].simple ratelimits[].simple.limit ratelimits[].simple.period",
-    "counted on this machine",
+    "counted on this machine, for each Worker; those with the same `namespace_id` share a count if their limits are the same",
   ),
   honoured("wasm_modules text_blobs data_blobs", "of service-worker syntax"),
   honoured(
     "unsafe unsafe.bindings unsafe.bindings[].name unsafe.bindings[].type",
     "as a binding of that type, or refused as such",
+  ),
+  honoured(
+    "unsafe.metadata",
+    "as keys of the upload: those that are known here are honoured or refused, others passed over, as by Cloudflare",
   ),
   noEffect("unsafe.bindings[].dev", LOCAL, {
     unsafe: {
@@ -136,9 +143,6 @@ export const TABLE: readonly Row[] = [
         { name: "B", type: "plain_text", text: "x", dev: { plugin: { package: "p", name: "n" } } },
       ],
     },
-  }),
-  noEffect("unsafe.metadata", "unknown keys are passed over, as by Cloudflare", {
-    unsafe: { metadata: { of_tomorrow: 1 } },
   }),
   refusedKey("unsafe.capnp", "capnp_schema", "Cap'n Proto schemas", {
     unsafe: { capnp: { compiled_schema: "schema" } },
@@ -156,13 +160,30 @@ export const TABLE: readonly Row[] = [
   refused("placement.hostname", "metadata.placement", {
     placement: { hostname: "db.example.com" },
   }),
-  noEffect("observability", "kept and shown; metrics are always on", {
-    observability: {
-      enabled: true,
-      head_sampling_rate: 1,
-      logs: { enabled: true, invocation_logs: true },
+  honoured(
+    "observability observability.enabled observability.head_sampling_rate observability.logs observability.logs.enabled observability.logs.head_sampling_rate observability.logs.invocation_logs observability.logs.persist",
+    "logs are kept, for `skep logs` and REST; metrics are always on",
+  ),
+  refusedKey(
+    "observability.logs.destinations",
+    "observability.logs.destinations",
+    "export of logs",
+    {
+      observability: { logs: { destinations: ["elsewhere"] } },
     },
+  ),
+  refusedKey("observability.traces", "observability.traces", "traces", {
+    observability: { traces: { enabled: true } },
   }),
+  refusedKey("observability.issues", "observability.issues", "issues", {
+    observability: { issues: { enabled: true } },
+  }),
+  refusedKey(
+    "observability.redact_query_string",
+    "observability.redact_query_string",
+    "logs without query strings",
+    { observability: { redact_query_string: true } },
+  ),
   refusedKey("logpush", "logpush", "Logpush", { logpush: true }),
   refusedKey("cache", "cache_options", "the cache in front of a Worker", {
     cache: { enabled: true },
@@ -180,10 +201,14 @@ export const TABLE: readonly Row[] = [
     containers: [{ class_name: "Counter", image: "registry.cloudflare.com/x/y:1" }],
     durable_objects: { bindings: [{ name: "B", class_name: "Counter" }] },
   }),
-  refusedKey("tail_consumers", "tail_consumers", "tail consumers of user Workers", {
-    tail_consumers: [{ service: "tailer" }],
+  honoured(
+    "tail_consumers tail_consumers[].service",
+    "Workers of the same account, or namespace, which have to exist",
+  ),
+  refused("tail_consumers[].environment", "environments of Workers are not supported", {
+    tail_consumers: [{ service: "tailer", environment: "staging" }],
   }),
-  refusedKey("streaming_tail_consumers", "streaming_tail_consumers", "the same", {
+  refusedKey("streaming_tail_consumers", "streaming_tail_consumers", "streaming tail consumers", {
     streaming_tail_consumers: [{ service: "tailer" }],
   }),
   honoured("assets assets.directory assets.binding", "served before the Worker, kept per version"),
@@ -202,11 +227,8 @@ export const TABLE: readonly Row[] = [
     account: { verdict: "honoured", note: "whether host names of its own lead to it" },
   },
   {
-    ...noEffect("routes route", OF_ACCOUNT_WORKERS, { routes: [ROUTE] }),
-    account: {
-      verdict: "honoured",
-      note: "of zones that `skep zone add` has made known; `custom_domain`, `zone_id` and `zone_name` too",
-    },
+    ...noEffect(ROUTE_KEYS, OF_ACCOUNT_WORKERS, { routes: [ROUTE] }),
+    account: { verdict: "honoured", note: "of zones that `skep zone add` has made known" },
   },
   {
     ...noEffect("routes[].enabled route.enabled", OF_ACCOUNT_WORKERS, {
