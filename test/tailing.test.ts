@@ -506,7 +506,7 @@ describe("the command line", () => {
         / cli \w{8} GET \/throw - exception \d+ ms\n {2}log: hello .*\n {2}TypeError: it broke/,
       );
     expect((await cli("logs", "edges/cli", "--outcome", "ok")).stdout).toBe("");
-    await expect(cli("logs", "edges")).rejects.toThrow("NAMESPACE/SCRIPT");
+    await expect(cli("logs", "edges")).rejects.toThrow("no Worker named 'edges' outside");
 
     const child = spawn(process.execPath, [CLI, "tail", "edges", "--data", platform.data], {
       stdio: ["ignore", "pipe", "pipe"],
