@@ -1,33 +1,21 @@
 /** The official `cloudflare` SDK with Workers outside of dispatch namespaces, against the real platform. */
-import Cloudflare, { toFile } from "cloudflare";
+import { toFile } from "cloudflare";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPlatform, type Platform } from "./platform.ts";
+import { all, sdkFor, type Sdk } from "./sdk-client.ts";
 
 let platform: Platform;
-let client: Cloudflare;
-let account: { account_id: string };
+let client: Sdk["client"];
+let account: Sdk["account"];
 
 beforeAll(async () => {
   platform = await startPlatform();
-  const env = platform.wranglerEnv;
-  client = new Cloudflare({
-    baseURL: env["CLOUDFLARE_API_BASE_URL"],
-    apiToken: env["CLOUDFLARE_API_TOKEN"],
-    maxRetries: 0,
-  });
-  account = { account_id: env["CLOUDFLARE_ACCOUNT_ID"] };
+  ({ client, account } = sdkFor(platform));
 });
 
 afterAll(async () => {
   await platform.stop();
 });
-
-/** All items of a list: the SDK asks for pages until one is empty. */
-async function all<Item>(pages: AsyncIterable<Item>): Promise<Item[]> {
-  const items: Item[] = [];
-  for await (const item of pages) items.push(item);
-  return items;
-}
 
 async function code(version: string) {
   const source = `export default { fetch: (request, env) => Response.json({ version: "${version}", ...env }) };`;

@@ -1,37 +1,25 @@
 /** The official `cloudflare` SDK against the real platform: every method for dispatch namespaces. */
 import { readFile } from "node:fs/promises";
-import Cloudflare, { toFile } from "cloudflare";
+import { toFile } from "cloudflare";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPlatform, type Platform } from "./platform.ts";
+import { all, sdkFor, type Sdk } from "./sdk-client.ts";
 
 const packageFile = new URL("../node_modules/cloudflare/package.json", import.meta.url);
 const { version } = JSON.parse(await readFile(packageFile, "utf8")) as { version: string };
 
 let platform: Platform;
-let client: Cloudflare;
-let account: { account_id: string };
+let client: Sdk["client"];
+let account: Sdk["account"];
 
 beforeAll(async () => {
   platform = await startPlatform();
-  const env = platform.wranglerEnv;
-  client = new Cloudflare({
-    baseURL: env["CLOUDFLARE_API_BASE_URL"],
-    apiToken: env["CLOUDFLARE_API_TOKEN"],
-    maxRetries: 0,
-  });
-  account = { account_id: env["CLOUDFLARE_ACCOUNT_ID"] ?? "" };
+  ({ client, account } = sdkFor(platform));
 });
 
 afterAll(async () => {
   await platform.stop();
 });
-
-/** All items of a list: the SDK asks for pages until it has seen the last. */
-async function all<Item>(pages: AsyncIterable<Item>): Promise<Item[]> {
-  const items: Item[] = [];
-  for await (const item of pages) items.push(item);
-  return items;
-}
 
 function module(name: string, source: string): Promise<File> {
   return toFile(Buffer.from(source), name, { type: "application/javascript+module" });

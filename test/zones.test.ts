@@ -1,22 +1,16 @@
 /** Zones as they are used: `skep zone`, routes and custom domains in wrangler's configuration, the SDK. */
-import Cloudflare from "cloudflare";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPlatform, type Platform } from "./platform.ts";
+import { sdkFor, type Sdk } from "./sdk-client.ts";
 import { createProject, wrangler } from "./wrangler.ts";
 
 let platform: Platform;
-let client: Cloudflare;
-let account: { account_id: string };
+let client: Sdk["client"];
+let account: Sdk["account"];
 
 beforeAll(async () => {
   platform = await startPlatform();
-  const env = platform.wranglerEnv;
-  client = new Cloudflare({
-    baseURL: env.CLOUDFLARE_API_BASE_URL,
-    apiToken: env.CLOUDFLARE_API_TOKEN,
-    maxRetries: 0,
-  });
-  account = { account_id: env.CLOUDFLARE_ACCOUNT_ID };
+  ({ client, account } = sdkFor(platform));
 });
 
 afterAll(async () => {
