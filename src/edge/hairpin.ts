@@ -14,12 +14,6 @@ const OWN_HEADERS = [EGRESS_HEADER, VIA_HEADER, CALL_HEADER];
 
 const NOBODY: readonly string[] = [];
 
-/** As the gate of its isolate (src/cell/outbound.ts) has named it. */
-export function callerOf({ headers }: Request): EgressCall | undefined {
-  const text = headers.get(EGRESS_HEADER);
-  return text === null ? undefined : (JSON.parse(text) as EgressCall);
-}
-
 /** Replaces the caller by the chain that `invoke` reads. */
 export function chainCaller(headers: Headers, caller: EgressCall | undefined): void {
   removeOwn(headers);

@@ -11,6 +11,7 @@ import { bindWith, connectBindings } from "../cell/bindings.ts";
 import type { OutboundProps } from "../cell/outbound.ts";
 import { platformError } from "../dispatcher/errors.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
+import { callerOf } from "../protocol/egress.ts";
 import type { EdgeHealth } from "../protocol/hub.ts";
 import { answer, answerError, CALL_HEADER, receive, type PeerCall } from "../protocol/hop.ts";
 import type { CellNews } from "../protocol/incident.ts";
@@ -19,7 +20,6 @@ import { admit, admitHairpin } from "./admit.ts";
 import { answerBound, callBound } from "./bound-calls.ts";
 import { Edge, type EdgeEnv } from "./edge.ts";
 import { traceEvents, type TailProps } from "../cell/trace.ts";
-import { callerOf } from "./hairpin.ts";
 import { takeTraces } from "./traces.ts";
 import { answerOutbound } from "./outbound-worker.ts";
 

@@ -6,7 +6,7 @@
 import { reasonOf, type Reason } from "../dispatcher/errors.ts";
 import { record, type MetricsEnv } from "../dispatcher/record.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
-import { EGRESS_ERROR_HEADER, type EgressCall } from "../protocol/egress.ts";
+import { EGRESS_ERROR_HEADER, type EgressCall, withoutErrorHeader } from "../protocol/egress.ts";
 import type { OutboundTarget } from "../protocol/outbound.ts";
 import { admitOutbound } from "./admit.ts";
 import { notGranted, type Grants } from "./grants.ts";
@@ -77,11 +77,4 @@ function failure(reason: Reason): Response {
   return FAILED.has(reason)
     ? answer(502, "outbound-failed", "The platform's outbound Worker failed.")
     : answer(503, "unavailable", "The platform's outbound Worker cannot be reached now.");
-}
-
-function withoutErrorHeader(response: Response): Response {
-  if (!response.headers.has(EGRESS_ERROR_HEADER)) return response;
-  const copy = new Response(response.body, response);
-  copy.headers.delete(EGRESS_ERROR_HEADER);
-  return copy;
 }

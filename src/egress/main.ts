@@ -13,7 +13,12 @@
  * one of the destination, which cannot set it.
  */
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
-import { EGRESS_ERROR_HEADER, EGRESS_HEADER, type EgressCall } from "../protocol/egress.ts";
+import {
+  callerOf,
+  EGRESS_ERROR_HEADER,
+  EGRESS_HEADER,
+  withoutErrorHeader,
+} from "../protocol/egress.ts";
 import { destinationOf, type EgressPolicy } from "../protocol/egress-policy.ts";
 import { relayed } from "../protocol/relay.ts";
 import { fetchFromEdge } from "./edges.ts";
@@ -35,6 +40,7 @@ let policy: Policy | undefined;
 export default {
   async fetch(request, env) {
     policy ??= new Policy(env.POLICY);
+    // Without one the policy's defaults hold.
     const caller = callerOf(request);
     const namespace = caller?.namespace;
     const url = new URL(request.url);
@@ -50,18 +56,12 @@ export default {
       const response = isOurs(destination.host, env.BASE_DOMAIN)
         ? await fetchFromEdge(edgesOf(env), request)
         : await fetchOutside(request, verdict.network === "private" ? env.PRIVATE : globalThis);
-      return response.headers.has(EGRESS_ERROR_HEADER) ? withoutErrorHeader(response) : response;
+      return withoutErrorHeader(response);
     } catch (error) {
       return unreachable(url.host, error);
     }
   },
 } satisfies ExportedHandler<EgressEnv>;
-
-/** undefined: the request does not say; the policy's defaults hold. */
-function callerOf({ headers }: Request): EgressCall | undefined {
-  const text = headers.get(EGRESS_HEADER);
-  return text === null ? undefined : (JSON.parse(text) as EgressCall);
-}
 
 function isOurs(host: string, baseDomain: string): boolean {
   return host === baseDomain || host.endsWith(`.${baseDomain}`);
@@ -75,12 +75,6 @@ function fetchOutside(request: Request, network: Pick<Fetcher, "fetch">): Promis
   const outgoing = new Request(request);
   outgoing.headers.delete(EGRESS_HEADER);
   return network.fetch(outgoing);
-}
-
-function withoutErrorHeader(response: Response): Response {
-  const copy = new Response(response.body, response);
-  copy.headers.delete(EGRESS_ERROR_HEADER);
-  return copy;
 }
 
 function denied(host: string, namespace: string | undefined, setting: string): Response {

@@ -47,3 +47,17 @@ export function encodeEgressCall(call: EgressCall): string {
 function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
+
+/** undefined: the request does not say. */
+export function callerOf({ headers }: Request): EgressCall | undefined {
+  const text = headers.get(EGRESS_HEADER);
+  return text === null ? undefined : (JSON.parse(text) as EgressCall);
+}
+
+/** An answer of the destination, which must not pass for one of the platform. */
+export function withoutErrorHeader(response: Response): Response {
+  if (!response.headers.has(EGRESS_ERROR_HEADER)) return response;
+  const copy = new Response(response.body, response);
+  copy.headers.delete(EGRESS_ERROR_HEADER);
+  return copy;
+}
