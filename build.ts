@@ -17,7 +17,7 @@ const common: BuildOptions = {
 // Chunks have a hash in their names, so old ones would stay.
 await rm("dist/cli", { recursive: true, force: true });
 
-const workers = ["hub", "edge", "cell", "egress"].map((name) => ({
+const workers = ["hub", "store", "edge", "cell", "egress"].map((name) => ({
   in: `src/${name}/main.ts`,
   out: `workers/${name}`,
 }));

@@ -52,6 +52,11 @@ export const CODES = {
     status: 400,
     source: "api.cloudflare.com, service binding to no Worker",
   },
+  noBoundResource: {
+    code: 10041,
+    status: 400,
+    source: "api.cloudflare.com, binding to a KV namespace that is not there",
+  },
   cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
 
   zoneNotFound: { code: 7003, status: 404, source: "api.cloudflare.com, unknown zone" },
@@ -76,6 +81,9 @@ export const CODES = {
   badRollout: { code: 930010, status: 400, source: "Skep" },
   rolloutRunning: { code: 930011, status: 409, source: "Skep" },
   noRollout: { code: 930012, status: 404, source: "Skep" },
+  /** Kinds with a number of their own answer with that. */
+  resourceNotFound: { code: 930070, status: 404, source: "Skep" },
+  resourceExists: { code: 930071, status: 409, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

@@ -21,6 +21,7 @@ import { registry, sealer, settle, type ApiContext } from "./context.ts";
 import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
 import { refuseBadTargets } from "./binding-targets.ts";
+import { findStorage, isStorage } from "./resources.ts";
 import type { ClearBinding } from "./upload/binding.ts";
 
 interface Plan {
@@ -114,6 +115,7 @@ export async function sealBindings(
   await refuseBadTargets(c, namespace, script, bindings);
   return Promise.all(
     bindings.map(async (binding) => {
+      if (isStorage(binding)) return findStorage(c, namespace, binding);
       if (binding.type !== "secret_text") return binding;
       const { type, name, text } = binding;
       return { type, name, sealed: await sealer(c).seal(place, text) };

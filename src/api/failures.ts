@@ -1,6 +1,14 @@
 /** The registry's expected failures as HTTP errors: the one switch. */
+import type { StoreKind } from "../protocol/store.ts";
 import type { Outcome, RegistryFailure } from "../registry/failures.ts";
 import { ApiError } from "./errors.ts";
+
+export const RESOURCE_WORDS = {
+  kv: "KV namespace",
+  r2: "R2 bucket",
+  d1: "D1 database",
+  queue: "queue",
+} as const satisfies Record<StoreKind, string>;
 
 /** The value of an outcome; throws the error of a failure. */
 export function unwrap<T>(outcome: Outcome<T>): T {
@@ -193,6 +201,21 @@ function toApiError(failure: RegistryFailure): ApiError {
       return new ApiError(
         "unavailable",
         `The script could not be tried, so nothing was changed: ${failure.detail}`,
+      );
+    case "unknown-resource":
+      return new ApiError(
+        "resourceNotFound",
+        `There is no ${RESOURCE_WORDS[failure.kind]} '${failure.id}'.`,
+      );
+    case "resource-exists":
+      return new ApiError(
+        "resourceExists",
+        `There already is a ${RESOURCE_WORDS[failure.kind]} named '${failure.name}': choose another name.`,
+      );
+    case "store-unreachable":
+      return new ApiError(
+        "unavailable",
+        `The change is stored, but the store has not taken it yet (${failure.detail}). It will; try again to see it done.`,
       );
     case "edges-unreachable":
       return new ApiError(

@@ -5,6 +5,7 @@
  *   any     a token is enough
  *   read    looking at everything but tokens and the audit log; secrets' values are never in an answer
  *   deploy  scripts with all that belongs to them, and custom routes
+ *   data    what functions keep: values, objects, rows and messages, to read and to write
  *   tail    what functions log, as it happens and kept
  *   admin   tokens, namespaces, limits, the audit log
  *

@@ -61,7 +61,7 @@ describe("permissions", () => {
     ["GET", `/user/tokens`, undefined, "admin"],
     ["GET", `/accounts/${ACCOUNT}/audit_logs`, undefined, "admin"],
   ])("%s %s needs its own, and all others do not help", async (method, path, body, needed) => {
-    const others = ["read", "deploy", "tail", "admin"].filter((each) => each !== needed);
+    const others = ["read", "deploy", "data", "tail", "admin"].filter((each) => each !== needed);
     const refused = await call(method, path, body, await headers(...others));
     expect([refused.status, refused.errors[0]?.code]).toEqual([403, 10000]);
     expect(refused.errors[0]?.message).toContain(`lacks the permission '${needed}'`);

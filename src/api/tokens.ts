@@ -24,6 +24,7 @@ const NAMESPACE_RESOURCE = "com.cloudflare.edge.worker.namespace.";
 const GROUPS: Readonly<Record<Permission, string>> = {
   read: "Skep Read",
   deploy: "Skep Deploy",
+  data: "Skep Data",
   tail: "Skep Tail",
   admin: "Skep Admin",
 };

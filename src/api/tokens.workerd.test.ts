@@ -168,7 +168,7 @@ it("tokens of an older Skep may what they could", async () => {
   });
   expect(permissions).toEqual([
     { id: "r", permissions: `["read"]` },
-    { id: "rw", permissions: `["read","deploy","tail","admin"]` },
-    { id: "w", permissions: `["deploy","tail","admin"]` },
+    { id: "rw", permissions: `["read","deploy","data","tail","admin"]` },
+    { id: "w", permissions: `["deploy","data","tail","admin"]` },
   ]);
 });

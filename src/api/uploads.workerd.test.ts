@@ -259,10 +259,16 @@ describe("a refused upload", () => {
       /experimental/,
     ],
     "a binding of a type that is not supported": [
-      helloForm("", { bindings: [{ type: "kv_namespace", name: "KV", namespace_id: "x" }] }),
+      helloForm("", { bindings: [{ type: "vectorize", name: "V", index_name: "x" }] }),
       400,
       10021,
-      /binding KV of type kv_namespace is not supported/,
+      /binding V of type vectorize is not supported/,
+    ],
+    "a binding to a resource that is not there": [
+      helloForm("", { bindings: [{ type: "kv_namespace", name: "KV", namespace_id: "x" }] }),
+      400,
+      10041,
+      /binding KV of type kv_namespace leads to the KV namespace 'x', which does not exist/,
     ],
     "a binding without a name": [
       helloForm("", { bindings: [{ type: "plain_text", text: "x" }] }),

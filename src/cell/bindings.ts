@@ -14,16 +14,15 @@ import {
 import type {
   AnalyticsValue,
   AssetsValue,
+  BindingValue,
   DispatchNamespaceValue,
-  EnvValue,
   RateLimitValue,
   ServiceValue,
+  StoreValue,
 } from "../protocol/bundle.ts";
 import { answerError, GET_HEADER, OUTCOME_HEADER, type PeerCall } from "../protocol/hop.ts";
 import { chargeSubrequest } from "./outbound.ts";
 import { isReserved, toRequest, toResult, toThrown } from "./rpc.ts";
-
-export type BindingValue = Exclude<EnvValue, { type: "value" | "module" }>;
 
 /** Whose env it is in. */
 export interface Caller {
@@ -64,6 +63,8 @@ export interface BindingCalls {
     via: readonly string[],
     request: Request,
   ): Promise<Response>;
+  /** In the wire protocol of the binding's kind (protocol/store.ts). */
+  store(caller: Caller, value: StoreValue, request: Request): Promise<Response>;
 }
 
 let connected: BindingCalls | undefined;
@@ -84,6 +85,7 @@ interface OwnExports {
   SkepRateLimit(options: { props: BindingProps<RateLimitValue> }): Fetcher;
   SkepAnalytics(options: { props: BindingProps<AnalyticsValue> }): Fetcher;
   SkepAssets(options: { props: BindingProps<AssetsValue> }): Fetcher;
+  SkepStore(options: { props: BindingProps<StoreValue> }): Fetcher;
 }
 
 /** `exports` of `cloudflare:workers`. */
@@ -101,6 +103,13 @@ export function bindWith(exports: unknown): (props: BindingProps) => unknown {
         return own.SkepAnalytics({ props: { caller, value } });
       case "assets":
         return own.SkepAssets({ props: { caller, value } });
+      case "kv":
+      case "r2":
+      case "d1":
+      case "queue":
+        return own.SkepStore({ props: { caller, value } });
+      case "durable-object-namespace":
+        return undefined;
     }
   };
 }

@@ -8,11 +8,13 @@ import {
 } from "../protocol/egress.ts";
 import { forward } from "../protocol/hop.ts";
 import { relayed } from "../protocol/relay.ts";
-import type { BindingCalls, BindingValue, Caller } from "./bindings.ts";
+import type { BindingValue } from "../protocol/bundle.ts";
+import type { BindingCalls, Caller } from "./bindings.ts";
 import { withoutOwn } from "./outbound.ts";
 
-export function callsThroughEgress(egress: Fetcher): BindingCalls {
+export function callsThroughEgress(egress: Fetcher, store: Fetcher): BindingCalls {
   return {
+    store: (_caller, _value, request) => store.fetch(request),
     async dispatch(caller, value, call, request) {
       const headers = withoutOwn(request.headers);
       headers.set(EGRESS_HEADER, callOf(caller, value, "dispatch", call.via));

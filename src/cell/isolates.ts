@@ -6,12 +6,12 @@
  * Ending an isolate loses its `waitUntil` work, so none ends before that is settled, or before WAIT_UNTIL_MS
  * after its last use, when it had its time. Responses and WebSockets that are under way finish in any case.
  */
-import type { Bundle } from "../protocol/bundle.ts";
+import type { BindingValue, Bundle } from "../protocol/bundle.ts";
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
 import type { InvocationLimits } from "../protocol/hop.ts";
 import { STARTUP_CPU_MS, WAIT_UNTIL_MS } from "../protocol/limits.ts";
 import { isolateId, type Variant } from "../protocol/outbound.ts";
-import type { BindingProps, BindingValue } from "./bindings.ts";
+import type { BindingProps } from "./bindings.ts";
 import { evict, mark, pending, ready } from "./control.ts";
 import { Deadlines, type Background, type Started } from "./deadlines.ts";
 import { accounted } from "./invocation.ts";

@@ -24,11 +24,14 @@ import { tryStart } from "./trial.ts";
 export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
 export { Outbound } from "./outbound.ts";
+export { SkepStore } from "./store-binding.ts";
 
 interface CellEnv {
   readonly LOADER: WorkerLoader;
   /** For Outbound. */
   readonly EGRESS: Fetcher;
+  /** `store.sock`. The trial cell has none. */
+  readonly STORE: Fetcher;
   /** Left out: nobody watches this process. */
   readonly LEDGER_KEY?: string;
   readonly CELL?: { readonly life: number; readonly maxIsolates: number };
@@ -42,7 +45,7 @@ interface OwnExports {
 
 const env = bindings as unknown as CellEnv;
 
-connectBindings(callsThroughEgress(env.EGRESS));
+connectBindings(callsThroughEgress(env.EGRESS, env.STORE));
 const bind = bindWith(exports);
 
 /** What a version finds in its env while it is tried: its top-level code could not call anything anyway. */

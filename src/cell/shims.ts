@@ -3,7 +3,7 @@
  * methods do not. The module is evaluated before any module of the tenant, and puts an object in the stub's place.
  * It guards nothing: whoever takes the stub itself can ask for the same.
  */
-import type { Bundle } from "../protocol/bundle.ts";
+import type { BindingValue, Bundle } from "../protocol/bundle.ts";
 import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../protocol/analytics.ts";
 import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
 
@@ -19,9 +19,38 @@ export function shimSource(env: Bundle["env"]): string | undefined {
     dispatchers.length > 0 &&
       `${DISPATCH_NAMESPACE.replace("BINDINGS", () => JSON.stringify(dispatchers))}`,
     datasets.length > 0 && `${ANALYTICS.replace("BINDINGS", () => JSON.stringify(datasets))}`,
+    ...madeInside(env),
   ].filter((source) => source !== false);
   if (sources.length === 0) return undefined;
   return `import { env, waitUntil } from "cloudflare:workers";\n${sources.join("")}`;
+}
+
+/**
+ * What a shim of its own file is: one function that makes the binding of its stub. Its source goes into the isolate as it
+ * is, so it refers to nothing outside of itself but globals, which it takes before any code of the tenant can change them.
+ */
+type MakeBinding = (stub: Fetcher, value: never) => unknown;
+
+const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {};
+
+function madeInside(env: Bundle["env"]): string[] {
+  const used = Object.entries(env).flatMap(([name, value]) => {
+    if (value.type === "value" || value.type === "module") return [];
+    const { grant: _, ...shown } = value;
+    return MAKERS[value.type] ? [{ name, shown }] : [];
+  });
+  const types = [...new Set(used.map(({ shown }) => shown.type))];
+  return [
+    ...types.map((type) => `const ${makerName(type)} = ${String(MAKERS[type])};\n`),
+    ...used.map(({ name, shown }) => {
+      const key = JSON.stringify(name);
+      return `env[${key}] = ${makerName(shown.type)}(env[${key}], ${JSON.stringify(shown)});\n`;
+    }),
+  ];
+}
+
+function makerName(type: string): string {
+  return `make_${type.replaceAll("-", "_")}`;
 }
 
 /** Stubs have methods since this date; before it, only with a flag. */

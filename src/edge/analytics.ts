@@ -2,7 +2,7 @@
 import type { Caller } from "../cell/bindings.ts";
 import type { DataPoint, WrittenPoint } from "../protocol/analytics.ts";
 import type { EgressCall } from "../protocol/egress.ts";
-import { notGranted, type Grants } from "./grants.ts";
+import { notGranted, type Grants } from "../protocol/grants.ts";
 import type { HubClient } from "./hub-client.ts";
 
 const FLUSH_INTERVAL_MS = 250;

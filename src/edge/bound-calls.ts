@@ -12,7 +12,7 @@ import type { EgressCall } from "../protocol/egress.ts";
 import { answer, answerError, receive, type PeerCall } from "../protocol/hop.ts";
 import { withoutOwn } from "../cell/outbound.ts";
 import { chainCaller } from "./hairpin.ts";
-import { notGranted, type Grants } from "./grants.ts";
+import { notGranted, type Grants } from "../protocol/grants.ts";
 import type { Invoker } from "./invoke.ts";
 import { targetOf } from "./targets.ts";
 

@@ -10,7 +10,7 @@ import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
 import type { PlaceKind } from "../protocol/placement.ts";
 import { CellCalls } from "./call-cell.ts";
 import { Cells } from "./cells.ts";
-import { Grants } from "./grants.ts";
+import { Grants } from "../protocol/grants.ts";
 import { IncidentLog } from "./incident-log.ts";
 import { CellLoader } from "./load-cell.ts";
 

@@ -24,12 +24,13 @@ import { EdgeCalls } from "./call-edge.ts";
 import { Cells } from "./cells.ts";
 import { HubClient, HubMetrics } from "./hub-client.ts";
 import { IncidentLog } from "./incident-log.ts";
-import { Grants } from "./grants.ts";
+import { Grants } from "../protocol/grants.ts";
 import { Invoker } from "./invoke.ts";
 import { CellLoader } from "./load-cell.ts";
 import { Once } from "./once.ts";
 import { RateLimits } from "./rate-limits.ts";
 import { Routing } from "./routing.ts";
+import { StoreCalls } from "./store-calls.ts";
 import { callTailWorker, type TailConsumer } from "./tail-worker.ts";
 import { Traces } from "./traces.ts";
 
@@ -37,6 +38,8 @@ import { Traces } from "./traces.ts";
 export interface EdgeEnv {
   readonly LOADER: WorkerLoader;
   readonly HUB: Fetcher;
+  /** `store.sock`. */
+  readonly STORE: Fetcher;
   /** Where functions' `fetch` goes. */
   readonly EGRESS: Fetcher;
   readonly EDGE: {
@@ -79,6 +82,7 @@ export class Edge {
   readonly rateLimits: RateLimits;
   readonly analytics: Analytics;
   readonly grants: Grants;
+  readonly store: StoreCalls;
   readonly #cells: Cells;
   readonly #incidents = new IncidentLog();
   readonly #hub: HubClient;
@@ -113,6 +117,7 @@ export class Edge {
     const bundle = (versionId: string) => hub.bundle(versionId);
     const incidents = this.#incidents;
     this.grants = new Grants(env.GRANT_KEY);
+    this.store = new StoreCalls(env.STORE, this.grants);
     const loader = new CellLoader({ cells, fetchers, bundle, grants: this.grants, keepAlive });
     const isolates = new Isolates({
       loader: env.LOADER,

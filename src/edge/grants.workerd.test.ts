@@ -8,7 +8,7 @@ import { callerOf, type EgressCall } from "../protocol/egress.ts";
 import { Analytics } from "./analytics.ts";
 import { Assets } from "./assets/assets.ts";
 import { answerBound } from "./bound-calls.ts";
-import { Grants, type Granted } from "./grants.ts";
+import { Grants, type Granted } from "../protocol/grants.ts";
 import type { HubClient } from "./hub-client.ts";
 import type { Invoker } from "./invoke.ts";
 import { answerOutbound } from "./outbound-worker.ts";
@@ -80,7 +80,7 @@ async function arrived(value: ServiceValue, more: Partial<BoundCall>) {
   const via = ["production/shop"];
   const call = { namespace, script, entrypoint, args: props, options: undefined, via, ...more };
   const caller = { ...SHOP, isolate: "" };
-  const answer = await callsThroughEgress(egress)
+  const answer = await callsThroughEgress(egress, egress)
     .dispatch(caller, value, call as BoundCall, new Request("http://a/"), createExecutionContext())
     .then(
       (response) => response.text(),

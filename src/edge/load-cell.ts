@@ -6,7 +6,7 @@ import type { CellLoad } from "../protocol/hub.ts";
 import { isolateId, isUsual, type Variant } from "../protocol/outbound.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { CellRef, Cells } from "./cells.ts";
-import type { Grants } from "./grants.ts";
+import type { Grants } from "../protocol/grants.ts";
 import { Once } from "./once.ts";
 
 /** What a cell answers to whoever means the process that was there before. */

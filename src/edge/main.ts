@@ -2,7 +2,8 @@
  * The Worker of an edge process. Requests come in on the public sockets and go to the dispatcher, which is
  * another module of this very Worker, with an env in which dispatch namespaces and metrics are ours.
  * Three more entrypoints listen on unix sockets: EdgeControl for the supervisor, PeerGate for other edges,
- * HairpinGate for what functions fetch from our own base domain, or through an outbound Worker. Outbound is the way
+ * HairpinGate for what functions fetch from our own base domain, or through an outbound Worker, EventGate for the store.
+ * Outbound is the way
  * out of the isolates; what begins with Skep are their bindings.
  */
 import { env, exports, WorkerEntrypoint } from "cloudflare:workers";
@@ -12,6 +13,7 @@ import type { OutboundProps } from "../cell/outbound.ts";
 import { platformError } from "../dispatcher/errors.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
 import { callerOf } from "../protocol/egress.ts";
+import type { EventDelivery } from "../protocol/events.ts";
 import type { EdgeHealth } from "../protocol/hub.ts";
 import { answer, answerError, CALL_HEADER, receive, type PeerCall } from "../protocol/hop.ts";
 import type { CellNews } from "../protocol/incident.ts";
@@ -19,6 +21,7 @@ import type { RoutingUpdate } from "../protocol/routing.ts";
 import { admit, admitHairpin } from "./admit.ts";
 import { answerBound, callBound } from "./bound-calls.ts";
 import { Edge, type EdgeEnv } from "./edge.ts";
+import { deliver } from "./events.ts";
 import { traceEvents, type TailProps } from "../cell/trace.ts";
 import { takeTraces } from "./traces.ts";
 import { answerOutbound } from "./outbound-worker.ts";
@@ -26,6 +29,7 @@ import { answerOutbound } from "./outbound-worker.ts";
 export { SkepAssets } from "../cell/assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "../cell/bindings.ts";
 export { Outbound } from "../cell/outbound.ts";
+export { SkepStore } from "../cell/store-binding.ts";
 
 /** What the runtime offers of this very module. */
 interface OwnExports {
@@ -49,6 +53,7 @@ connectBindings({
     edge.analytics.write(caller, dataset, point);
   },
   asset: (_caller, { versionId }, _via, request) => edge.assets.fetch(versionId, request),
+  store: (caller, value, request) => edge.store.call(caller, value, request),
 });
 
 function dispatch(request: Request, ctx: ExecutionContext): Response | Promise<Response> {
@@ -83,6 +88,13 @@ export class HairpinGate extends WorkerEntrypoint {
     if (caller?.call === "traces") return takeTraces(request, caller, edge, this.ctx);
     if (caller?.outbound === undefined) return dispatch(admitHairpin(request, caller), this.ctx);
     return answerOutbound(parts, caller, caller.outbound, request, this.ctx);
+  }
+}
+
+/** For the store: the events that wake functions. */
+export class EventGate extends WorkerEntrypoint {
+  override async fetch(request: Request): Promise<Response> {
+    return Response.json(await deliver(parts, await request.json<EventDelivery>(), this.ctx));
   }
 }
 

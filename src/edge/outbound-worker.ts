@@ -9,7 +9,7 @@ import type { InvocationFacts } from "../namespace/user-worker.ts";
 import { EGRESS_ERROR_HEADER, type EgressCall, withoutErrorHeader } from "../protocol/egress.ts";
 import type { OutboundTarget } from "../protocol/outbound.ts";
 import { admitOutbound } from "./admit.ts";
-import { notGranted, type Grants } from "./grants.ts";
+import { notGranted, type Grants } from "../protocol/grants.ts";
 import type { Invoker } from "./invoke.ts";
 import { targetOf } from "./targets.ts";
 

@@ -7,7 +7,7 @@ import type { Caller } from "../cell/bindings.ts";
 import { homeOf } from "../namespace/home.ts";
 import type { RateLimitValue } from "../protocol/bundle.ts";
 import type { EgressCall } from "../protocol/egress.ts";
-import { notGranted, type Grants } from "./grants.ts";
+import { notGranted, type Grants } from "../protocol/grants.ts";
 
 /** Of one binding in one window; beyond it the oldest key is forgotten, and begins anew. */
 const MAX_KEYS = 10_000;

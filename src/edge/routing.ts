@@ -9,7 +9,7 @@ import { ScriptEntry } from "../namespace/script-entry.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
 import type { ScriptState } from "../protocol/routing.ts";
 import type { Cells } from "./cells.ts";
-import type { Grants } from "./grants.ts";
+import type { Grants } from "../protocol/grants.ts";
 import type { HubClient } from "./hub-client.ts";
 import type { CellLoader } from "./load-cell.ts";
 import { usualVariant } from "./variant.ts";

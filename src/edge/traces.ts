@@ -17,7 +17,7 @@ import {
   type TraceFlush,
 } from "../protocol/trace.ts";
 import { waitUntil } from "cloudflare:workers";
-import { notGranted, type Grants } from "./grants.ts";
+import { notGranted, type Grants } from "../protocol/grants.ts";
 import type { TailConsumer } from "./tail-worker.ts";
 
 export interface TracesOptions {

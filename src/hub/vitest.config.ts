@@ -1,6 +1,6 @@
 // The tests of hub, api and registry run in the whole hub in workerd: real Durable Objects, a real disk for
 // blobs and the real trial cell. Only the supervisor, which is a Node process, is stood in for by a Worker
-// that records what it is told.
+// that records what it is told; the store is the real one.
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { build } from "esbuild";
 import { mkdtempSync } from "node:fs";
@@ -55,6 +55,7 @@ async function hub() {
         BLOBS: { disk: { path: mkdtempSync(join(tmpdir(), "skep-blobs-")), writable: true } },
         SUPERVISOR: "supervisor",
         TRIAL: { name: "cell", entrypoint: "CellControl" },
+        STORE: { name: "store", entrypoint: "ControlGate" },
       },
       bindings: {
         SECRET_KEY: Buffer.alloc(32, 7).toString("base64"),
@@ -70,6 +71,13 @@ async function hub() {
       },
       workers: [
         await auxiliary("supervisor", "./test/supervisor.ts"),
+        await auxiliary("store", "../store/main.ts", {
+          compatibilityFlags: ["experimental"],
+          serviceBindings: {
+            FILES: { disk: { path: mkdtempSync(join(tmpdir(), "skep-files-")), writable: true } },
+          },
+          bindings: { GRANT_KEY: "00".repeat(32), STORE: { edges: 0 } },
+        }),
         await auxiliary("cell", "../cell/main.ts", {
           compatibilityFlags: ["experimental"],
           workerLoaders: { LOADER: {} },

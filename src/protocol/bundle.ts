@@ -10,6 +10,7 @@
  */
 
 import type { OutboundWorker } from "./outbound.ts";
+import type { StoreKind } from "./store.ts";
 
 export const MODULE_TYPES = ["esm", "cjs", "text", "data", "wasm", "source-map"] as const;
 export type ModuleType = (typeof MODULE_TYPES)[number];
@@ -32,11 +33,16 @@ export type EnvValue =
   | DispatchNamespaceValue
   | RateLimitValue
   | AnalyticsValue
-  | AssetsValue;
+  | AssetsValue
+  | StoreValue
+  | DurableObjectNamespaceValue;
+
+/** What the process that holds the isolate makes an object of. */
+export type BindingValue = Exclude<EnvValue, { type: "value" | "module" }>;
 
 /** Of what a cell may ask edges for. */
 interface ForCells {
-  /** Shows that an edge gave it to the cell (src/edge/grants.ts). Absent: it is in no cell. */
+  /** Shows that an edge gave it to the cell (src/protocol/grants.ts). Absent: it is in no cell. */
   readonly grant?: string;
 }
 
@@ -67,6 +73,28 @@ export interface DispatchNamespaceValue extends ForCells {
   readonly namespace: string;
   /** Gets the fetches of the functions that are called through this binding. */
   readonly outbound?: OutboundWorker;
+}
+
+/** What functions keep, in the store process (store.ts). */
+export interface StoreValue extends ForCells {
+  readonly type: StoreKind;
+  /** Of the resource. */
+  readonly id: string;
+  /** Name of the resource, for messages and for events that come from it. */
+  readonly name: string;
+  /** Of a queue: for messages without one of their own. */
+  readonly delaySeconds?: number;
+}
+
+/** Durable Objects: of the script itself, or of another one of the same namespace. */
+export interface DurableObjectNamespaceValue extends ForCells {
+  readonly type: "durable-object-namespace";
+  readonly namespace: string;
+  /** Name of the script that has the class. */
+  readonly owner: string;
+  readonly className: string;
+  /** From which the ids of its objects are derived; it stays when class or script are renamed. */
+  readonly uniqueKey: string;
 }
 
 export interface RateLimitValue extends ForCells {

@@ -32,7 +32,7 @@ export interface EgressCall {
   readonly outbound?: OutboundTarget;
   /** Of `assets`: whose. */
   readonly versionId?: string;
-  /** Of `call`: shows that an edge gave it to the cell (src/edge/grants.ts). */
+  /** Of `call`: shows that an edge gave it to the cell (src/protocol/grants.ts). */
   readonly grant?: string;
   /** No fetch of the function, but a call to an edge by the trusted code beside it. */
   readonly call?: EdgeService;

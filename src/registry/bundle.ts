@@ -4,7 +4,13 @@
  */
 import type { Bundle, EnvValue } from "../protocol/bundle.ts";
 import { loadCode } from "./blobs.ts";
-import type { PartBindingType, StoredBinding, VersionInPlace } from "./records.ts";
+import type { StoreKind } from "../protocol/store.ts";
+import type {
+  PartBindingType,
+  StorageBindingType,
+  StoredBinding,
+  VersionInPlace,
+} from "./records.ts";
 import { placeOf, type Sealer } from "./seal.ts";
 
 const MODULE_KINDS = {
@@ -12,6 +18,13 @@ const MODULE_KINDS = {
   text_blob: "text",
   data_blob: "data",
 } as const satisfies Record<PartBindingType, string>;
+
+export const STORE_KINDS_OF = {
+  kv_namespace: "kv",
+  r2_bucket: "r2",
+  d1: "d1",
+  queue: "queue",
+} as const satisfies Record<StorageBindingType, StoreKind>;
 
 /** What of a version its bindings are made of. `namespace`: the name of the one that its script is in. */
 export interface VersionFacts {
@@ -99,6 +112,19 @@ async function toValue(
       return { type: "analytics", dataset: binding.dataset };
     case "assets":
       return { type: "assets", versionId: facts.id };
+    case "kv_namespace":
+    case "r2_bucket":
+    case "d1":
+    case "queue": {
+      const { resourceId: id, resourceName: name, deliveryDelay } = binding;
+      const type = STORE_KINDS_OF[binding.type];
+      return {
+        type,
+        id,
+        name,
+        ...(deliveryDelay !== undefined && { delaySeconds: deliveryDelay }),
+      };
+    }
     case "wasm_module":
     case "text_blob":
     case "data_blob":

@@ -20,5 +20,7 @@ export interface RegistryEnv {
   readonly SUPERVISOR: Fetcher;
   /** `trial.sock`, see src/protocol/hub.ts. */
   readonly TRIAL: Fetcher;
+  /** `store-control/control.sock`, see src/protocol/store.ts. */
+  readonly STORE: Fetcher;
   readonly PLATFORM: Policy;
 }

@@ -3,6 +3,7 @@
  * answer in one exhaustive switch (src/api/failures.ts).
  */
 import type { PlaceKind } from "../protocol/placement.ts";
+import type { StoreKind } from "../protocol/store.ts";
 import type { NamespaceKind } from "./records.ts";
 import { failure, type Result } from "./result.ts";
 
@@ -71,6 +72,10 @@ export type RegistryFailure =
   | { readonly reason: "missing-assets"; readonly count: number }
   | { readonly reason: "startup-failed"; readonly message: string }
   | { readonly reason: "trial-unavailable"; readonly detail: string }
+  | { readonly reason: "unknown-resource"; readonly kind: StoreKind; readonly id: string }
+  | { readonly reason: "resource-exists"; readonly kind: StoreKind; readonly name: string }
+  /** The change is stored, but the store process has not taken it. */
+  | { readonly reason: "store-unreachable"; readonly detail: string }
   /** The change is stored, but the edges have not confirmed it. */
   | { readonly reason: "edges-unreachable"; readonly detail: string };
 

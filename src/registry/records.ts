@@ -59,6 +59,7 @@ export type StoredBinding =
   | RateLimitBinding
   | { readonly type: "analytics_engine"; readonly name: string; readonly dataset: string }
   | { readonly type: "assets"; readonly name: string }
+  | StorageBinding
   | { readonly type: PartBindingType; readonly name: string; readonly part: string };
 
 /** A Worker of the account (outside of dispatch namespaces), or for a user Worker one of its own namespace. */
@@ -84,6 +85,20 @@ export interface RateLimitBinding {
   readonly name: string;
   readonly namespaceId: string;
   readonly simple: { readonly limit: number; readonly period: 10 | 60 };
+}
+
+export const STORAGE_BINDING_TYPES = ["kv_namespace", "r2_bucket", "d1", "queue"] as const;
+export type StorageBindingType = (typeof STORAGE_BINDING_TYPES)[number];
+
+/** To a resource (resources.ts). It was found when the version was uploaded, and is meant by its id from then on. */
+export interface StorageBinding {
+  readonly type: StorageBindingType;
+  readonly name: string;
+  readonly resourceId: string;
+  /** As it was called then. */
+  readonly resourceName: string;
+  /** Of a queue, in seconds. */
+  readonly deliveryDelay?: number;
 }
 
 /** Bindings whose value is a module of the upload. Service-worker syntax only. */

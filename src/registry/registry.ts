@@ -61,11 +61,14 @@ import { RolloutWatch } from "./rollout-watch.ts";
 import { nextLookMs, type RolloutRecord } from "./rollout-store.ts";
 import * as rollouts from "./rollouts.ts";
 import * as routes from "./routes.ts";
+import * as resources from "./resources.ts";
+import type { ResourceRecord } from "./resources.ts";
 import { migrate } from "./schema.ts";
 import { cellRequest, scriptState } from "./script-state.ts";
 import * as scripts from "./scripts.ts";
 import { takeSnapshot, type Facts, type Subject } from "./snapshot.ts";
 import { applyConduct, applyIncident } from "./standing.ts";
+import { StoreDelivery } from "./store-delivery.ts";
 import { BlobKeeper } from "./sweep.ts";
 import * as tokens from "./tokens.ts";
 import { TrialQueue, type Trial } from "./trials.ts";
@@ -88,6 +91,7 @@ export class Registry extends DurableObject<RegistryEnv> {
   readonly #blobs: BlobKeeper;
   readonly #trials: TrialQueue;
   readonly #delivery: Delivery;
+  readonly #storeDelivery: StoreDelivery;
   readonly #rollouts: RolloutWatch;
   readonly #runs = new CleanRuns();
   /** null: none, or one of an earlier life that may be pushed back once. */
@@ -102,10 +106,13 @@ export class Registry extends DurableObject<RegistryEnv> {
     this.#blobs = new BlobKeeper(this.#sql, env.BLOBS);
     this.#trials = new TrialQueue(env.TRIAL, env.SUPERVISOR);
     this.#delivery = new Delivery(this.#sql, env.SUPERVISOR, env.PLATFORM);
+    this.#storeDelivery = new StoreDelivery(this.#sql, env.STORE);
     this.#rollouts = new RolloutWatch(this.#sql, env.FUNCTION_METRICS, env.PLATFORM.isolation);
     this.#wakeForRollouts();
     const pending = pendingChanges(this.#sql);
-    if (pending.routes || pending.scripts.length > 0) this.#wakeWithin(0);
+    if (pending.routes || pending.scripts.length > 0 || this.#storeDelivery.hasPending) {
+      this.#wakeWithin(0);
+    }
   }
 
   // Accounts and tokens
@@ -764,6 +771,50 @@ export class Registry extends DurableObject<RegistryEnv> {
     });
   }
 
+  // Resources: KV namespaces, R2 buckets, D1 databases, queues
+
+  resources(query: resources.ResourceQuery): ResourceRecord[] {
+    return resources.listResources(this.#sql, query);
+  }
+
+  /** null: there is none, or it belongs to none of the query's owners. */
+  resource(
+    query: resources.ResourceQuery,
+    by: { readonly id: string } | { readonly name: string },
+  ): ResourceRecord | null {
+    return resources.findResource(this.#sql, query, by);
+  }
+
+  /** Its users call `settleStore` next, as those of the two below. */
+  createResource(resource: resources.NewResource): Outcome<ResourceRecord> {
+    return this.#write(() => success(resources.createResource(this.#sql, resource, Date.now())));
+  }
+
+  updateResource(
+    kind: ResourceRecord["kind"],
+    id: string,
+    patch: Partial<Pick<ResourceRecord, "name" | "settings">>,
+  ): Outcome<ResourceRecord> {
+    return this.#write(() => {
+      const found = resources.requireResource(this.#sql, kind, id);
+      return success(resources.updateResource(this.#sql, found, patch, Date.now()));
+    });
+  }
+
+  deleteResource(kind: ResourceRecord["kind"], id: string): Outcome<null> {
+    return this.#write(() => {
+      resources.deleteResource(this.#sql, resources.requireResource(this.#sql, kind, id));
+      return success(null);
+    });
+  }
+
+  /** Resolves when the store has taken all changes of what it is told (store-config.ts). */
+  async settleStore(): Promise<Outcome<null>> {
+    const settled = await this.#storeDelivery.settle();
+    if (!settled.ok) this.#wakeWithin(BACKSTOP_MS);
+    return settled;
+  }
+
   // What edges ask, and how they learn of changes
 
   resolve(namespace: string, script: string): ScriptState {
@@ -786,6 +837,7 @@ export class Registry extends DurableObject<RegistryEnv> {
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
     if (!(await this.#delivery.deliverPending())) this.#wakeWithin(BACKSTOP_MS);
+    await this.settleStore();
     await this.#lookAtRollouts();
     await this.#endLeases();
     if (this.#sweepAt === null) return;

@@ -285,6 +285,41 @@ const MIGRATIONS: readonly string[] = [
     after TEXT
   ) STRICT;
   `,
+  `
+  CREATE TABLE resources (
+    id TEXT NOT NULL,
+    account_id TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    namespace_id TEXT REFERENCES namespaces (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    created_on INTEGER NOT NULL,
+    modified_on INTEGER NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) STRICT;
+  CREATE UNIQUE INDEX resources_by_name ON resources (account_id, kind, name, COALESCE(namespace_id, ''));
+  CREATE INDEX resources_by_namespace ON resources (namespace_id);
+
+  CREATE TABLE store_changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL
+  ) STRICT;
+  CREATE TRIGGER resource_made AFTER INSERT ON resources BEGIN
+    INSERT INTO store_changes (kind, id) VALUES (NEW.kind, NEW.id);
+  END;
+  CREATE TRIGGER resource_changed AFTER UPDATE ON resources BEGIN
+    INSERT INTO store_changes (kind, id) VALUES (NEW.kind, NEW.id);
+  END;
+  CREATE TRIGGER resource_gone AFTER DELETE ON resources BEGIN
+    INSERT INTO store_changes (kind, id) VALUES (OLD.kind, OLD.id);
+  END;
+  CREATE TRIGGER owner_renamed AFTER UPDATE OF name ON namespaces BEGIN
+    INSERT INTO store_changes (kind, id) SELECT kind, id FROM resources WHERE namespace_id = NEW.id;
+  END;
+
+  UPDATE tokens SET permissions = replace(permissions, '"deploy"', '"deploy","data"');
+  `,
 ];
 
 /** `wanted`: the schema to end with, the newest by default. */

@@ -9,6 +9,7 @@
  *   ca/          key and certificate of the local CA, and the certificate the edges present
  *   state/       SQLite databases of the hub's Durable Objects
  *   blobs/       modules of versions
+ *   store/       what functions keep: SQLite databases of the store's Durable Objects, and files
  *   run/         sockets, generated configurations, process list; emptied at each start
  *   completed    empty; there once a first start has come to its end, examples included
  *   lock         the supervisor that uses the directory (directory-lock.ts)
@@ -33,7 +34,9 @@ import { StartError } from "./start-error.ts";
 
 /** Bearers can be told from other tools' tokens by it, in logs and by secret scanners. */
 const TOKEN_PREFIX = "skep_";
-const FOLDERS = ["ca", "state", "blobs", "run"] as const;
+const FOLDERS = ["ca", "state", "blobs", "store", "run"] as const;
+/** The store's own. */
+const STORE_FOLDERS = ["objects", "files"] as const;
 const OWN_NAMES = new Set<string>([
   ...FOLDERS,
   "account",
@@ -60,6 +63,7 @@ export function dataPaths(root: string): DataPaths {
     ca: join(root, "ca"),
     state: join(root, "state"),
     blobs: join(root, "blobs"),
+    store: join(root, "store"),
     run: join(root, "run"),
   };
 }
@@ -87,6 +91,7 @@ export function openDataDirectory(directory: string, givenKeys?: string): DataDi
     paths = dataPaths(realpathSync(directory));
     chmodSync(paths.root, 0o700);
     for (const folder of FOLDERS) makeFolder(paths[folder]);
+    for (const folder of STORE_FOLDERS) makeFolder(join(paths.store, folder));
   } catch (error) {
     throw asStartError(directory, error);
   }

@@ -18,6 +18,7 @@ import {
   edgeConfig,
   egressConfig,
   hubConfig,
+  storeConfig,
   type ConfigPaths,
   type ConfigText,
 } from "./workerd-config.ts";
@@ -117,10 +118,23 @@ export class Launcher {
     });
   }
 
+  store(): WorkerdProcess {
+    const { edges } = this.#options.config;
+    return this.#launch({
+      name: "store",
+      kind: "store",
+      life: ++this.#lives,
+      config: storeConfig(this.#paths, { edges, grantKey: this.#grantKey }),
+    });
+  }
+
   /** A blank cell. Edges reach it once a link such as `socketNames.cell(index)` leads to it. */
   cell(): WorkerdProcess {
     const life = ++this.#lives;
-    return this.#cell(`cell ${life}`, "cell", life, [RUN_DIRECTORIES.egress]);
+    return this.#cell(`cell ${life}`, "cell", life, [
+      RUN_DIRECTORIES.egress,
+      RUN_DIRECTORIES.store,
+    ]);
   }
 
   /** The hub reaches it once the link `socketNames.trial` leads to its control socket. */
@@ -151,7 +165,7 @@ export class Launcher {
       dispatcher,
       certificate,
     });
-    const { edgeHub, egress, peers, cells } = RUN_DIRECTORIES;
+    const { edgeHub, egress, store, peers, cells } = RUN_DIRECTORIES;
     return this.#launch({
       name: `edge ${index}`,
       kind: "edge",
@@ -167,7 +181,9 @@ export class Launcher {
         dispatcher,
         certificate.certFile,
         certificate.keyFile,
-        ...[edgeHub, egress, peers, cells].map((directory) => join(this.#paths.run, directory)),
+        ...[edgeHub, egress, store, peers, cells].map((directory) =>
+          join(this.#paths.run, directory),
+        ),
       ],
     });
   }

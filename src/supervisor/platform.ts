@@ -60,7 +60,7 @@ export class Platform {
   readonly #config: PlatformConfig;
   readonly #options: PlatformOptions;
   readonly #data: DataDirectory;
-  readonly #slots: { hub: Slot; egress: Slot; trial: Slot; edges: readonly Slot[] };
+  readonly #slots: { hub: Slot; store: Slot; egress: Slot; trial: Slot; edges: readonly Slot[] };
   readonly #launcher: Launcher;
   readonly #edges: Edges;
   readonly #guard: Guard;
@@ -128,6 +128,7 @@ export class Platform {
       });
     this.#slots = {
       hub: slot("hub", () => launcher.hub(this.#publicSockets(), this.#apiUrl())),
+      store: slot("store", () => launcher.store()),
       egress: slot("egress", () => launcher.egress()),
       trial: slot("trial", () => launcher.trial(), {
         onReady: (process) => {
@@ -146,6 +147,7 @@ export class Platform {
               this.#guard.edgeReady(process);
               launcher.pointLink(socketNames.peer(index), socketNames.edgePeer(life));
               launcher.pointLink(socketNames.hairpin(index), socketNames.edgeHairpin(life));
+              launcher.pointLink(socketNames.events(index), socketNames.edgeEvents(life));
             },
             onCrash: (process) => this.#guard.edgeCrashed(index, process),
           },
@@ -213,14 +215,14 @@ export class Platform {
   /** Lets the edges finish what they have, then ends everything. Resolves when all processes are gone. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const { hub, egress, trial, edges } = this.#slots;
+    const { hub, store, egress, trial, edges } = this.#slots;
     this.#guard.stopHeartbeats();
     await this.#edges.flush();
     // From here on the queues exist only as long as edges that drain; new clients are refused.
     this.#closeSockets();
     await Promise.all(edges.map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
     await this.#guard.pool.stop(DRAIN_TIMEOUT_MS);
-    await Promise.all([hub, egress, trial].map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
+    await Promise.all([hub, store, egress, trial].map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
     this.#release();
   }
 
@@ -243,7 +245,7 @@ export class Platform {
     // It is dealt with where it is awaited, below.
     prepared.catch(() => {});
 
-    const { hub, egress, trial, edges } = this.#slots;
+    const { hub, store, egress, trial, edges } = this.#slots;
     // The hub takes longest and needs its listening socket: that comes first. Egress and cells come last: the
     // first requests can be answered without them.
     const listening = openPublicSockets(this.#config);
@@ -254,6 +256,8 @@ export class Platform {
 
     const hubStarted = hub.start();
     hubStarted.catch(() => {});
+    const storeStarted = store.start();
+    storeStarted.catch(() => {});
     this.#layers = await prepared;
     this.#refuseIfStopped();
     if (this.#config.requireSandbox) demandSandbox(this.#layers);
@@ -264,7 +268,7 @@ export class Platform {
     // it would keep this process alive.
     this.#control = await this.#serveControl();
     this.#refuseIfStopped();
-    await Promise.all([hubStarted.then(() => this.#bootstrap()), ...edgesStarted]);
+    await Promise.all([hubStarted.then(() => this.#bootstrap()), storeStarted, ...edgesStarted]);
     this.#refuseIfStopped();
     await Promise.all([egress.start(), trial.start(), this.#guard.start()]);
     await this.#certificates.renew();
@@ -346,8 +350,8 @@ export class Platform {
   }
 
   #allSlots(): Slot[] {
-    const { hub, egress, trial, edges } = this.#slots;
-    return [hub, egress, trial, ...edges];
+    const { hub, store, egress, trial, edges } = this.#slots;
+    return [hub, store, egress, trial, ...edges];
   }
 
   /** Once for all changes of one turn: the start makes many. */
@@ -361,12 +365,13 @@ export class Platform {
   }
 
   #writeProcesses(): void {
-    const { hub, egress, trial, edges } = this.#slots;
+    const { hub, store, egress, trial, edges } = this.#slots;
     const { pool } = this.#guard;
     const alive = [...this.#allSlots().flatMap((slot) => [...slot.alive]), ...pool.alive];
     writeProcessList(this.#data.paths.run, {
       supervisor: process.pid,
       hub: pidOf(hub),
+      store: pidOf(store),
       egress: pidOf(egress),
       trial: pidOf(trial),
       edges: edges.map(pidOf),

@@ -11,6 +11,7 @@ import { sandboxesOf } from "./sandbox/leftovers.ts";
 export interface ProcessList {
   readonly supervisor: number;
   readonly hub: number | null;
+  readonly store: number | null;
   readonly egress: number | null;
   readonly trial: number | null;
   readonly edges: readonly (number | null)[];

@@ -12,6 +12,11 @@ export const RUN_DIRECTORIES = {
   edgeHub: "edge-hub",
   egress: "egress",
   trial: "trial",
+  store: "store",
+  /** For the hub, which asks the store, and nobody else. */
+  storeControl: "store-control",
+  /** Links to edges, for the store. */
+  events: "events",
   /** Links to edges, for edges and the egress. */
   peers: "peers",
   edges: "edges",
@@ -35,15 +40,20 @@ export const socketNames = {
   edgeHub: `${RUN_DIRECTORIES.edgeHub}/edge-hub.sock`,
   egress: `${RUN_DIRECTORIES.egress}/egress.sock`,
 
+  store: `${RUN_DIRECTORIES.store}/store.sock`,
+  storeControl: `${RUN_DIRECTORIES.storeControl}/control.sock`,
+
   edgeControl: (life: number) => `${lifeDirectory.edge(life)}/control.sock`,
   edgePeer: (life: number) => `${lifeDirectory.edge(life)}/peer.sock`,
   edgeHairpin: (life: number) => `${lifeDirectory.edge(life)}/hairpin.sock`,
+  edgeEvents: (life: number) => `${lifeDirectory.edge(life)}/events.sock`,
   cellLife: (life: number) => `${lifeDirectory.cell(life)}/cell.sock`,
   cellControl: (life: number) => `${lifeDirectory.cell(life)}/control.sock`,
 
   // Links.
   peer: (index: number) => `${RUN_DIRECTORIES.peers}/peer-${index}.sock`,
   hairpin: (index: number) => `${RUN_DIRECTORIES.peers}/hairpin-${index}.sock`,
+  events: (index: number) => `${RUN_DIRECTORIES.events}/events-${index}.sock`,
   cell: (index: number) => `${RUN_DIRECTORIES.cells}/cell-${index}.sock`,
   /** Leads to the control socket of the trial cell. */
   trial: `${RUN_DIRECTORIES.trial}/trial.sock`,

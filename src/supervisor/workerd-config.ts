@@ -24,6 +24,8 @@ export interface ConfigPaths {
   readonly run: string;
   readonly state: string;
   readonly blobs: string;
+  /** Databases and files of the store. */
+  readonly store: string;
   /** The built Workers: hub.js, edge.js, cell.js, egress.js. */
   readonly workers: string;
 }
@@ -47,7 +49,7 @@ export interface EdgeSettings {
   readonly maxIsolates: number;
   /** Hex. */
   readonly ledgerKey: string;
-  /** Hex, the same for all edges (src/edge/grants.ts). */
+  /** Hex, the same for all edges (src/protocol/grants.ts). */
   readonly grantKey: string;
   readonly baseDomain: string;
   readonly serverTiming: boolean;
@@ -96,6 +98,7 @@ export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText
           { name: "BLOBS", service: "blobs" },
           { name: "SUPERVISOR", service: "supervisor" },
           { name: "TRIAL", service: "trial" },
+          { name: "STORE", service: "store" },
           { name: "SECRET_KEY", fromEnvironment: SECRET_KEY_VARIABLE },
           { name: "PLATFORM", json: JSON.stringify(settings) },
         ],
@@ -112,12 +115,47 @@ export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText
       { name: "blobs", disk: { path: paths.blobs, writable: true } },
       unix("supervisor", socketNames.supervisor),
       unix("trial", socketNames.trial),
+      unix("store", socketNames.storeControl),
       noNetwork(),
     ],
     sockets: [
       unixSocket(socketNames.admin, { name: "hub", entrypoint: "AdminGate" }),
       unixSocket(socketNames.edgeHub, { name: "hub", entrypoint: "EdgeGate" }),
       { name: socketNames.api, http: {}, service: "hub" },
+    ],
+  });
+}
+
+export interface StoreSettings {
+  readonly edges: number;
+  /** Hex, the same as that of edges. */
+  readonly grantKey: string;
+}
+
+export function storeConfig(paths: ConfigPaths, settings: StoreSettings): ConfigText {
+  const edges = range(settings.edges);
+  return config({
+    services: [
+      worker("store", {
+        modules: [esModule(paths, "store.js", `${paths.workers}/store.js`)],
+        bindings: [
+          { name: "FILES", service: "files" },
+          { name: "GRANT_KEY", text: settings.grantKey },
+          { name: "STORE", json: JSON.stringify({ edges: settings.edges }) },
+          ...edges.map((edge) => ({ name: `EDGE_${edge}`, service: `edge-${edge}` })),
+        ],
+        durableObjectNamespaces: [],
+        durableObjectStorage: { localDisk: "objects" },
+        globalOutbound: NO_NETWORK,
+      }),
+      { name: "objects", disk: { path: `${paths.store}/objects`, writable: true } },
+      { name: "files", disk: { path: `${paths.store}/files`, writable: true } },
+      ...edges.map((edge) => unix(`edge-${edge}`, socketNames.events(edge))),
+      noNetwork(),
+    ],
+    sockets: [
+      unixSocket(socketNames.store, { name: "store", entrypoint: "BindingGate" }, PROXY),
+      unixSocket(socketNames.storeControl, { name: "store", entrypoint: "ControlGate" }),
     ],
   });
 }
@@ -142,6 +180,7 @@ export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigTe
           { name: "LOADER", workerLoader: {} },
           { name: "HUB", service: "hub" },
           { name: "EGRESS", service: "egress" },
+          { name: "STORE", service: "store" },
           ...peers.map((peer) => ({ name: `PEER_${peer}`, service: `peer-${peer}` })),
           ...cellIndexes.map((cell) => ({ name: `CELL_${cell}`, service: `cell-${cell}` })),
           { name: "EDGE", json: JSON.stringify({ index, count, life, cells, maxIsolates }) },
@@ -155,6 +194,7 @@ export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigTe
       }),
       unix("hub", socketNames.edgeHub),
       unix("egress", socketNames.egress, PROXY),
+      unix("store", socketNames.store, PROXY),
       ...peers.map((peer) => unix(`peer-${peer}`, socketNames.peer(peer), PROXY)),
       ...cellIndexes.map((cell) => unix(`cell-${cell}`, socketNames.cell(cell), PROXY)),
       noNetwork(),
@@ -163,6 +203,7 @@ export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigTe
       unixSocket(socketNames.edgeControl(life), { name: "edge", entrypoint: "EdgeControl" }),
       unixSocket(socketNames.edgePeer(life), { name: "edge", entrypoint: "PeerGate" }, PROXY),
       unixSocket(socketNames.edgeHairpin(life), { name: "edge", entrypoint: "HairpinGate" }, PROXY),
+      unixSocket(socketNames.edgeEvents(life), { name: "edge", entrypoint: "EventGate" }),
       { name: socketNames.http, http: forwardedProto("http"), service: "edge" },
       {
         name: socketNames.https,
@@ -214,12 +255,14 @@ export function cellConfig(paths: ConfigPaths, settings: CellSettings): ConfigTe
         bindings: [
           { name: "LOADER", workerLoader: {} },
           { name: "EGRESS", service: "egress" },
+          { name: "STORE", service: "store" },
           { name: "CELL", json: JSON.stringify({ life, maxIsolates }) },
           { name: "LEDGER_KEY", text: ledgerKey },
         ],
         globalOutbound: NO_NETWORK,
       }),
       unix("egress", socketNames.egress, PROXY),
+      unix("store", socketNames.store, PROXY),
       noNetwork(),
     ],
     sockets: [

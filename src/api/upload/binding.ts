@@ -1,13 +1,23 @@
 /** The bindings of an upload: which types exist, what each needs, and which are refused by name. */
 import * as z from "zod";
-import type { StoredBinding, UploadedBinding } from "../../registry/records.ts";
+import { STORAGE_BINDING_TYPES } from "../../registry/records.ts";
+import type { StorageBindingType, StoredBinding, UploadedBinding } from "../../registry/records.ts";
 import { ApiError } from "../errors.ts";
 import { validate } from "../json-body.ts";
 
 /** As uploaded: a secret is still in the clear. */
 export type ClearBinding =
-  | Exclude<UploadedBinding, { type: "secret_text" }>
+  | Exclude<UploadedBinding, { type: "secret_text" | StorageBindingType }>
+  | StorageReference
   | { readonly type: "secret_text"; readonly name: string; readonly text: string };
+
+/** A binding to a resource, by the id (KV, D1) or the name (R2, queues) that the upload gives. */
+export interface StorageReference {
+  readonly type: StorageBindingType;
+  readonly name: string;
+  readonly reference: string;
+  readonly deliveryDelay?: number;
+}
 
 /** What is nested deeper cannot be handed from process to process. */
 const MAX_DEPTH = 100;
@@ -17,6 +27,7 @@ const MAX_VALUE_BYTES = 5 * 1024;
 const MAX_NAME_LENGTH = 255;
 
 const name = z.string();
+const reference = z.string().min(1, "names nothing");
 const part = z.string().min(1, "names no part");
 
 const SUPPORTED = {
@@ -114,6 +125,38 @@ const SUPPORTED = {
     .transform(({ namespace_id: namespaceId, ...rest }) => ({ ...rest, namespaceId })),
   version_metadata: z.object({ type: z.literal("version_metadata"), name }),
   assets: z.object({ type: z.literal("assets"), name }),
+  kv_namespace: z
+    .object({ type: z.literal("kv_namespace"), name, namespace_id: reference })
+    .transform(({ namespace_id, ...rest }) => ({ ...rest, reference: namespace_id })),
+  r2_bucket: z
+    .object({
+      type: z.literal("r2_bucket"),
+      name,
+      bucket_name: reference,
+      jurisdiction: z.undefined("is not supported: all data are on this platform").optional(),
+    })
+    .transform(({ type, name, bucket_name }) => ({ type, name, reference: bucket_name })),
+  d1: z
+    .object({ type: z.literal("d1"), name, id: reference })
+    .transform(({ id, ...rest }) => ({ ...rest, reference: id })),
+  queue: z
+    .object({
+      type: z.literal("queue"),
+      name,
+      queue_name: reference,
+      delivery_delay: z.coerce
+        .number()
+        .int("is not a whole number of seconds")
+        .min(0, "is less than 0")
+        .max(43_200, "is more than 43200 seconds")
+        .optional(),
+    })
+    .transform(({ type, name, queue_name, delivery_delay }) => ({
+      type,
+      name,
+      reference: queue_name,
+      ...(delivery_delay !== undefined && { deliveryDelay: delivery_delay }),
+    })),
   wasm_module: z.object({ type: z.literal("wasm_module"), name, part }),
   text_blob: z.object({ type: z.literal("text_blob"), name, part }),
   data_blob: z.object({ type: z.literal("data_blob"), name, part }),
@@ -123,10 +166,6 @@ const STORAGE = "this platform has no storage for functions yet.";
 
 /** By type, why; whatever is neither here nor above is refused without. */
 const REFUSED: Readonly<Record<string, string>> = {
-  kv_namespace: STORAGE,
-  r2_bucket: STORAGE,
-  d1: STORAGE,
-  queue: STORAGE,
   durable_object_namespace: STORAGE,
   workflow: STORAGE,
   hyperdrive:
@@ -227,7 +266,11 @@ export function refuseHiddenEnv(bindings: readonly ClearBinding[], flags: readon
   );
 }
 
-const MADE_INSIDE: ReadonlySet<string> = new Set(["dispatch_namespace", "analytics_engine"]);
+const MADE_INSIDE: ReadonlySet<string> = new Set([
+  "dispatch_namespace",
+  "analytics_engine",
+  ...STORAGE_BINDING_TYPES,
+]);
 
 /** A stored binding as the API shows it: without the text of a secret. */
 export function bindingToJson(binding: StoredBinding): unknown {
@@ -246,6 +289,27 @@ export function bindingToJson(binding: StoredBinding): unknown {
     case "ratelimit": {
       const { namespaceId, ...rest } = binding;
       return { ...rest, namespace_id: namespaceId };
+    }
+    case "kv_namespace": {
+      const { type, name, resourceId } = binding;
+      return { type, name, namespace_id: resourceId };
+    }
+    case "r2_bucket": {
+      const { type, name, resourceName } = binding;
+      return { type, name, bucket_name: resourceName };
+    }
+    case "d1": {
+      const { type, name, resourceId } = binding;
+      return { type, name, id: resourceId };
+    }
+    case "queue": {
+      const { type, name, resourceName, deliveryDelay } = binding;
+      return {
+        type,
+        name,
+        queue_name: resourceName,
+        ...(deliveryDelay !== undefined && { delivery_delay: deliveryDelay }),
+      };
     }
     case "plain_text":
     case "json":

@@ -6,7 +6,7 @@ import type { AssetFile, AssetManifest } from "../../protocol/assets.ts";
 import { UnavailableError } from "../../protocol/dispatch-errors.ts";
 import { EGRESS_ERROR_HEADER, type EgressCall } from "../../protocol/egress.ts";
 import type { AssetsState } from "../../protocol/routing.ts";
-import { notGranted, type Grants } from "../grants.ts";
+import { notGranted, type Grants } from "../../protocol/grants.ts";
 import type { HubClient } from "../hub-client.ts";
 import { Once } from "../once.ts";
 import { rangeOf, slice } from "./byte-range.ts";

@@ -81,7 +81,7 @@ export async function limitedToken(
       ACCOUNT,
       token,
       limits.namespaces ? JSON.stringify(limits.namespaces) : null,
-      JSON.stringify(limits.permissions ?? ["read", "deploy", "tail", "admin"]),
+      JSON.stringify(limits.permissions ?? ["read", "deploy", "data", "tail", "admin"]),
       limits.expiresOn ?? null,
     );
   });

@@ -1,10 +1,10 @@
 /**
- * Grants: that an edge gave a cell a binding shows by a MAC, under a key that edges share and cells never see. So a
- * cell, even one in the hands of an attacker, can ask edges only for what the versions that it was sent may ask for.
+ * Grants: that an edge gave a binding to a cell shows by a MAC, under a key that edges and the store share and cells never
+ * see. So a cell, even one in the hands of an attacker, can ask edges and the store only for what the versions that it was
+ * sent may ask for.
  */
-import type { BindingValue } from "../cell/bindings.ts";
-import type { Bundle, EnvValue } from "../protocol/bundle.ts";
-import type { OutboundTarget, Variant } from "../protocol/outbound.ts";
+import type { BindingValue, Bundle, EnvValue } from "./bundle.ts";
+import type { OutboundTarget, Variant } from "./outbound.ts";
 
 const HMAC = { name: "HMAC", hash: "SHA-256" };
 
@@ -91,6 +91,13 @@ function partsOf(value: Granted): unknown[] {
       return [value.dataset];
     case "assets":
       return [value.versionId];
+    case "kv":
+    case "r2":
+    case "d1":
+    case "queue":
+      return [value.id];
+    case "durable-object-namespace":
+      return [value.namespace, value.owner, value.className];
     case "outbound":
       return [value.namespace, value.script, value.parameters];
     case "traces":

@@ -1,0 +1,25 @@
+/**
+ * The trusted side of bindings to what functions keep: what the isolate sends is passed on to the store, with the name of
+ * the one resource that the binding leads to. The isolate's side are the shims (shims.ts), which speak the wire protocol
+ * of the runtime's own bindings.
+ */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type { StoreValue } from "../protocol/bundle.ts";
+import { STORE_HEADER, type StoreCall } from "../protocol/store.ts";
+import { calls, type BindingProps, type Caller } from "./bindings.ts";
+import { chargeSubrequest } from "./outbound.ts";
+
+export class SkepStore extends WorkerEntrypoint<unknown, BindingProps<StoreValue>> {
+  override fetch(request: Request): Promise<Response> {
+    const { caller, value } = this.ctx.props;
+    chargeSubrequest(caller);
+    const headers = new Headers(request.headers);
+    headers.set(STORE_HEADER, callOf(caller, value));
+    return calls().store(caller, value, new Request(request, { headers }));
+  }
+}
+
+function callOf({ namespace, script }: Caller, { type: kind, id, grant }: StoreValue): string {
+  const call: StoreCall = { kind, id, namespace, script, ...(grant !== undefined && { grant }) };
+  return JSON.stringify(call);
+}

@@ -1,0 +1,12 @@
+/** What the store is told of each thing: computed from the registry's tables whenever it is sent. */
+import type { ConfigKind, StoreConfig } from "../protocol/store.ts";
+import { resourceById } from "./resources.ts";
+
+/** null: there is no such thing any more. */
+export function storeConfigOf(sql: SqlStorage, kind: ConfigKind, id: string): StoreConfig | null {
+  if (kind === "script") return null;
+  const resource = resourceById(sql, kind, id);
+  if (resource === null) return null;
+  const { accountId, namespaceId, namespace, name, settings } = resource;
+  return { kind, id, accountId, namespaceId, namespace, name, settings };
+}

@@ -1,0 +1,12 @@
+/** Everything the store process is given, by the supervisor's workerd configuration. */
+export interface StoreEnv {
+  /** Writable disk service: contents too large for a row, each in a file of its own, below a directory per kind. */
+  readonly FILES: Fetcher;
+  /** Of grants, hex (src/protocol/grants.ts). */
+  readonly GRANT_KEY: string;
+  readonly STORE: {
+    readonly edges: number;
+  };
+  /** `events-N.sock` of each edge, EDGE_0 to EDGE_n (src/protocol/events.ts). */
+  readonly [edge: `EDGE_${number}`]: Fetcher;
+}

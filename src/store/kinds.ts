@@ -1,0 +1,26 @@
+/** What the store knows to do with each kind of thing. */
+import type { ConfigKind } from "../protocol/store.ts";
+import type { StoreEnv } from "./env.ts";
+
+export interface Kind {
+  /** A request in the wire protocol of the runtime's binding. */
+  bind(request: Request, id: string, env: StoreEnv): Promise<Response>;
+  /** What the API asks beyond that; the path begins with kind and id. */
+  administer(request: Request, id: string, env: StoreEnv): Promise<Response>;
+  /** Takes the whole configuration; null: the thing and its data go. Idempotent. */
+  configure(config: unknown, id: string, env: StoreEnv): Promise<void>;
+}
+
+const absent: Kind = {
+  bind: () => Promise.resolve(new Response("not there yet", { status: 501 })),
+  administer: () => Promise.resolve(new Response("not there yet", { status: 501 })),
+  configure: () => Promise.resolve(),
+};
+
+export const kinds: Readonly<Record<ConfigKind, Kind>> = {
+  kv: absent,
+  r2: absent,
+  d1: absent,
+  queue: absent,
+  script: absent,
+};

@@ -1,0 +1,54 @@
+/**
+ * The store's Worker: what functions keep, and the events that wake them. No tenant code. BindingGate is served to edges and
+ * cells, ControlGate to the hub, each on a unix socket of its own (src/protocol/store.ts).
+ */
+import { env as bindings, WorkerEntrypoint } from "cloudflare:workers";
+import { Grants } from "../protocol/grants.ts";
+import { CONFIG_KINDS, STORE_HEADER, type ConfigKind, type StoreCall } from "../protocol/store.ts";
+import type { StoreEnv } from "./env.ts";
+import { GrantBook } from "./grant-book.ts";
+import { kinds } from "./kinds.ts";
+
+const env = bindings as unknown as StoreEnv;
+const grants = new GrantBook(new Grants(env.GRANT_KEY));
+
+export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler;
+
+/** For edges and cells. */
+export class BindingGate extends WorkerEntrypoint<StoreEnv> {
+  override async fetch(request: Request): Promise<Response> {
+    const text = request.headers.get(STORE_HEADER);
+    const call = text === null ? undefined : await grants.check(text);
+    if (call === undefined) {
+      await request.body?.cancel();
+      return new Response("this process was not given what it asks for", { status: 403 });
+    }
+    return kinds[call.kind].bind(request, call.id, this.env);
+  }
+}
+
+/** For the hub. */
+export class ControlGate extends WorkerEntrypoint<StoreEnv> {
+  override async fetch(request: Request): Promise<Response> {
+    const text = request.headers.get(STORE_HEADER);
+    if (text !== null) {
+      const { kind, id } = JSON.parse(text) as StoreCall;
+      return kinds[kind].bind(request, id, this.env);
+    }
+    const { pathname } = new URL(request.url);
+    const [first = "", second = "", third = ""] = pathname.slice(1).split("/");
+    if (first !== "configs") {
+      return isKind(first)
+        ? kinds[first].administer(request, second, this.env)
+        : new Response(`no such call: ${request.method} ${pathname}`, { status: 404 });
+    }
+    if (!isKind(second)) return new Response(`no such kind: ${second}`, { status: 404 });
+    const config = request.method === "DELETE" ? null : await request.json();
+    await kinds[second].configure(config, third, this.env);
+    return new Response(null, { status: 204 });
+  }
+}
+
+function isKind(text: string): text is ConfigKind {
+  return (CONFIG_KINDS as readonly string[]).includes(text);
+}
