@@ -20,6 +20,7 @@ import {
   type StoreConfig,
   type StoreKind,
 } from "../src/protocol/store.ts";
+import { DEFAULT_PLATFORM_LIMITS } from "../src/protocol/limits.ts";
 import { capnpText, Embed, Word } from "../src/supervisor/capnp-text.ts";
 import { lifeDirectory, RUN_DIRECTORIES, socketNames } from "../src/supervisor/socket-names.ts";
 import { findWorkerd } from "../src/supervisor/workerd-binary.ts";
@@ -136,7 +137,14 @@ class Processes {
 
   /** With all resources that the cases are bound to. */
   async startStore(): Promise<void> {
-    await this.start("store", storeConfig(this.paths, { edges: 0, grantKey: GRANT_KEY }).text);
+    await this.start(
+      "store",
+      storeConfig(this.paths, {
+        edges: 0,
+        limits: DEFAULT_PLATFORM_LIMITS,
+        grantKey: GRANT_KEY,
+      }).text,
+    );
     for (const kind of Object.values(BINDINGS)) {
       const id = nameOf(kind);
       const config: StoreConfig = {
@@ -144,6 +152,7 @@ class Processes {
         id,
         name: id,
         settings: {},
+        limits: {},
         accountId: "conformance",
         namespaceId: null,
         namespace: null,

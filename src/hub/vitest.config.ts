@@ -76,7 +76,11 @@ async function hub() {
           serviceBindings: {
             FILES: { disk: { path: mkdtempSync(join(tmpdir(), "skep-files-")), writable: true } },
           },
-          bindings: { GRANT_KEY: "00".repeat(32), STORE: { edges: 0 } },
+          bindings: {
+            GRANT_KEY: "00".repeat(32),
+            STORE: { edges: 0, limits: DEFAULT_PLATFORM_LIMITS },
+          },
+          durableObjects: { QUOTAS: { className: "QuotaBook", useSQLite: true } },
         }),
         await auxiliary("cell", "../cell/main.ts", {
           compatibilityFlags: ["experimental"],

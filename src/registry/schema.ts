@@ -314,7 +314,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER resource_gone AFTER DELETE ON resources BEGIN
     INSERT INTO store_changes (kind, id) VALUES (OLD.kind, OLD.id);
   END;
-  CREATE TRIGGER owner_renamed AFTER UPDATE OF name ON namespaces BEGIN
+  CREATE TRIGGER owner_changed AFTER UPDATE OF name, limits ON namespaces BEGIN
     INSERT INTO store_changes (kind, id) SELECT kind, id FROM resources WHERE namespace_id = NEW.id;
   END;
 

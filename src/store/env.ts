@@ -1,3 +1,6 @@
+import type { PlatformLimits } from "../protocol/limits.ts";
+import type { QuotaBook } from "./quota-book.ts";
+
 /** Everything the store process is given, by the supervisor's workerd configuration. */
 export interface StoreEnv {
   /** Writable disk service: contents too large for a row, each in a file of its own, below a directory per kind. */
@@ -6,7 +9,10 @@ export interface StoreEnv {
   readonly GRANT_KEY: string;
   readonly STORE: {
     readonly edges: number;
+    readonly limits: PlatformLimits;
   };
+  /** By id of the owner (quota.ts). */
+  readonly QUOTAS: DurableObjectNamespace<QuotaBook>;
   /** `events-N.sock` of each edge, EDGE_0 to EDGE_n (src/protocol/events.ts). */
   readonly [edge: `EDGE_${number}`]: Fetcher;
 }

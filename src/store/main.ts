@@ -9,6 +9,8 @@ import type { StoreEnv } from "./env.ts";
 import { GrantBook } from "./grant-book.ts";
 import { kinds } from "./kinds.ts";
 
+export { QuotaBook } from "./quota-book.ts";
+
 const env = bindings as unknown as StoreEnv;
 const grants = new GrantBook(new Grants(env.GRANT_KEY));
 

@@ -119,12 +119,12 @@ export class Launcher {
   }
 
   store(): WorkerdProcess {
-    const { edges } = this.#options.config;
+    const { edges, limits } = this.#options.config;
     return this.#launch({
       name: "store",
       kind: "store",
       life: ++this.#lives,
-      config: storeConfig(this.#paths, { edges, grantKey: this.#grantKey }),
+      config: storeConfig(this.#paths, { edges, limits, grantKey: this.#grantKey }),
     });
   }
 

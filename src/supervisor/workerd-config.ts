@@ -85,7 +85,6 @@ const PROXY = { style: new Word("proxy") };
 const NO_NETWORK = "internet";
 
 export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText {
-  const objects = (className: string) => ({ className, uniqueKey: className, enableSql: true });
   return config({
     services: [
       worker("hub", {
@@ -128,6 +127,7 @@ export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText
 
 export interface StoreSettings {
   readonly edges: number;
+  readonly limits: PlatformLimits;
   /** Hex, the same as that of edges. */
   readonly grantKey: string;
 }
@@ -141,10 +141,14 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
         bindings: [
           { name: "FILES", service: "files" },
           { name: "GRANT_KEY", text: settings.grantKey },
-          { name: "STORE", json: JSON.stringify({ edges: settings.edges }) },
+          {
+            name: "STORE",
+            json: JSON.stringify({ edges: settings.edges, limits: settings.limits }),
+          },
+          { name: "QUOTAS", durableObjectNamespace: "QuotaBook" },
           ...edges.map((edge) => ({ name: `EDGE_${edge}`, service: `edge-${edge}` })),
         ],
-        durableObjectNamespaces: [],
+        durableObjectNamespaces: [objects("QuotaBook")],
         durableObjectStorage: { localDisk: "objects" },
         globalOutbound: NO_NETWORK,
       }),
@@ -273,6 +277,10 @@ export function cellConfig(paths: ConfigPaths, settings: CellSettings): ConfigTe
 }
 
 type Fields = Readonly<Record<string, CapnpValue>>;
+
+function objects(className: string): Fields {
+  return { className, uniqueKey: className, enableSql: true };
+}
 
 function config(fields: {
   services: Fields[];
