@@ -43,6 +43,7 @@ import { socketNames } from "./socket-names.ts";
 import { StartError } from "./start-error.ts";
 import { findWorkerd } from "./workerd-binary.ts";
 import type { WorkerdProcess } from "./workerd-process.ts";
+import { WriterPause } from "./writer-pause.ts";
 
 export interface PlatformOptions {
   /** Folder of the built Workers. */
@@ -65,6 +66,7 @@ export class Platform {
   readonly #edges: Edges;
   readonly #guard: Guard;
   readonly #certificates: EdgeCertificates;
+  readonly #pause: WriterPause;
   #sockets: PublicSockets | undefined;
   #layers: Layers | undefined;
   #control: Server | undefined;
@@ -168,6 +170,7 @@ export class Platform {
       onChange: () => this.#noteProcesses(),
       log,
     });
+    this.#pause = new WriterPause(() => [...this.#slots.hub.alive, ...this.#slots.store.alive]);
     this.#certificates = new EdgeCertificates({
       config,
       ca: paths.ca,
@@ -215,6 +218,7 @@ export class Platform {
   /** Lets the edges finish what they have, then ends everything. Resolves when all processes are gone. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#pause.end();
     const { hub, store, egress, trial, edges } = this.#slots;
     this.#guard.stopHeartbeats();
     await this.#edges.flush();
@@ -297,6 +301,8 @@ export class Platform {
       assignCell: (request: CellRequest) => this.#guard.assign(request),
       counters: () =>
         this.#guard.counters(this.#slots.edges.filter((slot) => pidOf(slot) !== null).length),
+      pauseWriters: () => this.#pause.begin(),
+      resumeWriters: () => this.#pause.end(),
     };
     return serveControl(socketNames.supervisor, calls, (line) => this.#log(line));
   }
