@@ -3,7 +3,16 @@
  * restore, and every database is sound. A backup that was changed is refused, and nothing is ever restored by halves.
  */
 import { existsSync } from "node:fs";
-import { appendFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  cp,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -168,7 +177,7 @@ test("a directory in use is never replaced; another one is with --force, and kep
   const [aside] = (await readdir(join(other.data, ".."))).filter((name) => name !== "data");
   expect(forced.output).toContain(`kept as ${join(other.data, "..", String(aside))}`);
   await rm(other.data, { recursive: true });
-  await cp(join(other.data, "..", String(aside)), other.data, { recursive: true });
+  await rename(join(other.data, "..", String(aside)), other.data);
   await other.restart();
   expect(await (await other.fetch("mine", "/")).text()).toBe("mine");
   await other.stop();
