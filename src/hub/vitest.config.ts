@@ -80,7 +80,10 @@ async function hub() {
             GRANT_KEY: "00".repeat(32),
             STORE: { edges: 0, limits: DEFAULT_PLATFORM_LIMITS },
           },
-          durableObjects: { QUOTAS: { className: "QuotaBook", useSQLite: true } },
+          durableObjects: {
+            QUOTAS: { className: "QuotaBook", useSQLite: true },
+            R2_BUCKET: { className: "R2Bucket", useSQLite: true },
+          },
         }),
         await auxiliary("cell", "../cell/main.ts", {
           compatibilityFlags: ["experimental"],

@@ -2,11 +2,15 @@ import type { PlatformLimits } from "../protocol/limits.ts";
 import type { QuotaBook } from "./quota-book.ts";
 
 /** Everything the store process is given, by the supervisor's workerd configuration. */
+import type { R2Bucket } from "./r2/bucket.ts";
+
 export interface StoreEnv {
   /** Writable disk service: contents too large for a row, each in a file of its own, below a directory per kind. */
   readonly FILES: Fetcher;
   /** Of grants, hex (src/protocol/grants.ts). */
   readonly GRANT_KEY: string;
+  /** One instance per bucket, named by its id. */
+  readonly R2_BUCKET: DurableObjectNamespace<R2Bucket>;
   readonly STORE: {
     readonly edges: number;
     readonly limits: PlatformLimits;

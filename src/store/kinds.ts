@@ -1,10 +1,16 @@
 /** What the store knows to do with each kind of thing. */
 import type { ConfigKind } from "../protocol/store.ts";
 import type { StoreEnv } from "./env.ts";
+import { r2 } from "./r2/kind.ts";
 
 export interface Kind {
   /** A request in the wire protocol of the runtime's binding. */
-  bind(request: Request, id: string, env: StoreEnv): Promise<Response>;
+  bind(
+    request: Request,
+    id: string,
+    env: StoreEnv,
+    ctx: Pick<ExecutionContext, "waitUntil">,
+  ): Promise<Response>;
   /** What the API asks beyond that; the path begins with kind and id. */
   administer(request: Request, id: string, env: StoreEnv): Promise<Response>;
   /** Takes the whole configuration; null: the thing and its data go. Idempotent. */
@@ -19,7 +25,7 @@ const absent: Kind = {
 
 export const kinds: Readonly<Record<ConfigKind, Kind>> = {
   kv: absent,
-  r2: absent,
+  r2,
   d1: absent,
   queue: absent,
   script: absent,
