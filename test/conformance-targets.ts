@@ -24,7 +24,7 @@ import { DEFAULT_PLATFORM_LIMITS } from "../src/protocol/limits.ts";
 import { capnpText, Embed, Word } from "../src/supervisor/capnp-text.ts";
 import { lifeDirectory, RUN_DIRECTORIES, socketNames } from "../src/supervisor/socket-names.ts";
 import { findWorkerd } from "../src/supervisor/workerd-binary.ts";
-import { cellConfig, storeConfig } from "../src/supervisor/workerd-config.ts";
+import { cellConfig, databasesConfig, storeConfig } from "../src/supervisor/workerd-config.ts";
 
 export interface Target {
   /** Of the Worker that runs the cases. */
@@ -137,6 +137,9 @@ class Processes {
 
   /** With all resources that the cases are bound to. */
   async startStore(): Promise<void> {
+    const grantKey = GRANT_KEY;
+    const databases = { lane: "fast", grantKey, ledgerKey: "", cpuMs: 1000, slow: {} } as const;
+    await this.start("databases", databasesConfig(this.paths, databases).text, "store/d1");
     await this.start(
       "store",
       storeConfig(this.paths, {
@@ -162,9 +165,9 @@ class Processes {
     }
   }
 
-  /** The Worker of the process `name`, of the configuration `text`, is src/{name}/main.ts. */
-  async start(name: string, text: string): Promise<void> {
-    this.#write(`${name}.js`, await bundled(`../../src/${name}/main`));
+  /** The Worker of the process `name`, of the configuration `text`, is src/{folder}/main.ts. */
+  async start(name: string, text: string, folder = name): Promise<void> {
+    this.#write(`${name}.js`, await bundled(`../../src/${folder}/main`));
     await this.#serve(name, text);
   }
 

@@ -5,6 +5,7 @@
  */
 import type { BindingValue, Bundle } from "../protocol/bundle.ts";
 import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../protocol/analytics.ts";
+import { makeD1 } from "./shims/d1.ts";
 import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
 
 /** undefined: no binding needs any. */
@@ -31,7 +32,7 @@ export function shimSource(env: Bundle["env"]): string | undefined {
  */
 type MakeBinding = (stub: Fetcher, value: never) => unknown;
 
-const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {};
+const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = { d1: makeD1 };
 
 function madeInside(env: Bundle["env"]): string[] {
   const used = Object.entries(env).flatMap(([name, value]) => {

@@ -7,6 +7,8 @@ import type { R2Bucket } from "./r2/bucket.ts";
 export interface StoreEnv {
   /** Writable disk service: contents too large for a row, each in a file of its own, below a directory per kind. */
   readonly FILES: Fetcher;
+  /** ControlGate of the process with D1 databases (d1/main.ts). */
+  readonly DATABASES: Fetcher;
   /** Of grants, hex (src/protocol/grants.ts). */
   readonly GRANT_KEY: string;
   /** One instance per bucket, named by its id. */

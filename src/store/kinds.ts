@@ -1,5 +1,6 @@
 /** What the store knows to do with each kind of thing. */
 import type { ConfigKind } from "../protocol/store.ts";
+import { d1 } from "./d1/forward.ts";
 import type { StoreEnv } from "./env.ts";
 import { r2 } from "./r2/kind.ts";
 
@@ -26,7 +27,7 @@ const absent: Kind = {
 export const kinds: Readonly<Record<ConfigKind, Kind>> = {
   kv: absent,
   r2,
-  d1: absent,
+  d1,
   queue: absent,
   script: absent,
 };

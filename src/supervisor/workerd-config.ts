@@ -11,7 +11,7 @@ import type { CellCounts, Isolation } from "../protocol/placement.ts";
 import { capnpText, Embed, Word, type CapnpValue } from "./capnp-text.ts";
 import { deniedBlocks, privateBlocks } from "./egress-policy.ts";
 import { SECRET_KEY_VARIABLE } from "./secret-keys.ts";
-import { socketNames } from "./socket-names.ts";
+import { socketNames, type DatabaseLane } from "./socket-names.ts";
 
 export interface ConfigText {
   readonly text: string;
@@ -144,6 +144,7 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
         modules: [esModule(paths, "store.js", `${paths.workers}/store.js`)],
         bindings: [
           { name: "FILES", service: "files" },
+          { name: "DATABASES", service: "databases" },
           { name: "GRANT_KEY", text: settings.grantKey },
           {
             name: "STORE",
@@ -159,12 +160,69 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
       }),
       { name: "objects", disk: { path: `${paths.store}/objects`, writable: true } },
       { name: "files", disk: { path: `${paths.store}/files`, writable: true } },
+      unix("databases", socketNames.databasesControl("fast")),
       ...edges.map((edge) => unix(`edge-${edge}`, socketNames.events(edge))),
       noNetwork(),
     ],
     sockets: [
       unixSocket(socketNames.store, { name: "store", entrypoint: "BindingGate" }, PROXY),
       unixSocket(socketNames.storeControl, { name: "store", entrypoint: "ControlGate" }),
+    ],
+  });
+}
+
+export interface DatabasesSettings {
+  readonly lane: DatabaseLane;
+  /** Hex, the same as that of edges. */
+  readonly grantKey: string;
+  /** Hex. */
+  readonly ledgerKey: string;
+  /** What the statements of one call may take. */
+  readonly cpuMs: number;
+  /** Databases that are in the slow lane, and until when (Unix milliseconds). */
+  readonly slow: Readonly<Record<string, number>>;
+}
+
+export function databasesConfig(paths: ConfigPaths, settings: DatabasesSettings): ConfigText {
+  const { lane, grantKey, ledgerKey, cpuMs, slow } = settings;
+  const isFast = lane === "fast";
+  return config({
+    services: [
+      worker("databases", {
+        modules: [esModule(paths, "databases.js", `${paths.workers}/databases.js`)],
+        bindings: [
+          { name: "D1", durableObjectNamespace: "D1Database" },
+          { name: "FILES", service: "files" },
+          { name: "GRANT_KEY", text: grantKey },
+          { name: "LEDGER_KEY", text: ledgerKey },
+          { name: "LANE", json: JSON.stringify({ cpuMs, slow }) },
+          ...(isFast ? [{ name: "SLOW", service: "slow" }] : []),
+        ],
+        durableObjectNamespaces: [
+          { className: "D1Database", uniqueKey: "D1Database", enableSql: true },
+        ],
+        durableObjectStorage: { localDisk: "objects" },
+        globalOutbound: NO_NETWORK,
+      }),
+      { name: "objects", disk: { path: `${paths.store}/objects`, writable: true } },
+      { name: "files", disk: { path: `${paths.store}/files`, writable: true } },
+      ...(isFast ? [unix("slow", socketNames.databasesControl("slow"))] : []),
+      noNetwork(),
+    ],
+    sockets: [
+      ...(isFast
+        ? [
+            unixSocket(
+              socketNames.databases,
+              { name: "databases", entrypoint: "BindingGate" },
+              PROXY,
+            ),
+          ]
+        : []),
+      unixSocket(socketNames.databasesControl(lane), {
+        name: "databases",
+        entrypoint: "ControlGate",
+      }),
     ],
   });
 }
