@@ -1,6 +1,7 @@
 /** What the store is told of each thing: computed from the registry's tables whenever it is sent. */
 import type { LimitSettings } from "../protocol/limits.ts";
 import type { ConfigKind, StoreConfig } from "../protocol/store.ts";
+import { queueConfigOf } from "./queues.ts";
 import { resourceById } from "./resources.ts";
 
 /** null: there is no such thing any more. */
@@ -10,7 +11,8 @@ export function storeConfigOf(sql: SqlStorage, kind: ConfigKind, id: string): St
   if (resource === null) return null;
   const { accountId, namespaceId, namespace, name, settings } = resource;
   const limits = namespaceId === null ? {} : limitsOf(sql, namespaceId);
-  return { kind, id, accountId, namespaceId, namespace, name, settings, limits };
+  const config = { kind, id, accountId, namespaceId, namespace, name, settings, limits };
+  return kind === "queue" ? queueConfigOf(sql, config) : config;
 }
 
 function limitsOf(sql: SqlStorage, namespaceId: string): LimitSettings {
