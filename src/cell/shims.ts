@@ -6,6 +6,7 @@
 import type { BindingValue, Bundle } from "../protocol/bundle.ts";
 import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../protocol/analytics.ts";
 import { makeD1 } from "./shims/d1.ts";
+import { makeQueue } from "./shims/queue.ts";
 import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
 
 /** undefined: no binding needs any. */
@@ -32,7 +33,10 @@ export function shimSource(env: Bundle["env"]): string | undefined {
  */
 type MakeBinding = (stub: Fetcher, value: never) => unknown;
 
-const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = { d1: makeD1 };
+const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {
+  d1: makeD1,
+  queue: makeQueue as unknown as MakeBinding,
+};
 
 function madeInside(env: Bundle["env"]): string[] {
   const used = Object.entries(env).flatMap(([name, value]) => {
@@ -57,7 +61,7 @@ function makerName(type: string): string {
 /** Stubs have methods since this date; before it, only with a flag. */
 const RPC_DATE = "2024-04-03";
 
-const WITH_METHODS: ReadonlySet<string> = new Set(["rate-limit", "analytics"]);
+const WITH_METHODS: ReadonlySet<string> = new Set(["rate-limit", "analytics", "queue"]);
 
 /** What must be on for the bindings to have methods. */
 export function flagsFor({ compatibilityDate, compatibilityFlags, env }: Bundle): string[] {

@@ -5,6 +5,7 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { StoreValue } from "../protocol/bundle.ts";
+import { encodeStructured } from "../protocol/structured.ts";
 import { STORE_HEADER, type StoreCall } from "../protocol/store.ts";
 import { calls, type BindingProps, type Caller } from "./bindings.ts";
 import { chargeSubrequest } from "./outbound.ts";
@@ -16,6 +17,11 @@ export class SkepStore extends WorkerEntrypoint<unknown, BindingProps<StoreValue
     const headers = new Headers(request.headers);
     headers.set(STORE_HEADER, callOf(caller, value));
     return calls().store(caller, value, new Request(request, { headers }));
+  }
+
+  /** Of a queue's messages, which outlive their isolate: written down as what goes between functions is. */
+  structured(bodies: readonly unknown[]): string[] {
+    return bodies.map((body) => encodeStructured(body, "a message"));
   }
 }
 

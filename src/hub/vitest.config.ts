@@ -82,6 +82,7 @@ async function hub() {
           },
           durableObjects: {
             QUOTAS: { className: "QuotaBook", useSQLite: true },
+            QUEUES: { className: "QueueObject", useSQLite: true },
             R2_BUCKET: { className: "R2Bucket", useSQLite: true },
           },
         }),

@@ -1,7 +1,7 @@
-import type { PlatformLimits } from "../protocol/limits.ts";
-import type { QuotaBook } from "./quota-book.ts";
-
 /** Everything the store process is given, by the supervisor's workerd configuration. */
+import type { PlatformLimits } from "../protocol/limits.ts";
+import type { QueueObject } from "./queue/queue-object.ts";
+import type { QuotaBook } from "./quota-book.ts";
 import type { R2Bucket } from "./r2/bucket.ts";
 
 export interface StoreEnv {
@@ -9,6 +9,7 @@ export interface StoreEnv {
   readonly FILES: Fetcher;
   /** ControlGate of the process with D1 databases (d1/main.ts). */
   readonly DATABASES: Fetcher;
+  readonly QUEUES: DurableObjectNamespace<QueueObject>;
   /** Of grants, hex (src/protocol/grants.ts). */
   readonly GRANT_KEY: string;
   /** One instance per bucket, named by its id. */

@@ -3,6 +3,7 @@ import type { ConfigKind } from "../protocol/store.ts";
 import { d1 } from "./d1/forward.ts";
 import type { StoreEnv } from "./env.ts";
 import { r2 } from "./r2/kind.ts";
+import { queues } from "./queue/kind.ts";
 
 export interface Kind {
   /** A request in the wire protocol of the runtime's binding. */
@@ -28,6 +29,6 @@ export const kinds: Readonly<Record<ConfigKind, Kind>> = {
   kv: absent,
   r2,
   d1,
-  queue: absent,
+  queue: queues,
   script: absent,
 };

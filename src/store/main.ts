@@ -15,6 +15,7 @@ const env = bindings as unknown as StoreEnv;
 const grants = new GrantBook(new Grants(env.GRANT_KEY));
 
 export { R2Bucket } from "./r2/bucket.ts";
+export { QueueObject } from "./queue/queue-object.ts";
 
 export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler;
 

@@ -145,6 +145,7 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
         bindings: [
           { name: "FILES", service: "files" },
           { name: "DATABASES", service: "databases" },
+          { name: "QUEUES", durableObjectNamespace: "QueueObject" },
           { name: "GRANT_KEY", text: settings.grantKey },
           {
             name: "STORE",
@@ -154,7 +155,11 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
           { name: "R2_BUCKET", durableObjectNamespace: "R2Bucket" },
           ...edges.map((edge) => ({ name: `EDGE_${edge}`, service: `edge-${edge}` })),
         ],
-        durableObjectNamespaces: [objects("QuotaBook"), objects("R2Bucket")],
+        durableObjectNamespaces: [
+          objects("QuotaBook"),
+          objects("R2Bucket"),
+          objects("QueueObject"),
+        ],
         durableObjectStorage: { localDisk: "objects" },
         globalOutbound: NO_NETWORK,
       }),

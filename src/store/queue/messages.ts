@@ -108,9 +108,17 @@ export class Messages {
     return oldest;
   }
 
-  /** Returns how many it took: what `source` has sent before is not taken again. */
-  add(messages: readonly NewMessage[], delayMs: number, now: number, source?: string): number {
-    const at = Math.max(now, this.#taken.due);
+  /**
+   * Returns how many it took: what `source` has sent before is not taken again. `delayMs`: of those that say nothing; null:
+   * none is delayed, and the order of arrival is that of deliveries, whatever the clock does.
+   */
+  add(
+    messages: readonly NewMessage[],
+    delayMs: number | null,
+    now: number,
+    source?: string,
+  ): number {
+    const at = Math.max(now, delayMs === null ? this.#lastDue : this.#taken.due);
     let last = source === undefined ? 0 : this.#lastOf(source);
     let added = 0;
     for (const message of messages) {
@@ -125,7 +133,7 @@ export class Messages {
         message.id ?? newId(),
         message.timestampMs ?? now,
         now,
-        at + (delaySeconds === undefined ? delayMs : delaySeconds * 1_000),
+        delayMs === null ? at : at + (delaySeconds === undefined ? delayMs : delaySeconds * 1_000),
         bytes,
         contentType,
         typeof body === "string" ? body : ownBuffer(body),
@@ -138,6 +146,12 @@ export class Messages {
       this.#sql.exec(`INSERT OR REPLACE INTO sources (name, sequence) VALUES (?, ?)`, source, last);
     }
     return added;
+  }
+
+  get #lastDue(): number {
+    return this.#sql
+      .exec<{ due: number }>(`SELECT COALESCE(MAX(due), 0) AS due FROM messages`)
+      .one().due;
   }
 
   #lastOf(source: string): number {

@@ -48,7 +48,10 @@ export function decide(
       const seconds =
         retriedIds.get(id) ?? queue?.retryBatch.delaySeconds ?? consumer.retryDelaySeconds;
       const isSilent = isFailed && !retriedIds.has(id) && queue?.retryBatch.retry !== true;
-      retried.push({ seq, delayMs: seconds == null ? backoffMs(isSilent, attempts) : toMs(seconds) });
+      retried.push({
+        seq,
+        delayMs: seconds == null ? backoffMs(isSilent, attempts) : toMs(seconds),
+      });
     }
   }
   return { acked, retried, spent };
