@@ -8,6 +8,7 @@ import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../prot
 import { makeD1 } from "./shims/d1.ts";
 import { makeQueue } from "./shims/queue.ts";
 import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
+import { makeKv } from "./shims/kv.ts";
 
 /** undefined: no binding needs any. */
 export function shimSource(env: Bundle["env"]): string | undefined {
@@ -34,6 +35,7 @@ export function shimSource(env: Bundle["env"]): string | undefined {
 type MakeBinding = (stub: Fetcher, value: never) => unknown;
 
 const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {
+  kv: makeKv,
   d1: makeD1,
   queue: makeQueue as unknown as MakeBinding,
 };

@@ -84,6 +84,7 @@ async function hub() {
             QUOTAS: { className: "QuotaBook", useSQLite: true },
             QUEUES: { className: "QueueObject", useSQLite: true },
             R2_BUCKET: { className: "R2Bucket", useSQLite: true },
+            KV: { className: "KvNamespace", useSQLite: true },
           },
         }),
         await auxiliary("cell", "../cell/main.ts", {

@@ -1,5 +1,6 @@
 /** Everything the store process is given, by the supervisor's workerd configuration. */
 import type { PlatformLimits } from "../protocol/limits.ts";
+import type { KvNamespace } from "./kv/namespace.ts";
 import type { QueueObject } from "./queue/queue-object.ts";
 import type { QuotaBook } from "./quota-book.ts";
 import type { R2Bucket } from "./r2/bucket.ts";
@@ -18,6 +19,7 @@ export interface StoreEnv {
     readonly edges: number;
     readonly limits: PlatformLimits;
   };
+  readonly KV: DurableObjectNamespace<KvNamespace>;
   /** By id of the owner (quota.ts). */
   readonly QUOTAS: DurableObjectNamespace<QuotaBook>;
   /** `events-N.sock` of each edge, EDGE_0 to EDGE_n (src/protocol/events.ts). */

@@ -4,6 +4,7 @@ import { d1 } from "./d1/forward.ts";
 import type { StoreEnv } from "./env.ts";
 import { r2 } from "./r2/kind.ts";
 import { queues } from "./queue/kind.ts";
+import { kv } from "./kv/kind.ts";
 
 export interface Kind {
   /** A request in the wire protocol of the runtime's binding. */
@@ -26,7 +27,7 @@ const absent: Kind = {
 };
 
 export const kinds: Readonly<Record<ConfigKind, Kind>> = {
-  kv: absent,
+  kv,
   r2,
   d1,
   queue: queues,

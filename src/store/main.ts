@@ -9,6 +9,7 @@ import type { StoreEnv } from "./env.ts";
 import { GrantBook } from "./grant-book.ts";
 import { kinds } from "./kinds.ts";
 
+export { KvNamespace } from "./kv/namespace.ts";
 export { QuotaBook } from "./quota-book.ts";
 
 const env = bindings as unknown as StoreEnv;
