@@ -75,6 +75,7 @@ async function hub() {
           compatibilityFlags: ["experimental"],
           serviceBindings: {
             FILES: { disk: { path: mkdtempSync(join(tmpdir(), "skep-files-")), writable: true } },
+            DATABASES: { name: "databases", entrypoint: "ControlGate" },
           },
           bindings: {
             GRANT_KEY: "00".repeat(32),
@@ -86,6 +87,14 @@ async function hub() {
             R2_BUCKET: { className: "R2Bucket", useSQLite: true },
             KV: { className: "KvNamespace", useSQLite: true },
           },
+        }),
+        await auxiliary("databases", "../store/d1/main.ts", {
+          compatibilityFlags: ["experimental"],
+          durableObjects: { D1: { className: "D1Database", useSQLite: true } },
+          serviceBindings: {
+            FILES: { disk: { path: mkdtempSync(join(tmpdir(), "skep-files-")), writable: true } },
+          },
+          bindings: { GRANT_KEY: "00".repeat(32), LANE: { cpuMs: 1_000, slow: {} } },
         }),
         await auxiliary("cell", "../cell/main.ts", {
           compatibilityFlags: ["experimental"],

@@ -22,6 +22,7 @@ import {
   openDataDirectory,
   type DataDirectory,
 } from "./data-directory.ts";
+import { Databases } from "./databases.ts";
 import { DRAIN_TIMEOUT_MS } from "./drain.ts";
 import { EdgeCertificates } from "./edge-certificates.ts";
 import { Edges } from "./edges.ts";
@@ -62,6 +63,7 @@ export class Platform {
   readonly #options: PlatformOptions;
   readonly #data: DataDirectory;
   readonly #slots: { hub: Slot; store: Slot; egress: Slot; trial: Slot; edges: readonly Slot[] };
+  readonly #databases: Databases;
   readonly #launcher: Launcher;
   readonly #edges: Edges;
   readonly #guard: Guard;
@@ -128,6 +130,7 @@ export class Platform {
           launcher.forget(process);
         },
       });
+    this.#databases = new Databases({ launcher, slot, log });
     this.#slots = {
       hub: slot("hub", () => launcher.hub(this.#publicSockets(), this.#apiUrl())),
       store: slot("store", () => launcher.store()),
@@ -226,7 +229,8 @@ export class Platform {
     this.#closeSockets();
     await Promise.all(edges.map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
     await this.#guard.pool.stop(DRAIN_TIMEOUT_MS);
-    await Promise.all([hub, store, egress, trial].map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
+    const others = [hub, store, ...this.#databases.slots, egress, trial];
+    await Promise.all(others.map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
     this.#release();
   }
 
@@ -260,8 +264,8 @@ export class Platform {
 
     const hubStarted = hub.start();
     hubStarted.catch(() => {});
-    const storeStarted = store.start();
-    storeStarted.catch(() => {});
+    const storeStarted = [store.start(), this.#databases.start()];
+    for (const started of storeStarted) started.catch(() => {});
     this.#layers = await prepared;
     this.#refuseIfStopped();
     if (this.#config.requireSandbox) demandSandbox(this.#layers);
@@ -272,7 +276,7 @@ export class Platform {
     // it would keep this process alive.
     this.#control = await this.#serveControl();
     this.#refuseIfStopped();
-    await Promise.all([hubStarted.then(() => this.#bootstrap()), storeStarted, ...edgesStarted]);
+    await Promise.all([hubStarted.then(() => this.#bootstrap()), ...storeStarted, ...edgesStarted]);
     this.#refuseIfStopped();
     await Promise.all([egress.start(), trial.start(), this.#guard.start()]);
     await this.#certificates.renew();
@@ -357,7 +361,7 @@ export class Platform {
 
   #allSlots(): Slot[] {
     const { hub, store, egress, trial, edges } = this.#slots;
-    return [hub, store, egress, trial, ...edges];
+    return [hub, store, ...this.#databases.slots, egress, trial, ...edges];
   }
 
   /** Once for all changes of one turn: the start makes many. */
@@ -378,6 +382,7 @@ export class Platform {
       supervisor: process.pid,
       hub: pidOf(hub),
       store: pidOf(store),
+      databases: this.#databases.slots.map(pidOf),
       egress: pidOf(egress),
       trial: pidOf(trial),
       edges: edges.map(pidOf),
@@ -395,6 +400,7 @@ export class Platform {
     this.#released = true;
     this.#certificates.stop();
     this.#guard.stop();
+    this.#databases.stop();
     this.#control?.close();
     this.#control?.closeAllConnections();
     forgetPlatform(this.#data.paths.run);

@@ -18,9 +18,7 @@ export const RUN_DIRECTORIES = {
   store: "store",
   /** For the hub, which asks the store, and nobody else. */
   storeControl: "store-control",
-  /** With D1 databases: for edges and cells. */
-  databases: "databases",
-  /** For the store, and the slow lane for the fast one. */
+  /** Of the processes with D1 databases: for the store, and the slow lane for the fast one. */
   databasesControl: "databases-control",
   /** Links to edges, for the store. */
   events: "events",
@@ -50,7 +48,8 @@ export const socketNames = {
   store: `${RUN_DIRECTORIES.store}/store.sock`,
   storeControl: `${RUN_DIRECTORIES.storeControl}/control.sock`,
 
-  databases: `${RUN_DIRECTORIES.databases}/databases.sock`,
+  /** Of the fast lane. */
+  databases: `${RUN_DIRECTORIES.store}/databases.sock`,
   databasesControl: (lane: DatabaseLane) => `${RUN_DIRECTORIES.databasesControl}/${lane}.sock`,
 
   edgeControl: (life: number) => `${lifeDirectory.edge(life)}/control.sock`,
