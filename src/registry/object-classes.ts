@@ -5,7 +5,7 @@
  */
 import type { ObjectClass, ObjectHome } from "../protocol/objects.ts";
 import { Rejection } from "./failures.ts";
-import type { StoredBinding, VersionRecord } from "./records.ts";
+import type { NamespaceKind, StoredBinding, VersionRecord } from "./records.ts";
 
 /** A step of a migration, in its parts in the order in which they are applied. */
 export interface MigrationStep {
@@ -39,6 +39,7 @@ export interface ObjectClassRecord extends ObjectClass {
   readonly script: string;
   readonly namespaceId: string;
   readonly namespace: string;
+  readonly kind: NamespaceKind;
   /** As its migration said. What is stored is in SQLite in either case. */
   readonly useSqlite: boolean;
   readonly createdOn: number;
@@ -56,7 +57,7 @@ export const IS_STATEFUL = `EXISTS (SELECT 1 FROM object_classes WHERE object_cl
 export const ISOLATION = `IIF(${IS_STATEFUL}, 'dedicated', namespaces.isolation)`;
 
 const SELECT = `
-  SELECT object_classes.*, scripts.name AS script, scripts.namespace_id, namespaces.name AS namespace
+  SELECT object_classes.*, scripts.name AS script, scripts.namespace_id, namespaces.name AS namespace, namespaces.kind
   FROM object_classes
   JOIN scripts ON scripts.id = object_classes.script_id
   JOIN namespaces ON namespaces.id = scripts.namespace_id`;
@@ -311,6 +312,7 @@ interface Row extends Record<string, SqlStorageValue> {
   script: string;
   namespace_id: string;
   namespace: string;
+  kind: string;
   class_name: string;
   use_sqlite: number;
   created_on: number;
@@ -327,6 +329,7 @@ function rows(sql: SqlStorage, query: string, ...values: SqlStorageValue[]): Obj
       script: row.script,
       namespaceId: row.namespace_id,
       namespace: row.namespace,
+      kind: row.kind as NamespaceKind,
       useSqlite: row.use_sqlite !== 0,
       createdOn: row.created_on,
     }));
