@@ -594,11 +594,11 @@ export class Registry extends DurableObject<RegistryEnv> {
   }
 
   /** For the version of a script with Durable Objects that its alarms are for; null: there is none. */
-  statefulCellRequest(scriptId: string): CellRequest | null {
+  async statefulCellRequest(scriptId: string): Promise<CellRequest | null> {
     const [row] = this.#sql
       .exec<{ version_id: string }>("SELECT version_id FROM scripts WHERE id = ?", scriptId)
       .toArray();
-    const request = row && this.cellRequest(row.version_id);
+    const request = row && (await this.cellRequest(row.version_id));
     return request?.ok && request.value.objects !== undefined ? request.value : null;
   }
 

@@ -49,6 +49,8 @@ export interface CellPlace {
   readonly process: WorkerdProcess;
   /** The version that a dedicated cell is for. */
   readonly versionId: string | null;
+  /** It has Durable Objects. */
+  readonly isStateful?: boolean;
 }
 
 interface Cell {
@@ -308,6 +310,7 @@ export class CellPool {
       index,
       process,
       versionId: request?.versionId ?? null,
+      isStateful: isStateful(request),
     });
     this.#succeed(cell, cell.restart.after(process));
     void this.#options.onNews(incident);
