@@ -3,6 +3,7 @@
  * The back end supplies `invoke`; facts about the invocation that Cloudflare's interface has no place for
  * are left on the object under a symbol, where only our own dispatcher looks for them.
  */
+import type { ObjectAddress } from "../protocol/objects.ts";
 import type { OutboundParameters, OutboundWorker } from "../protocol/outbound.ts";
 import type { ColdStart } from "../protocol/telemetry.ts";
 
@@ -42,6 +43,8 @@ export interface DispatchCall {
   readonly rpc?: string;
   /** The request is none of a client: its body is JSON of the trace events (protocol/trace.ts) for the `tail` handler. */
   readonly event?: "tail";
+  /** Whose `fetch`, or with `rpc` whose method, is called; `script` has its class. */
+  readonly object?: ObjectAddress;
 }
 
 /** Rejects with `Worker not found…` if there is no such script. */

@@ -97,7 +97,7 @@ function partsOf(value: Granted): unknown[] {
     case "queue":
       return [value.id];
     case "durable-object-namespace":
-      return [value.namespace, value.owner, value.className];
+      return [value.namespace, value.owner, value.key];
     case "outbound":
       return [value.namespace, value.script, value.parameters];
     case "traces":

@@ -15,6 +15,7 @@ import {
   type LimitReason,
   UnavailableError,
 } from "./dispatch-errors.ts";
+import type { ObjectAddress } from "./objects.ts";
 import type { Variant } from "./outbound.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
 
@@ -53,6 +54,7 @@ export interface CellCall extends HopCall {
   /** As those of DispatchCall. */
   readonly entrypoint?: string;
   readonly rpc?: string;
+  readonly object?: ObjectAddress;
 }
 
 /** The limits that hold during one invocation: the function's, or less if its caller says so. */

@@ -27,6 +27,8 @@
  *   GET  /cpu?edge=N                   -> CpuClock
  *   POST /cells/assign                 CellRequest -> CellAssignment
  *   GET  /processes                    -> ProcessCounters
+ *   POST /objects/changes              ObjectChanges (objects.ts) -> 204 once they are done; idempotent
+ *   GET  /objects?script=<id>&key=&after=&limit=   -> ObjectList; `after`: an id, or empty
  *
  * edge, as seen by the supervisor (`edges/<life>/control.sock`):
  *   POST /routing                      RoutingUpdate -> 204

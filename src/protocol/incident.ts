@@ -3,6 +3,7 @@
  * watches and kills; told to the edges at once, so that they know what became of the requests they had there,
  * and to the hub, which draws the consequences.
  */
+import type { ObjectHome } from "./objects.ts";
 
 export type IncidentKind =
   /** Killed: it used more CPU time without progress than the limits of all that ran there add up to. */
@@ -51,6 +52,8 @@ export interface CellRequest {
   readonly isMistrusted: boolean;
   /** It gets no traffic of its script, and is called by the name of its preview only. */
   readonly isPreview: boolean;
+  /** The cell is a stateful one: no two of one script may run at once. */
+  readonly objects?: ObjectHome;
 }
 
 export interface CellAssignment {
