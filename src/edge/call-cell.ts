@@ -165,12 +165,13 @@ function cellCall(call: EdgeCall, versionId: string): Omit<CellCall, "method"> {
   const { script } = entry;
   const { namespace, trusted } = entry.state;
   const { limits } = optionsOf(entry, dispatch, via);
-  const { args, entrypoint, rpc } = dispatch;
+  const { args, entrypoint, rpc, object } = dispatch;
   const cf = trusted === true ? { cf: TRUSTED_CF } : {};
   const { event } = dispatch;
   const target = {
     ...(entrypoint && { entrypoint }),
     ...(rpc && { rpc }),
+    ...(object && { object }),
     ...(event && { event }),
   };
   return { namespace, script, versionId, args, limits, variant, via, ...cf, ...target };
