@@ -118,6 +118,9 @@ export class CellCalls {
         const { fetchMs, loadMs } = trip.load;
         const place = Math.max(0, calledMs - trip.startedMs - fetchMs - loadMs);
         facts.cold = { place, fetch: fetchMs, load: loadMs, first: Date.now() - calledMs };
+      } else if (facts.cold !== undefined) {
+        // The first one of a stateful cell, which was loaded while its place was made.
+        facts.cold = { ...facts.cold, place: Math.max(0, calledMs - trip.startedMs) };
       }
     }
   }

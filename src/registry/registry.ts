@@ -579,6 +579,15 @@ export class Registry extends DurableObject<RegistryEnv> {
     return cellRequest(this.#sql, this.env.PLATFORM, versionId);
   }
 
+  /** For the version of a script with Durable Objects that its alarms are for; null: there is none. */
+  statefulCellRequest(scriptId: string): CellRequest | null {
+    const [row] = this.#sql
+      .exec<{ version_id: string }>("SELECT version_id FROM scripts WHERE id = ?", scriptId)
+      .toArray();
+    const request = row && this.cellRequest(row.version_id);
+    return request?.ok && request.value.objects !== undefined ? request.value : null;
+  }
+
   events(namespaceId: string, query: EventQuery): EventRecord[] {
     return listEvents(this.#sql, namespaceId, query);
   }

@@ -137,11 +137,22 @@ export function cellRequest(
   if (!row) return failure({ reason: "unknown-version", versionId });
   const { kind } = placeOf(row, policy);
   if (kind !== "dedicated") return failure({ reason: "not-dedicated", versionId, place: kind });
-  const { memory_mb: memoryMb, cpu_ms: cpuMs } = limitsOf(row, policy);
+  const { memory_mb: memoryMb, cpu_ms: cpuMs, subrequests } = limitsOf(row, policy);
+  const outbound = readOutbound(sql, row.outbound);
   const { namespace, script, trust_state: trust } = row;
   const isMistrusted = trust === "suspect" || trust === "convicted";
   const isPreview = row.superseded_on !== null;
-  return success({ versionId, namespace, script, memoryMb, cpuMs, isMistrusted, isPreview });
+  return success({
+    versionId,
+    namespace,
+    script,
+    memoryMb,
+    cpuMs,
+    isMistrusted,
+    isPreview,
+    subrequests,
+    ...(outbound !== null && { outbound }),
+  });
 }
 
 function placeOf(row: Row, policy: Policy): Place {
