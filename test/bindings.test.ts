@@ -219,9 +219,9 @@ describe("uploads", () => {
       /worker_loader is not supported: code that a function loads/,
     ],
     [
-      { type: "kv_namespace", namespace_id: "x" },
+      { type: "vectorize", index_name: "x" },
       10021,
-      /kv_namespace is not supported: this platform has no storage/,
+      /vectorize is not supported: this platform has no vector database/,
     ],
     [{ type: "hologram" }, 10021, /Supported types: .*service.*ratelimit/],
   ])("%o is refused", async (binding, code, message) => {

@@ -37,10 +37,11 @@ export async function status(args: CommandArguments, around: Surroundings): Prom
   return state.state === "ready" ? 0 : 1;
 }
 
-function describe({ supervisor, hub, egress, trial, edges, cells }: ProcessList): string {
+function describe({ supervisor, hub, store, egress, trial, edges, cells }: ProcessList): string {
   const named: [string, number | null][] = [
     ["supervisor", supervisor],
     ["hub", hub],
+    ["store", store],
     ["egress", egress],
     ["trial", trial],
     ...edges.map((pid, index): [string, number | null] => [`edge ${index}`, pid]),

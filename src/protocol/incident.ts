@@ -4,6 +4,7 @@
  * and to the hub, which draws the consequences.
  */
 import type { ObjectHome } from "./objects.ts";
+import type { OutboundWorker } from "./outbound.ts";
 
 export type IncidentKind =
   /** Killed: it used more CPU time without progress than the limits of all that ran there add up to. */
@@ -54,6 +55,10 @@ export interface CellRequest {
   readonly isPreview: boolean;
   /** The cell is a stateful one: no two of one script may run at once. */
   readonly objects?: ObjectHome;
+  /** Of an invocation. */
+  readonly subrequests: number;
+  /** Of the namespace; absent: none. */
+  readonly outbound?: OutboundWorker;
 }
 
 export interface CellAssignment {

@@ -593,6 +593,17 @@ export class Registry extends DurableObject<RegistryEnv> {
     return cellRequest(this.#sql, this.env.PLATFORM, versionId);
   }
 
+  /** For the version of a script with Durable Objects that its alarms are for; null: there is none. */
+  statefulCellRequest(scriptId: string): CellRequest | null {
+    const [row] = this.#sql
+      .exec<{ version_id: string }>("SELECT version_id FROM scripts WHERE id = ?", scriptId)
+      .toArray();
+    // The supervisor asks again; to wait here for what it has to do first could take as long as it waits.
+    if (row === undefined || this.#objectDelivery.hasPending) return null;
+    const request = cellRequest(this.#sql, this.env.PLATFORM, row.version_id);
+    return request.ok && request.value.objects !== undefined ? request.value : null;
+  }
+
   events(namespaceId: string, query: EventQuery): EventRecord[] {
     return listEvents(this.#sql, namespaceId, query);
   }

@@ -142,7 +142,8 @@ export function cellRequest(
   if (!row || mayNotRun(row)) return failure({ reason: "unknown-version", versionId });
   const { kind } = placeOf(row, policy);
   if (kind !== "dedicated") return failure({ reason: "not-dedicated", versionId, place: kind });
-  const { memory_mb: memoryMb, cpu_ms: cpuMs } = limitsOf(row, policy);
+  const { memory_mb: memoryMb, cpu_ms: cpuMs, subrequests } = limitsOf(row, policy);
+  const outbound = readOutbound(sql, row.outbound);
   const { namespace, script, trust_state: trust } = row;
   const isMistrusted = trust === "suspect" || trust === "convicted";
   const isPreview = row.superseded_on !== null;
@@ -156,6 +157,8 @@ export function cellRequest(
     isMistrusted,
     isPreview,
     ...(objects && { objects }),
+    subrequests,
+    ...(outbound !== null && { outbound }),
   });
 }
 

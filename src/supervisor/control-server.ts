@@ -5,6 +5,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { CpuClock, ProcessCounters, TrialLoss } from "../protocol/hub.ts";
 import type { CellAssignment, CellRequest } from "../protocol/incident.ts";
+import type { ObjectChanges, ObjectList } from "../protocol/objects.ts";
 import { createServer } from "./node-http.ts";
 
 export interface SupervisorCalls {
@@ -19,6 +20,9 @@ export interface SupervisorCalls {
   /** Rejects if there is no cell for it now. */
   assignCell(request: CellRequest): Promise<CellAssignment>;
   counters(): ProcessCounters;
+  /** Resolves when all is done. */
+  changeObjects(changes: ObjectChanges): Promise<void>;
+  listObjects(scriptId: string, key: string, after: string, limit: number): ObjectList;
 }
 
 /** Routing tables are the largest bodies; this is some 100,000 routes. */
@@ -68,6 +72,16 @@ async function answer(
         response.writeHead(503).end(error instanceof Error ? error.message : String(error));
       }
       return;
+    case "POST /objects/changes":
+      await calls.changeObjects(JSON.parse(body.toString()) as ObjectChanges);
+      response.writeHead(204).end();
+      return;
+    case "GET /objects": {
+      const of = (name: string) => searchParams.get(name) ?? "";
+      const limit = Number(of("limit"));
+      sendJson(response, calls.listObjects(of("script"), of("key"), of("after"), limit));
+      return;
+    }
     case "GET /processes":
       sendJson(response, calls.counters());
       return;

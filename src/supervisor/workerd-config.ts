@@ -76,13 +76,13 @@ export interface EgressSettings {
 
 /** Held here so that all our own Workers see one runtime. */
 const COMPATIBILITY = { compatibilityDate: "2026-11-01", compatibilityFlags: ["experimental"] };
-const PROXY = { style: new Word("proxy") };
+export const PROXY = { style: new Word("proxy") };
 
 /**
  * A service that reaches no address: for Workers that must talk through their bindings only. Where there is no
  * service of this name, workerd makes one that has the public network.
  */
-const NO_NETWORK = "internet";
+export const NO_NETWORK = "internet";
 
 export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText {
   const objects = (className: string) => ({ className, uniqueKey: className, enableSql: true });
@@ -272,9 +272,9 @@ export function cellConfig(paths: ConfigPaths, settings: CellSettings): ConfigTe
   });
 }
 
-type Fields = Readonly<Record<string, CapnpValue>>;
+export type Fields = Readonly<Record<string, CapnpValue>>;
 
-function config(fields: {
+export function config(fields: {
   services: Fields[];
   sockets: (Fields & { name: string })[];
 }): ConfigText {
@@ -288,11 +288,11 @@ function config(fields: {
   };
 }
 
-function worker(name: string, fields: Fields): Fields {
+export function worker(name: string, fields: Fields): Fields {
   return { name, worker: { ...COMPATIBILITY, ...fields } };
 }
 
-function noNetwork(): Fields {
+export function noNetwork(): Fields {
   return { name: NO_NETWORK, network: { allow: [] } };
 }
 
@@ -301,11 +301,11 @@ function network(name: string, allow: readonly string[], deny: readonly string[]
   return { name, network: { allow, deny, tlsOptions: { trustBrowserCas: true } } };
 }
 
-function unix(name: string, socket: string, http: Fields = {}): Fields {
+export function unix(name: string, socket: string, http: Fields = {}): Fields {
   return { name, external: { address: `unix:${socket}`, http } };
 }
 
-function unixSocket(name: string, service: Fields, http: Fields = {}) {
+export function unixSocket(name: string, service: Fields, http: Fields = {}) {
   return { name, address: `unix:${name}`, http, service };
 }
 
@@ -313,7 +313,7 @@ function range(length: number): number[] {
   return Array.from({ length }, (_, index) => index);
 }
 
-function esModule(paths: ConfigPaths, name: string, file: string): Fields {
+export function esModule(paths: ConfigPaths, name: string, file: string): Fields {
   return { name, esModule: embed(paths, file) };
 }
 
