@@ -64,11 +64,7 @@ function callOf(
 }
 
 /** To an edge, which has given the grant for it. Rejects if it is not taken. */
-export async function sendTraces(
-  egress: Fetcher,
-  batch: TraceBatch,
-  grant: string,
-): Promise<void> {
+export async function sendTraces(egress: Fetcher, batch: TraceBatch, grant: string): Promise<void> {
   const { namespace, script } = batch;
   const call: EgressCall = { namespace, script, via: [], call: "traces", grant };
   const flush: TraceFlush = { batches: [batch] };

@@ -73,7 +73,9 @@ export default {
     switch (`${request.method} ${pathname}`) {
       case "GET /has": {
         const asked = searchParams.get("isolate") ?? "";
-        return new Response(null, { status: isMeant && (asked === "" || isOwn(asked)) ? 204 : 409 });
+        return new Response(null, {
+          status: isMeant && (asked === "" || isOwn(asked)) ? 204 : 409,
+        });
       }
       case "POST /load": {
         // For a version that this is not the cell of.
@@ -186,7 +188,8 @@ function isEmpty(props: CellCall["args"]): boolean {
 
 function stubOf({ key, id, name }: ObjectAddress): Fetcher {
   const objects = env[objectsBinding(key)] as DurableObjectNamespace | undefined;
-  if (objects === undefined) throw new Error("the Worker has no such Durable Object class any more");
+  if (objects === undefined)
+    throw new Error("the Worker has no such Durable Object class any more");
   const named = name === undefined ? objects.idFromString(id) : objects.idFromName(name);
   if (String(named) !== id) throw new TypeError(`${id} is not the id of that name`);
   return objects.get(named) as unknown as Fetcher;

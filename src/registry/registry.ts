@@ -594,12 +594,15 @@ export class Registry extends DurableObject<RegistryEnv> {
   }
 
   /** For the version of a script with Durable Objects that its alarms are for; null: there is none. */
-  async statefulCellRequest(scriptId: string): Promise<CellRequest | null> {
+  statefulCellRequest(scriptId: string): CellRequest | null {
     const [row] = this.#sql
       .exec<{ version_id: string }>("SELECT version_id FROM scripts WHERE id = ?", scriptId)
       .toArray();
-    const request = row && (await this.cellRequest(row.version_id));
-    return request?.ok && request.value.objects !== undefined ? request.value : null;
+    if (row === undefined) return null;
+    // The supervisor asks again; to wait here for what it has to do first could take as long as it waits.
+    if (this.#objectDelivery.hasPending) throw new Error("objects are being moved or deleted");
+    const request = cellRequest(this.#sql, this.env.PLATFORM, row.version_id);
+    return request.ok && request.value.objects !== undefined ? request.value : null;
   }
 
   events(namespaceId: string, query: EventQuery): EventRecord[] {

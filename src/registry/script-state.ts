@@ -159,6 +159,8 @@ export function cellRequest(
     subrequests,
     ...(outbound !== null && { outbound }),
     ...(objects && { objects }),
+    subrequests,
+    ...(outbound !== null && { outbound }),
   });
 }
 

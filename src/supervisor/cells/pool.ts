@@ -323,7 +323,10 @@ export class CellPool {
     cell.withdraw = undefined;
     if (this.#stopped) return;
     // Whoever needs its objects next has it started.
-    const isForgotten = cell.isSuperseded || isStateful(cell.request) || Date.now() - cell.idleSinceMs >= FORGET_AFTER_MS;
+    const isForgotten =
+      cell.isSuperseded ||
+      isStateful(cell.request) ||
+      Date.now() - cell.idleSinceMs >= FORGET_AFTER_MS;
     if (cell.request !== null && isForgotten) {
       this.#release(cell);
     } else if (pauseMs === 0) {
@@ -482,9 +485,7 @@ export class CellPool {
         then();
       };
       const fail = () =>
-        reject(
-          new Error(reason() ?? (this.#spares.lastFailure || "no cell became ready in time")),
-        );
+        reject(new Error(reason() ?? (this.#spares.lastFailure || "no cell became ready in time")));
       const check = () => {
         if (isTrue()) finish(resolve);
         else if (this.#stopped || isHopeless()) finish(fail);

@@ -101,7 +101,11 @@ export function statefulConfig(paths: ConfigPaths, settings: StatefulSettings): 
         enableSql: true,
       })),
       durableObjectStorage: { localDisk: "objects" },
-      globalOutbound: { name: GATE, entrypoint: "Outbound", props: { json: JSON.stringify(caller) } },
+      globalOutbound: {
+        name: GATE,
+        entrypoint: "Outbound",
+        props: { json: JSON.stringify(caller) },
+      },
       tails: [{ name: GATE, entrypoint: "Tail" }],
     };
   }
@@ -116,7 +120,10 @@ const MODULE_FIELDS = {
 } as const;
 
 /** The runtime starts from the first one, and has no use for source maps. */
-function orderedModules({ modules, mainModule }: Bundle): { module: BundleModule; index: number }[] {
+function orderedModules({
+  modules,
+  mainModule,
+}: Bundle): { module: BundleModule; index: number }[] {
   const used = modules
     .map((module, index) => ({ module, index }))
     .filter(({ module }) => module.type !== "source-map");
