@@ -4,6 +4,7 @@
  * in and goes out passes here. Edges call it as they call any cell, and find the one version that it has loaded.
  */
 import { env as bindings, waitUntil, WorkerEntrypoint } from "cloudflare:workers";
+import type { EventType } from "../protocol/events.ts";
 import { answer, answerError, answerMissing, CALL_HEADER, receive } from "../protocol/hop.ts";
 import type { CellCall } from "../protocol/hop.ts";
 import type { CellLoad, EdgeHealth } from "../protocol/hub.ts";
@@ -23,12 +24,13 @@ import { renewAllowance } from "./allowances.ts";
 import { connectBindings } from "./bindings.ts";
 import { callsThroughEgress, sendTraces } from "./calls-through-egress.ts";
 import { Deadlines } from "./deadlines.ts";
+import { callHandler, eventHandlers } from "./events.ts";
 import { accounted } from "./invocation.ts";
 import { Isolate } from "./isolate.ts";
 import { Ledger } from "./ledger.ts";
 import { Outbound, type OutboundProps } from "./outbound.ts";
 import { callMethod } from "./rpc.ts";
-import { callTail, traceEvents } from "./trace.ts";
+import { traceEvents } from "./trace.ts";
 
 export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
@@ -64,6 +66,8 @@ let outbound = env.CELL.outbound;
 let isTraced = false;
 let sockets = 0;
 let isFirst = true;
+/** Those of the script's default export, once somebody had to know. */
+let handlers: readonly string[] | undefined;
 
 export default {
   async fetch(request) {
@@ -166,7 +170,7 @@ function send(call: CellCall, request: Request): Promise<Response> {
     const stub = stubOf(object);
     return rpc === undefined ? stub.fetch(request) : callMethod(stub, rpc, request);
   }
-  if (event !== undefined) return callTail(env.FUNCTION, request);
+  if (event !== undefined) return handle(event, request);
   const { entrypoint, args: props } = call;
   if (entrypoint === undefined && isEmpty(props)) {
     return rpc === undefined ? env.FUNCTION.fetch(request) : callMethod(env.FUNCTION, rpc, request);
@@ -180,6 +184,11 @@ function send(call: CellCall, request: Request): Promise<Response> {
   const start = env.START as unknown as StartModule;
   const method = (...args: readonly unknown[]) => start.call(aim, rpc, args);
   return callMethod({ [rpc]: method } as unknown as Fetcher, rpc, request);
+}
+
+async function handle(event: EventType, request: Request): Promise<Response> {
+  handlers ??= await (env.START as unknown as StartModule).handlers();
+  return callHandler(env.FUNCTION, event, request, eventHandlers(handlers));
 }
 
 function isEmpty(props: CellCall["args"]): boolean {

@@ -4,6 +4,7 @@
  */
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
+import type { InvocationFacts } from "../namespace/user-worker.ts";
 import { isLost, limitOf } from "../protocol/dispatch-errors.ts";
 import type { EgressCall } from "../protocol/egress.ts";
 import type { Outcome } from "../protocol/telemetry.ts";
@@ -60,11 +61,11 @@ export class Traces {
     );
   }
 
-  /** The client of `request` gets `error`. */
+  /** The client of `request`, or who sent the event, gets `error`. */
   ended(
     entry: ScriptEntry,
     request: Request,
-    versionId: string,
+    { versionId, handled }: InvocationFacts,
     startedMs: number,
     error: unknown,
   ): void {
@@ -88,7 +89,7 @@ export class Traces {
       // What it had written when it was killed is gone.
       truncated: true,
       executionModel: "stateless",
-      event: {
+      event: handled ?? {
         request: {
           url: redactedUrl(request.url),
           method: request.method,

@@ -237,7 +237,8 @@ export class Guard {
   #crashOf(kind: Incident["process"], place: Place): Incident {
     const { process } = place;
     // No function can do that to itself, and a script with Durable Objects has nowhere else to go.
-    const isKilled = "isStateful" in place && place.isStateful && process.exit?.signal === "SIGKILL";
+    const isKilled =
+      "isStateful" in place && place.isStateful && process.exit?.signal === "SIGKILL";
     return incidentOf(kind, place, {
       kind: "crash",
       killed: true,

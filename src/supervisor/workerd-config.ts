@@ -75,7 +75,11 @@ export interface EgressSettings {
 }
 
 /** Held here so that all our own Workers see one runtime. */
-const COMPATIBILITY = { compatibilityDate: "2026-11-01", compatibilityFlags: ["experimental"] };
+const COMPATIBILITY = {
+  compatibilityDate: "2026-11-01",
+  // The second lets edges and cells call the handlers of functions for events.
+  compatibilityFlags: ["experimental", "service_binding_extra_handlers"],
+};
 export const PROXY = { style: new Word("proxy") };
 
 /**
