@@ -28,6 +28,7 @@ await Promise.all([
     ...common,
     entryPoints: [
       ...workers,
+      { in: "src/cell/stateful.ts", out: "workers/stateful" },
       { in: "src/dispatcher/index.ts", out: "workers/dispatcher" },
       { in: "src/testing/workerd/namespace-binding.ts", out: "testing/namespace-binding" },
       { in: "src/testing/workerd/script-host.ts", out: "testing/script-host" },

@@ -8,6 +8,7 @@ import * as assets from "./assets/upload-session.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
 import * as deployments from "./deployments.ts";
+import * as durableObjects from "./durable-objects.ts";
 import * as limits from "./limits.ts";
 import * as metrics from "./metrics.ts";
 import * as placement from "./placement.ts";
@@ -110,6 +111,8 @@ export function routeAccountWorkers(app: Hono<Api>, account: string): void {
   app.get(`${worker}/versions/:version`, workers.getWorkerVersion);
   app.patch(`${worker}/versions/latest`, workers.patchLatestVersion);
 
-  app.get(`${all}/durable_objects/namespaces`, listNone);
+  app.get(`${all}/durable_objects/namespaces`, durableObjects.listObjectNamespaces);
+  app.get(`${all}/durable_objects/namespaces/:id`, durableObjects.getObjectNamespace);
+  app.get(`${all}/durable_objects/namespaces/:id/objects`, durableObjects.listObjectsOfNamespace);
   app.get(`${account}/storage/kv/namespaces`, listNone);
 }

@@ -42,14 +42,19 @@ export async function searchAccountWorkers(c: ApiContext): Promise<Response> {
 /** `GET …/workers/scripts/{script}/references`: wrangler asks before it deletes. */
 export async function listReferences(c: ApiContext): Promise<Response> {
   const { namespaceId, name } = await scriptOf(c);
-  const { services, dispatchers } = await registry(c).users(namespaceId, name);
+  const { services, dispatchers, objects } = await registry(c).users(namespaceId, name);
   return ok(c, {
     services: {
       incoming: services.map((service) => ({ name: service, service, environment: "production" })),
       outgoing: [],
       pages_function: false,
     },
-    durable_objects: [],
+    durable_objects: objects.map(({ script: service, key, className }) => ({
+      service,
+      environment: "production",
+      durable_object_namespace_id: key,
+      durable_object_namespace_name: `${name}_${className}`,
+    })),
     dispatch_outbounds: dispatchers.map(({ script: service, namespace }) => {
       return { service, namespace, environment: "production" };
     }),

@@ -59,6 +59,38 @@ export const CODES = {
   },
   cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
 
+  migrationTag: {
+    code: 10079,
+    status: 412,
+    source: "api.cloudflare.com, migrations that begin with another tag",
+  },
+  classExists: {
+    code: 10074,
+    status: 400,
+    source: "api.cloudflare.com, new-class migration of a class that is there",
+  },
+  newClassNotExported: {
+    code: 10070,
+    status: 400,
+    source: "api.cloudflare.com, new-class migration of a class that is not exported",
+  },
+  classNotExported: {
+    code: 10064,
+    status: 400,
+    source: "api.cloudflare.com, a version without a class that has objects",
+  },
+  classBinding: {
+    code: 10061,
+    status: 400,
+    source: "api.cloudflare.com, binding to a class that is none, or is to be deleted",
+  },
+  migrationInVersion: {
+    code: 10211,
+    status: 400,
+    source: "api.cloudflare.com, migrations with an upload that is no deploy",
+  },
+  exportsConflict: { code: 100402, status: 400, source: "wrangler: prints errors[].meta.details" },
+
   zoneNotFound: { code: 7003, status: 404, source: "api.cloudflare.com, unknown zone" },
   zoneExists: { code: 1061, status: 400, source: "api.cloudflare.com, duplicate zone" },
   routeExists: { code: 10020, status: 409, source: "api.cloudflare.com, duplicate route" },
@@ -87,6 +119,8 @@ export const CODES = {
   badRollout: { code: 930010, status: 400, source: "Skep" },
   rolloutRunning: { code: 930011, status: 409, source: "Skep" },
   noRollout: { code: 930012, status: 404, source: "Skep" },
+  objectsInUse: { code: 930080, status: 400, source: "Skep" },
+  objectsNotFound: { code: 930081, status: 404, source: "Skep" },
   /** Kinds with a number of their own answer with that. */
   resourceNotFound: { code: 930070, status: 404, source: "Skep" },
   resourceExists: { code: 930071, status: 409, source: "Skep" },

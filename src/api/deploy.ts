@@ -23,6 +23,7 @@ import { unwrap } from "./failures.ts";
 import { refuseBadTargets } from "./binding-targets.ts";
 import { findStorage, isStorage } from "./resources.ts";
 import type { ClearBinding } from "./upload/binding.ts";
+import type { ClassChange } from "./upload/classes.ts";
 
 interface Plan {
   readonly namespace: NamespaceRecord;
@@ -38,6 +39,8 @@ interface Plan {
   readonly deploy?: boolean;
   /** null: none. Left out: those of the version before. */
   readonly assets?: AssetsRecord | null;
+  /** Of classes of Durable Objects; left out: they stay as they are. */
+  readonly classes?: ClassChange;
 }
 
 /** Deploys new code. */
@@ -142,6 +145,7 @@ async function tryStart(
     namespace: plan.namespace.name,
     tag: plan.annotations?.["workers/tag"] ?? "",
     createdOn: Date.now(),
+    classOwners: {},
   };
   const env = await makeEnv(bindings, facts, placeOf(plan.namespace.id, plan.script), sealer(c));
   const version = { versionId, compatibilityDate, compatibilityFlags, env };
@@ -179,6 +183,7 @@ async function commit(
       scriptSettings: plan.scriptSettings ?? {},
       annotations: plan.annotations ?? {},
       ...(plan.assets !== undefined && { assets: plan.assets }),
+      ...(plan.classes !== undefined && { classes: plan.classes }),
       ...authorOf(c),
     }),
   );

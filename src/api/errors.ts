@@ -10,10 +10,18 @@ export class ApiError extends Error {
   /** One entry of the envelope's `errors` each; the first is `message`. */
   readonly messages: readonly string[];
 
-  constructor(name: CodeName, messages: string | readonly string[], options?: ErrorOptions) {
+  /** What clients read besides: `meta.details` of the first entry. */
+  readonly details: readonly unknown[] | undefined;
+
+  constructor(
+    name: CodeName,
+    messages: string | readonly string[],
+    { details, ...options }: ErrorOptions & { readonly details?: readonly unknown[] } = {},
+  ) {
     const all = typeof messages === "string" ? [messages] : messages;
     super(all.join("; "), options);
     this.messages = all;
+    this.details = details;
     this.code = CODES[name].code;
     this.status = CODES[name].status;
   }
@@ -28,7 +36,10 @@ export function onError(error: Error, c: Context): Response {
   if (!(error instanceof ApiError)) {
     console.error(`${c.req.method} ${c.req.path}: ${error.stack ?? String(error)}`);
   }
-  const errors = known.messages.map((message) => ({ code: known.code, message }));
+  const { code, details } = known;
+  const errors = known.messages.map((message, index) => {
+    return index === 0 && details ? { code, message, meta: { details } } : { code, message };
+  });
   return c.json({ success: false, errors, messages: [], result: null }, known.status);
 }
 

@@ -202,6 +202,65 @@ function toApiError(failure: RegistryFailure): ApiError {
         "unavailable",
         `The script could not be tried, so nothing was changed: ${failure.detail}`,
       );
+    case "migration-tag":
+      return new ApiError(
+        "migrationTag",
+        `Actor migration tag precondition failed, got tag '${failure.wanted ?? ""}' when expected tag is '${failure.current ?? ""}'. Migrations are applied once, in order: deploy with the configuration whose latest applied tag is that one.`,
+      );
+    case "class-exists":
+      return new ApiError(
+        "classExists",
+        `Cannot apply ${failure.step} migration to class '${failure.className}' that is already depended on by existing Durable Objects`,
+      );
+    case "no-such-class":
+      return new ApiError(
+        "classBinding",
+        `Cannot apply ${failure.step} migration to class '${failure.className}': the Worker '${failure.script}' has no Durable Objects of such a class.`,
+      );
+    case "class-not-exported":
+      return failure.isNew
+        ? new ApiError(
+            "newClassNotExported",
+            `Cannot apply new-class migration to class '${failure.className}' that is not exported by script.`,
+          )
+        : new ApiError(
+            "classNotExported",
+            `New version of script does not export class '${failure.className}' which is depended on by existing Durable Objects. If you want to delete the class's Durable Objects, use a delete-class migration.`,
+          );
+    case "class-bound":
+      return new ApiError(
+        "classBinding",
+        `Cannot apply --delete-class migration to class '${failure.className}' without also removing the binding that references it${failure.scripts.length === 0 ? "" : ` from ${quoted(failure.scripts)}`}.`,
+      );
+    case "unknown-class":
+      return new ApiError(
+        "classBinding",
+        `Cannot create binding for class '${failure.className}' because it is not currently configured to implement Durable Objects. Did you forget to apply a --new-class migration to script '${failure.script}'?`,
+      );
+    case "class-undeclared":
+      return exportsConflict(
+        failure.className,
+        "undeclared",
+        "it has Durable Objects, and exports does not declare it",
+        `Declare it in exports, as {"type": "durable-object"} to keep them, or with "state": "deleted" to delete them.`,
+      );
+    case "class-storage-differs":
+      return exportsConflict(
+        failure.className,
+        "storage-changed",
+        `it was made with the storage "${failure.useSqlite ? "legacy-kv" : "sqlite"}", which cannot be changed`,
+        "Declare the storage that it has.",
+      );
+    case "objects-in-use":
+      return new ApiError(
+        "objectsInUse",
+        `The Worker '${failure.script}' cannot be deleted: ${quoted(failure.users)} ${failure.users.length === 1 ? "has" : "have"} bindings to its Durable Objects, which would go with it. Remove these bindings first, or delete it with ?force=true.`,
+      );
+    case "objects-unreachable":
+      return new ApiError(
+        "unavailable",
+        `The change is stored, but what becomes of the Durable Objects is not done yet (${failure.detail}). It will be; try again to see it done.`,
+      );
     case "unknown-resource":
       return new ApiError(
         "resourceNotFound",
@@ -233,6 +292,22 @@ function toApiError(failure: RegistryFailure): ApiError {
         `The change is stored, but not confirmed by the edges, which will get it as soon as they can be reached: ${failure.detail}`,
       );
   }
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `'${name}'`).join(", ");
+}
+
+/** wrangler prints the details. */
+function exportsConflict(
+  className: string,
+  scenario: string,
+  message: string,
+  suggestion: string,
+): ApiError {
+  const text = `exports: class '${className}': ${message}. ${suggestion}`;
+  const details = [{ class: className, scenario, message, suggestion }];
+  return new ApiError("exportsConflict", text, { details });
 }
 
 /** wrangler's commands for versions know no dispatch namespaces. */

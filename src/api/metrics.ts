@@ -49,7 +49,7 @@ export async function getNamespaceMetrics(c: ApiContext): Promise<Response> {
   const { id, name } = namespace;
   const isolation = isolationOf(c, namespace);
   const functions = (await registry(c).scripts(id)).map((script) => {
-    const { kind, why } = derivePlace(script.trust, isolation);
+    const { kind, why } = derivePlace(script.trust, script.isStateful ? "dedicated" : isolation);
     return { script: script.name, place: { kind, why } };
   });
   return ok(

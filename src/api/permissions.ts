@@ -157,8 +157,11 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`POST ${W}/domains/changeset`]: { needs: "deploy", action: null },
   [`PUT ${W}/domains/records`]: deploy("script.domains"),
 
+  [`GET ${A}/workers/durable_objects/namespaces`]: readOwn,
+  [`GET ${A}/workers/durable_objects/namespaces/:id`]: readOwn,
+  [`GET ${A}/workers/durable_objects/namespaces/:id/objects`]: readOwn,
+
   // Always empty.
-  [`GET ${A}/workers/durable_objects/namespaces`]: any,
   [`GET ${A}/storage/kv/namespaces`]: any,
 };
 

@@ -49,7 +49,6 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/teamnet", "Cloudflare Tunnel"],
   ["/accounts/*/triggers", "event triggers"],
   ["/accounts/*/vectorize", "Vectorize"],
-  ["/accounts/*/workers/durable_objects", "Durable Objects"],
   ["/accounts/*/workers/observability", "queries of Workers Observability"],
   ["/accounts/*/workers/scripts/*/edge-preview", "remote development"],
   ["/accounts/*/workers/scripts/*/subdomain/edge-preview", "remote development"],

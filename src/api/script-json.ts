@@ -22,6 +22,7 @@ export function scriptToJson({ id, name, settings, version, ...script }: ScriptS
     ...(settings.observability && { observability: settings.observability }),
     usage_model: "standard",
     last_deployed_from: version.source,
+    ...(script.migrationTag !== null && { migration_tag: script.migrationTag }),
     startup_time_ms: code.startupTimeMs,
     deployment_id: version.id,
     created_on: iso(script.createdOn),
@@ -31,7 +32,7 @@ export function scriptToJson({ id, name, settings, version, ...script }: ScriptS
 
 /** The form in which a dispatch namespace shows its scripts. `place` is ours. */
 export function namespacedScriptToJson(script: ScriptSummary, isolation: Isolation) {
-  const { kind, why } = derivePlace(script.trust, isolation);
+  const { kind, why } = derivePlace(script.trust, script.isStateful ? "dedicated" : isolation);
   return {
     id: script.name,
     dispatch_namespace: script.namespace,

@@ -55,6 +55,12 @@ export async function upload(
   const uploaded = await readUpload(c.req.raw, new Date());
   const { limits } = uploaded.settings;
   if (limits) refuseBadLimits(limits, c.env.PLATFORM.limits, "metadata.limits", "invalid");
+  if (uploaded.classes !== undefined && !deploy) {
+    throw new ApiError(
+      "migrationInVersion",
+      'Version upload failed. You attempted to upload a version of a Worker that includes a Durable Object migration, but migrations must be fully applied by running "wrangler deploy".',
+    );
+  }
   return deployCode(
     c,
     {
@@ -70,17 +76,22 @@ export async function upload(
       settings: uploaded.settings,
       scriptSettings: uploaded.scriptSettings,
       annotations: { "workers/triggered_by": "upload", ...uploaded.annotations },
+      ...(uploaded.classes && { classes: uploaded.classes }),
       assets: await makeAssets(c, namespace, script, uploaded.assets, uploaded.isAssetsOnly),
     },
     uploaded.code,
   );
 }
 
-/** `?force` makes no difference: what depends on it gets an error from then on. */
+/**
+ * What depends on it gets an error from then on. With `?force` that is so for those who are bound to its Durable Objects, too;
+ * without, they keep it from being deleted.
+ */
 export async function deleteScript(c: ApiContext): Promise<Response> {
   const { id } = await namespaceOf(c);
   const script = param(c, "script");
-  const deleted = unwrap(await registry(c).deleteScript(id, script));
+  const isForced = c.req.query("force") === "true";
+  const deleted = unwrap(await registry(c).deleteScript(id, script, isForced));
   forgetMetrics(c, id, [script]);
   await settle(c, deleted.generation);
   return ok(c, null);

@@ -10,7 +10,7 @@ const MAX_LABEL = 63;
 export function versionToJson(
   version: Omit<VersionRecord, "bindings">,
   bindings: readonly unknown[],
-  script: Pick<ScriptRecord, "name" | "settings">,
+  script: Pick<ScriptRecord, "name" | "settings" | "isStateful">,
   emailOf: EmailOf,
 ) {
   const { code, settings } = version;
@@ -23,7 +23,10 @@ export function versionToJson(
       source: version.source,
       author_id: version.author,
       author_email: emailOf(version.author),
-      has_preview: script.settings.previews && previewLabel(version.id, script.name) !== null,
+      has_preview:
+        script.settings.previews &&
+        !script.isStateful &&
+        previewLabel(version.id, script.name) !== null,
     },
     annotations: version.annotations,
     resources: {

@@ -84,7 +84,7 @@ export async function updateWorker(c: ApiContext): Promise<Response> {
 
 export async function deleteWorker(c: ApiContext): Promise<Response> {
   const { namespace, script } = await workerOf(c);
-  const deleted = unwrap(await registry(c).deleteScript(namespace.id, script.name));
+  const deleted = unwrap(await registry(c).deleteScript(namespace.id, script.name, false));
   forgetMetrics(c, namespace.id, [script.name]);
   await settle(c, deleted.generation);
   return ok(c, null);

@@ -12,6 +12,8 @@ export interface Allowance {
   perInvocation: number;
   /** The `via` of each invocation under way that has one. */
   readonly chains: (readonly string[])[];
+  /** It does things that no invocation begins here: what it may make each second, and when it last got that. */
+  renewal?: { readonly perSecond: number; atMs: number };
 }
 
 /** A response that streams from an isolate that has ended goes on fetching; so many are remembered. */
@@ -24,6 +26,26 @@ export function openAllowance(key: string): Allowance {
   const allowance: Allowance = { credit: 0, perInvocation: 0, chains: [] };
   allowances.set(key, allowance);
   return allowance;
+}
+
+/** Of objects: their alarms, messages and timers are nobody's invocations. */
+export function renewAllowance(key: string, perSecond: number): void {
+  const allowance = allowances.get(key);
+  if (allowance === undefined) return;
+  allowance.renewal = { perSecond, atMs: 0 };
+  allowance.perInvocation = perSecond;
+}
+
+/** False: nothing is left. */
+export function takeCredit(allowance: Allowance): boolean {
+  const { renewal } = allowance;
+  if (allowance.credit <= 0 && renewal !== undefined && Date.now() - renewal.atMs >= 1000) {
+    renewal.atMs = Date.now();
+    allowance.credit = renewal.perSecond;
+  }
+  if (allowance.credit <= 0) return false;
+  allowance.credit--;
+  return true;
 }
 
 export function allowanceOf(key: string): Allowance | undefined {

@@ -5,9 +5,11 @@ import {
   EGRESS_HEADER,
   encodeEgressCall,
   type EdgeService,
+  type EgressCall,
 } from "../protocol/egress.ts";
 import { forward } from "../protocol/hop.ts";
 import { relayed } from "../protocol/relay.ts";
+import type { TraceBatch, TraceFlush } from "../protocol/trace.ts";
 import type { BindingValue } from "../protocol/bundle.ts";
 import type { BindingCalls, Caller } from "./bindings.ts";
 import { withoutOwn } from "./outbound.ts";
@@ -63,4 +65,16 @@ function callOf(
 ): string {
   const of = { namespace, script, via, call };
   return encodeEgressCall(grant === undefined ? of : { ...of, grant });
+}
+
+/** To an edge, which has given the grant for it. Rejects if it is not taken. */
+export async function sendTraces(egress: Fetcher, batch: TraceBatch, grant: string): Promise<void> {
+  const { namespace, script } = batch;
+  const call: EgressCall = { namespace, script, via: [], call: "traces", grant };
+  const flush: TraceFlush = { batches: [batch] };
+  const headers = { [EGRESS_HEADER]: encodeEgressCall(call) };
+  const init = { method: "POST", headers, body: JSON.stringify(flush) };
+  const response = await egress.fetch(`http://traces-${namespace}/`, init);
+  await response.body?.cancel();
+  if (!response.ok) throw new Error(`trace events were answered with ${response.status}`);
 }

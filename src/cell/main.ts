@@ -8,12 +8,10 @@ import { answer, answerError, answerMissing, CALL_HEADER, receive } from "../pro
 import type { CellCall } from "../protocol/hop.ts";
 import type { CellLoad, EdgeHealth } from "../protocol/hub.ts";
 import { ANNOUNCEMENT } from "../protocol/ledger.ts";
-import { EGRESS_HEADER, encodeEgressCall, type EgressCall } from "../protocol/egress.ts";
 import { TraceBuffer } from "../protocol/trace-buffer.ts";
-import type { TraceFlush } from "../protocol/trace.ts";
 import { isolateId, type Variant } from "../protocol/outbound.ts";
 import { bindWith, connectBindings } from "./bindings.ts";
-import { callsThroughEgress } from "./calls-through-egress.ts";
+import { callsThroughEgress, sendTraces } from "./calls-through-egress.ts";
 import { Isolates } from "./isolates.ts";
 import { FixedKeepAlive } from "./keep-alive.ts";
 import { Ledger } from "./ledger.ts";
@@ -94,15 +92,9 @@ const traceGrants = new Map<string, string>();
 const MAX_TRACE_GRANTS = 10_000;
 
 const traces = new TraceBuffer(async (batches) => {
-  for (const { namespace, script, ...batch } of batches) {
-    const grant = traceGrants.get(`${namespace}/${script}`) ?? "";
-    const call: EgressCall = { namespace, script, via: [], call: "traces", grant };
-    const flush: TraceFlush = { batches: [{ namespace, script, ...batch }] };
-    const headers = { [EGRESS_HEADER]: encodeEgressCall(call) };
-    const init = { method: "POST", headers, body: JSON.stringify(flush) };
-    const response = await env.EGRESS.fetch(`http://traces-${namespace}/`, init);
-    await response.body?.cancel();
-    if (!response.ok) throw new Error(`trace events were answered with ${response.status}`);
+  for (const batch of batches) {
+    const grant = traceGrants.get(`${batch.namespace}/${batch.script}`) ?? "";
+    await sendTraces(env.EGRESS, batch, grant);
   }
 });
 

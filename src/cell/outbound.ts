@@ -8,7 +8,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { EGRESS_HEADER, encodeEgressCall } from "../protocol/egress.ts";
 import type { OutboundTarget } from "../protocol/outbound.ts";
-import { allowanceOf, longestChain } from "./allowances.ts";
+import { allowanceOf, longestChain, takeCredit } from "./allowances.ts";
 
 /** Not forgeable: isolates.ts makes them, the runtime keeps them from the function. */
 export interface OutboundProps {
@@ -27,9 +27,13 @@ interface Env {
 const OWN_HEADERS = "x-skep-";
 
 export class Outbound extends WorkerEntrypoint<Env, OutboundProps> {
+  protected get target(): OutboundProps {
+    return this.ctx.props;
+  }
+
   override fetch(request: Request): Promise<Response> {
-    const { namespace, script, outbound } = this.ctx.props;
-    const via = chargeSubrequest(this.ctx.props);
+    const { namespace, script, isolate, outbound } = this.target;
+    const via = chargeSubrequest({ namespace, script, isolate });
     const headers = withoutOwn(request.headers);
     const call = { namespace, script, via };
     headers.set(EGRESS_HEADER, encodeEgressCall(outbound ? { ...call, outbound } : call));
@@ -41,10 +45,9 @@ export class Outbound extends WorkerEntrypoint<Env, OutboundProps> {
 export function chargeSubrequest(caller: Omit<OutboundProps, "outbound">): string[] {
   const { namespace, script, isolate } = caller;
   const allowance = allowanceOf(isolate);
-  if (allowance === undefined || allowance.credit <= 0) {
+  if (allowance === undefined || !takeCredit(allowance)) {
     throw new Error(tooMany(allowance?.perInvocation));
   }
-  allowance.credit--;
   return [...longestChain(allowance), `${namespace}/${script}`];
 }
 

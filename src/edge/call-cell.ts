@@ -118,6 +118,9 @@ export class CellCalls {
         const { fetchMs, loadMs } = trip.load;
         const place = Math.max(0, calledMs - trip.startedMs - fetchMs - loadMs);
         facts.cold = { place, fetch: fetchMs, load: loadMs, first: Date.now() - calledMs };
+      } else if (facts.cold !== undefined) {
+        // The first one of a stateful cell, which was loaded while its place was made.
+        facts.cold = { ...facts.cold, place: Math.max(0, calledMs - trip.startedMs) };
       }
     }
   }
@@ -165,12 +168,13 @@ function cellCall(call: EdgeCall, versionId: string): Omit<CellCall, "method"> {
   const { script } = entry;
   const { namespace, trusted } = entry.state;
   const { limits } = optionsOf(entry, dispatch, via);
-  const { args, entrypoint, rpc } = dispatch;
+  const { args, entrypoint, rpc, object } = dispatch;
   const cf = trusted === true ? { cf: TRUSTED_CF } : {};
   const { event } = dispatch;
   const target = {
     ...(entrypoint && { entrypoint }),
     ...(rpc && { rpc }),
+    ...(object && { object }),
     ...(event && { event }),
   };
   return { namespace, script, versionId, args, limits, variant, via, ...cf, ...target };

@@ -18,6 +18,11 @@ import { settledVersions } from "./settled-versions.ts";
 import { ingestTraces } from "./traces.ts";
 import { ingestTelemetry } from "./telemetry.ts";
 
+const NO_CELL: Readonly<Record<string, number>> = {
+  "unknown-version": 404,
+  "objects-unreachable": 503,
+};
+
 /** What it learns of the functions' CPU use is lost with this process, and learned again. */
 const cpu = new CpuShare();
 
@@ -73,8 +78,9 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
   async #cell(versionId: string): Promise<Response> {
     const wanted = await registryOf(this.env).cellRequest(versionId);
     if (!wanted.ok) {
-      const gone = wanted.failure.reason === "unknown-version";
-      return new Response(`${wanted.failure.reason}: ${versionId}`, { status: gone ? 404 : 409 });
+      const { reason } = wanted.failure;
+      const status = NO_CELL[reason] ?? 409;
+      return new Response(`${reason}: ${versionId}`, { status });
     }
     const assigned = await assignCell(this.env.SUPERVISOR, wanted.value);
     return assigned.ok

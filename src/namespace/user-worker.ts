@@ -4,6 +4,7 @@
  * are left on the object under a symbol, where only our own dispatcher looks for them.
  */
 import type { EventType } from "../protocol/events.ts";
+import type { ObjectAddress } from "../protocol/objects.ts";
 import type { OutboundParameters, OutboundWorker } from "../protocol/outbound.ts";
 import type { ColdStart } from "../protocol/telemetry.ts";
 import type { TracedHandler } from "../protocol/trace.ts";
@@ -46,6 +47,8 @@ export interface DispatchCall {
   readonly rpc?: string;
   /** The handler that is called. The request is none of a client: its body says what for (cell/events.ts). Left out: `fetch`. */
   readonly event?: EventType;
+  /** Whose `fetch`, or with `rpc` whose method, is called; `script` has its class. */
+  readonly object?: ObjectAddress;
 }
 
 /** Rejects with `Worker not found…` if there is no such script. */

@@ -9,6 +9,7 @@
  *   rest      the contents of the modules, one after the other, in the header's order
  */
 
+import type { ObjectHome } from "./objects.ts";
 import type { OutboundWorker } from "./outbound.ts";
 import type { StoreKind } from "./store.ts";
 
@@ -93,8 +94,8 @@ export interface DurableObjectNamespaceValue extends ForCells {
   /** Name of the script that has the class. */
   readonly owner: string;
   readonly className: string;
-  /** From which the ids of its objects are derived; it stays when class or script are renamed. */
-  readonly uniqueKey: string;
+  /** Of the class (objects.ts). */
+  readonly key: string;
 }
 
 export interface RateLimitValue extends ForCells {
@@ -118,6 +119,8 @@ export interface Bundle {
   readonly modules: readonly BundleModule[];
   /** Bindings by name. Secrets are in the clear here: a bundle with `env` is never stored. */
   readonly env: Readonly<Record<string, EnvValue>>;
+  /** Its script has classes of Durable Objects. */
+  readonly objects?: ObjectHome;
 }
 
 type Header = Omit<Bundle, "modules"> & {

@@ -16,6 +16,7 @@ import {
   UnavailableError,
 } from "./dispatch-errors.ts";
 import type { EventType } from "./events.ts";
+import type { ObjectAddress } from "./objects.ts";
 import type { Variant } from "./outbound.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
 
@@ -54,6 +55,7 @@ export interface CellCall extends HopCall {
   /** As those of DispatchCall. */
   readonly entrypoint?: string;
   readonly rpc?: string;
+  readonly object?: ObjectAddress;
 }
 
 /** The limits that hold during one invocation: the function's, or less if its caller says so. */

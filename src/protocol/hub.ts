@@ -19,6 +19,8 @@
  *   GET  /hostnames                    -> string[]: every name the TLS certificate should cover
  *   POST /reseal                       Reseal -> ResealResult once all secrets are under the newest key (from `skep key rotate`)
  *   POST /incident                     Incident -> 204 once its consequences are stored and pushed
+ *   GET  /bundles/{versionId}          -> encoded Bundle for a stateful cell: its main module is the start module (stateful.ts)
+ *   GET  /objects/{scriptId}           -> CellRequest of a script with Durable Objects, an alarm of which is due; null: there is none
  *
  * supervisor, as seen by the hub (`hub/supervisor.sock`):
  *   POST /routing                      RoutingUpdate -> 204 once every live edge has taken it or is gone
@@ -27,6 +29,8 @@
  *   GET  /cpu?edge=N                   -> CpuClock
  *   POST /cells/assign                 CellRequest -> CellAssignment
  *   GET  /processes                    -> ProcessCounters
+ *   POST /objects/changes              ObjectChanges (objects.ts) -> 204 once they are done; idempotent
+ *   GET  /objects?script=<id>&key=&after=&limit=   -> ObjectList; `after`: an id, or empty
  *
  * edge, as seen by the supervisor (`edges/<life>/control.sock`):
  *   POST /routing                      RoutingUpdate -> 204

@@ -3,6 +3,8 @@
  * watches and kills; told to the edges at once, so that they know what became of the requests they had there,
  * and to the hub, which draws the consequences.
  */
+import type { ObjectHome } from "./objects.ts";
+import type { OutboundWorker } from "./outbound.ts";
 
 export type IncidentKind =
   /** Killed: it used more CPU time without progress than the limits of all that ran there add up to. */
@@ -51,6 +53,12 @@ export interface CellRequest {
   readonly isMistrusted: boolean;
   /** It gets no traffic of its script, and is called by the name of its preview only. */
   readonly isPreview: boolean;
+  /** The cell is a stateful one: no two of one script may run at once. */
+  readonly objects?: ObjectHome;
+  /** Of an invocation. */
+  readonly subrequests: number;
+  /** Of the namespace; absent: none. */
+  readonly outbound?: OutboundWorker;
 }
 
 export interface CellAssignment {

@@ -9,8 +9,8 @@ const NO_STATUS = 1005;
 const ABNORMAL = 1006;
 const INTERNAL_ERROR = 1011;
 
-/** Any other response is returned as it is. */
-export function relayed(response: Response): Response {
+/** Any other response is returned as it is. `onClosed` is called once, when the function's side is closed. */
+export function relayed(response: Response, onClosed?: () => void): Response {
   const { webSocket: cell, headers, status } = response;
   if (cell === null) return response;
   const { 0: client, 1: server } = new WebSocketPair();
@@ -21,7 +21,18 @@ export function relayed(response: Response): Response {
   }
   pass(cell, server);
   pass(server, cell);
+  if (onClosed !== undefined) whenClosed(cell, onClosed);
   return new Response(null, { status, headers, webSocket: client });
+}
+
+function whenClosed(socket: WebSocket, call: () => void): void {
+  let isClosed = false;
+  const closed = () => {
+    if (!isClosed) call();
+    isClosed = true;
+  };
+  socket.addEventListener("close", closed);
+  socket.addEventListener("error", closed);
 }
 
 function pass(from: WebSocket, to: WebSocket): void {

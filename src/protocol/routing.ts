@@ -15,6 +15,8 @@ export interface VersionState {
   readonly versionId: string;
   readonly place: Place;
   readonly limits: Limits;
+  /** Its script has Durable Objects: it runs in a stateful cell. */
+  readonly isStateful?: true;
   /** Its static assets; absent: it has none. */
   readonly assets?: AssetsState;
 }

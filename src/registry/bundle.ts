@@ -2,10 +2,11 @@
  * Puts a version's bundle together: code from the blob store, settings from the registry, secrets opened.
  * Bundles with `env` exist only in memory and on the way to an edge or the trial cell.
  */
-import type { Bundle, EnvValue } from "../protocol/bundle.ts";
+import type { Bundle, DurableObjectNamespaceValue, EnvValue } from "../protocol/bundle.ts";
 import { loadCode } from "./blobs.ts";
 import type { StoreKind } from "../protocol/store.ts";
 import type {
+  DurableObjectBinding,
   PartBindingType,
   StorageBindingType,
   StoredBinding,
@@ -32,10 +33,12 @@ export interface VersionFacts {
   readonly namespace: string;
   readonly tag: string;
   readonly createdOn: number;
+  /** As in VersionInPlace. */
+  readonly classOwners: VersionInPlace["classOwners"];
 }
 
 export async function makeBundle(
-  { namespaceId, namespace, script, version }: VersionInPlace,
+  { namespaceId, namespace, script, version, objects, classOwners }: VersionInPlace,
   blobs: Fetcher,
   sealer: Sealer,
 ): Promise<Bundle> {
@@ -45,13 +48,15 @@ export async function makeBundle(
     namespace,
     tag: version.annotations["workers/tag"] ?? "",
     createdOn: version.createdOn,
+    classOwners,
   };
   const [code, env] = await Promise.all([
     loadCode(blobs, version.code.blob),
     makeEnv(version.bindings, facts, place, sealer),
   ]);
   const { compatibilityDate, compatibilityFlags } = version.settings;
-  return { ...code, versionId: version.id, compatibilityDate, compatibilityFlags, env };
+  const made = { ...code, versionId: version.id, compatibilityDate, compatibilityFlags, env };
+  return objects === null ? made : { ...made, objects };
 }
 
 export async function makeEnv(
@@ -125,9 +130,23 @@ async function toValue(
         ...(deliveryDelay !== undefined && { delaySeconds: deliveryDelay }),
       };
     }
+    case "durable_object_namespace":
+      return toObjects(binding, facts);
     case "wasm_module":
     case "text_blob":
     case "data_blob":
       return { type: "module", module: binding.part, as: MODULE_KINDS[binding.type] };
   }
+}
+
+/** Of a class that is not there yet, in a trial; nothing of it is called there. */
+const NO_KEY = "0".repeat(32);
+
+function toObjects(
+  { className, scriptName, key = NO_KEY }: DurableObjectBinding,
+  { namespace, classOwners }: VersionFacts,
+): DurableObjectNamespaceValue {
+  const owner = classOwners[key] ?? { script: scriptName ?? "", className };
+  const type = "durable-object-namespace";
+  return { type, namespace, owner: owner.script, className: owner.className, key };
 }

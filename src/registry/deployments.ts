@@ -4,8 +4,10 @@
  */
 import { Rejection } from "./failures.ts";
 import { beginChange } from "./generation.ts";
+import { classesOf } from "./object-classes.ts";
 import { supersedeRollout } from "./rollout-store.ts";
 import type { DeploymentChange, DeploymentRecord, ScriptRecord } from "./records.ts";
+import { requireVersion } from "./versions.ts";
 
 /** As on Cloudflare. */
 const MAX_SHARES = 2;
@@ -137,6 +139,33 @@ function refuseBadShares(
   if (new Set(shares.map(({ versionId }) => versionId)).size < shares.length) {
     throw bad("it names a version more than once");
   }
+  refuseForObjects(sql, script, shares);
   const sum = shares.reduce((total, { percentage }) => total + percentage, 0);
   if (Math.abs(sum - 100) > ROUNDING) throw bad(`its percentages add up to ${sum}, expected 100`);
+}
+
+/** Durable Objects have one version at a time, and that has to have the classes as they are now. */
+function refuseForObjects(
+  sql: SqlStorage,
+  script: ScriptRecord,
+  shares: DeploymentRecord["shares"],
+): void {
+  const classes = classesOf(sql, script.id);
+  if (classes.length === 0) return;
+  const names = classes.map(({ className }) => className);
+  if (shares.length > 1) {
+    throw new Rejection({
+      reason: "bad-shares",
+      detail: `'${script.name}' has Durable Objects (${names.join(", ")}), each of which runs in one place and so in one version: give a single version 100 %`,
+    });
+  }
+  for (const { versionId } of shares) {
+    const { code } = requireVersion(sql, script.namespaceId, script.name, versionId);
+    const missing = names.find((name) => !code.exports.includes(name));
+    if (missing === undefined) continue;
+    throw new Rejection({
+      reason: "bad-shares",
+      detail: `version ${versionId} does not export the class '${missing}', which Durable Objects of '${script.name}' have by now: it was uploaded before a migration`,
+    });
+  }
 }

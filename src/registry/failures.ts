@@ -72,6 +72,45 @@ export type RegistryFailure =
   | { readonly reason: "missing-assets"; readonly count: number }
   | { readonly reason: "startup-failed"; readonly message: string }
   | { readonly reason: "trial-unavailable"; readonly detail: string }
+  /** Of migrations of Durable Object classes; null: none. */
+  | {
+      readonly reason: "migration-tag";
+      readonly wanted: string | null;
+      readonly current: string | null;
+    }
+  /** `step`: the kind of migration, such as `delete-class`. */
+  | { readonly reason: "class-exists"; readonly className: string; readonly step: string }
+  | {
+      readonly reason: "no-such-class";
+      readonly className: string;
+      readonly script: string;
+      readonly step: string;
+    }
+  /** `isNew`: it came with the migration of this very version. */
+  | { readonly reason: "class-not-exported"; readonly className: string; readonly isNew: boolean }
+  /** It cannot be deleted. `scripts`: who is bound to it; none: the version itself. */
+  | {
+      readonly reason: "class-bound";
+      readonly className: string;
+      readonly scripts: readonly string[];
+    }
+  /** Of a binding. */
+  | { readonly reason: "unknown-class"; readonly className: string; readonly script: string }
+  | { readonly reason: "class-undeclared"; readonly className: string }
+  /** `useSqlite`: as it is declared. */
+  | {
+      readonly reason: "class-storage-differs";
+      readonly className: string;
+      readonly useSqlite: boolean;
+    }
+  /** The script cannot go: others are bound to its Durable Objects. */
+  | {
+      readonly reason: "objects-in-use";
+      readonly script: string;
+      readonly users: readonly string[];
+    }
+  /** The change is stored, but the supervisor has not done it. */
+  | { readonly reason: "objects-unreachable"; readonly detail: string }
   | { readonly reason: "unknown-resource"; readonly kind: StoreKind; readonly id: string }
   | { readonly reason: "resource-exists"; readonly kind: StoreKind; readonly name: string }
   | { readonly reason: "queue-consumer-exists"; readonly queueId: string }

@@ -3,9 +3,11 @@
  * milliseconds. Secrets are sealed (seal.ts) wherever they appear here.
  */
 import type { Limits, LimitSettings } from "../protocol/limits.ts";
+import type { ObjectHome } from "../protocol/objects.ts";
 import type { OutboundWorker } from "../protocol/outbound.ts";
 import type { Permission } from "../protocol/permissions.ts";
 import type { Isolation, Place } from "../protocol/placement.ts";
+import type { DeclaredClasses, ObjectMigrations } from "./object-classes.ts";
 import type { TrustRecord } from "./trust.ts";
 
 export interface TokenRecord {
@@ -60,7 +62,19 @@ export type StoredBinding =
   | { readonly type: "analytics_engine"; readonly name: string; readonly dataset: string }
   | { readonly type: "assets"; readonly name: string }
   | StorageBinding
+  | DurableObjectBinding
   | { readonly type: PartBindingType; readonly name: string; readonly part: string };
+
+/** To a class of Durable Objects of the script itself, or of another one of its namespace. */
+export interface DurableObjectBinding {
+  readonly type: "durable_object_namespace";
+  readonly name: string;
+  readonly className: string;
+  /** Absent: the script itself. */
+  readonly scriptName?: string;
+  /** By which the class is meant from its release on (src/protocol/objects.ts). */
+  readonly key?: string;
+}
 
 /** A Worker of the account (outside of dispatch namespaces), or for a user Worker one of its own namespace. */
 export interface ServiceBinding {
@@ -195,6 +209,10 @@ export interface ScriptRecord {
   readonly version: VersionRecord;
   /** In force. */
   readonly deployment: DeploymentRecord;
+  /** Of its Durable Object classes; null: it never had any. */
+  readonly migrationTag: string | null;
+  /** It has classes of Durable Objects. */
+  readonly isStateful: boolean;
 }
 
 /** A script in a list: without bindings, which may be large. */
@@ -213,6 +231,12 @@ export interface VersionInPlace {
   readonly namespace: string;
   readonly script: string;
   readonly version: VersionRecord;
+  /** null: the script has no Durable Objects. */
+  readonly objects: ObjectHome | null;
+  /** Of the classes that it is bound to, by key; one that is gone is missing. */
+  readonly classOwners: Readonly<
+    Record<string, { readonly script: string; readonly className: string }>
+  >;
 }
 
 /** Where a function runs, and what it did for it. */
@@ -264,6 +288,8 @@ export interface Release {
   readonly annotations: Readonly<Record<string, string>>;
   /** null: none. Absent: those of the version before. */
   readonly assets?: AssetsRecord | null;
+  /** Of classes of Durable Objects. Only with a deploy. */
+  readonly classes?: ObjectMigrations | DeclaredClasses;
   readonly author: string;
   readonly source: string;
 }

@@ -46,6 +46,8 @@ import type {
   VersionRecord,
   VersionSummary,
 } from "./records.ts";
+import * as objectClasses from "./object-classes.ts";
+import { ObjectDelivery } from "./object-delivery.ts";
 import { rememberPreview } from "./previews.ts";
 import * as queues from "./queues.ts";
 import { applyRelease, previewBindings } from "./release.ts";
@@ -93,6 +95,7 @@ export class Registry extends DurableObject<RegistryEnv> {
   readonly #trials: TrialQueue;
   readonly #delivery: Delivery;
   readonly #storeDelivery: StoreDelivery;
+  readonly #objectDelivery: ObjectDelivery;
   readonly #rollouts: RolloutWatch;
   readonly #runs = new CleanRuns();
   /** null: none, or one of an earlier life that may be pushed back once. */
@@ -108,10 +111,16 @@ export class Registry extends DurableObject<RegistryEnv> {
     this.#trials = new TrialQueue(env.TRIAL, env.SUPERVISOR);
     this.#delivery = new Delivery(this.#sql, env.SUPERVISOR, env.PLATFORM);
     this.#storeDelivery = new StoreDelivery(this.#sql, env.STORE);
+    this.#objectDelivery = new ObjectDelivery(this.#sql, env.SUPERVISOR);
     this.#rollouts = new RolloutWatch(this.#sql, env.FUNCTION_METRICS, env.PLATFORM.isolation);
     this.#wakeForRollouts();
     const pending = pendingChanges(this.#sql);
-    if (pending.routes || pending.scripts.length > 0 || this.#storeDelivery.hasPending) {
+    if (
+      pending.routes ||
+      pending.scripts.length > 0 ||
+      this.#storeDelivery.hasPending ||
+      this.#objectDelivery.hasPending
+    ) {
       this.#wakeWithin(0);
     }
   }
@@ -402,9 +411,11 @@ export class Registry extends DurableObject<RegistryEnv> {
     return accounts.tokenNames(this.#sql, accountId);
   }
 
-  deleteScript(namespaceId: string, script: string): Outcome<Stored<null>> {
+  /** `isForced`: others may be bound to its Durable Objects. */
+  deleteScript(namespaceId: string, script: string, isForced: boolean): Outcome<Stored<null>> {
     return this.#write(() => {
       const found = scripts.requireScript(this.#sql, namespaceId, script);
+      if (!isForced) objectClasses.refuseInUse(this.#sql, found);
       return success({ value: null, generation: scripts.deleteScripts(this.#sql, [found]) });
     });
   }
@@ -576,8 +587,23 @@ export class Registry extends DurableObject<RegistryEnv> {
   }
 
   /** For a version that has a cell of its own: what the cell has to be like. */
-  cellRequest(versionId: string): Outcome<CellRequest> {
+  async cellRequest(versionId: string): Promise<Outcome<CellRequest>> {
+    // A stateful cell must find the files of its objects as the registry has them.
+    const changed = await this.#objectDelivery.settle();
+    if (!changed.ok) return changed;
     return cellRequest(this.#sql, this.env.PLATFORM, versionId);
+  }
+
+  /** For the version of a script with Durable Objects that its alarms are for; null: there is none. */
+  statefulCellRequest(scriptId: string): CellRequest | null {
+    const [row] = this.#sql
+      .exec<{ version_id: string }>("SELECT version_id FROM scripts WHERE id = ?", scriptId)
+      .toArray();
+    if (row === undefined) return null;
+    // The supervisor asks again; to wait here for what it has to do first could take as long as it waits.
+    if (this.#objectDelivery.hasPending) throw new Error("objects are being moved or deleted");
+    const request = cellRequest(this.#sql, this.env.PLATFORM, row.version_id);
+    return request.ok && request.value.objects !== undefined ? request.value : null;
   }
 
   events(namespaceId: string, query: EventQuery): EventRecord[] {
@@ -834,6 +860,12 @@ export class Registry extends DurableObject<RegistryEnv> {
     });
   }
 
+  // Durable Objects
+
+  objectClasses(accountId: string): objectClasses.ObjectClassRecord[] {
+    return objectClasses.listClasses(this.#sql, accountId);
+  }
+
   /** Resolves when the store has taken all changes of what it is told (store-config.ts). */
   async settleStore(): Promise<Outcome<null>> {
     const settled = await this.#storeDelivery.settle();
@@ -855,14 +887,18 @@ export class Registry extends DurableObject<RegistryEnv> {
 
   /** Resolves when every live edge has taken all changes up to `generation`. */
   async settle(generation: number): Promise<Outcome<null>> {
-    const settled = await this.#delivery.settle(generation);
+    // First the files of Durable Objects: a cell that edges ask for then must not meet them as they were.
+    const changed = await this.#objectDelivery.settle();
+    const settled = changed.ok ? await this.#delivery.settle(generation) : changed;
     if (!settled.ok) this.#wakeWithin(BACKSTOP_MS);
     return settled;
   }
 
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
-    if (!(await this.#delivery.deliverPending())) this.#wakeWithin(BACKSTOP_MS);
+    const changed = await this.#objectDelivery.settle();
+    const delivered = changed.ok && (await this.#delivery.deliverPending());
+    if (!delivered) this.#wakeWithin(BACKSTOP_MS);
     await this.settleStore();
     await this.#lookAtRollouts();
     await this.#endLeases();

@@ -9,6 +9,7 @@ import { Rejection } from "./failures.ts";
 import { beginChange } from "./generation.ts";
 import { dispatchNamespaceName, namespaceName, unknownScript } from "./namespaces.ts";
 import { touchAlias } from "./previews.ts";
+import { releaseClasses } from "./object-classes.ts";
 import type { Release, ScriptRecord, ScriptSettings, VersionSettings } from "./records.ts";
 import { refuseRetiredKeys } from "./reseal.ts";
 import { findNewest } from "./scripts.ts";
@@ -51,6 +52,8 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
 
   const scriptId = before?.id ?? crypto.randomUUID();
   storeScript(sql, scriptId, release, before, now);
+  const owner = { id: scriptId, namespaceId: release.namespaceId, name: release.script };
+  const bound = releaseClasses(sql, owner, release.classes, code.exports, bindings.value, now);
   const base = before?.version.settings ?? DEFAULT_SETTINGS;
   const assets = release.assets === undefined ? (before?.version.assets ?? null) : release.assets;
   sql.exec(
@@ -66,7 +69,7 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
     code.blob,
     JSON.stringify(code),
     JSON.stringify({ ...base, ...release.settings }),
-    JSON.stringify(bindings.value),
+    JSON.stringify(bound),
     JSON.stringify(release.annotations),
     assets && JSON.stringify(assets),
   );

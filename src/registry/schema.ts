@@ -26,6 +26,9 @@
  *   outbox      what the edges have not confirmed yet; the row ('', '') stands for the route table
  *   rollouts    the latest of each script: `plan`, its latest `look` and all `decisions` are JSON (rollout-store.ts);
  *               `look_at` null: it has ended
+ *   object_classes   classes of Durable Objects, by key (src/protocol/objects.ts), with the script that has their objects;
+ *               `migration_tag` of scripts: the latest migration that made them so
+ *   object_changes   what has to be done with the files of objects; JSON of ObjectChange
  *   trust       one row per version: what it has earned or lost (trust.ts)
  *   queue_consumers who takes messages of a queue: a script, or with `script_id` null whoever pulls. `dead_letter_queue` is a
  *               name, among the queues of the same owner (queues.ts)
@@ -359,6 +362,27 @@ const MIGRATIONS: readonly string[] = [
   END;
 
   UPDATE tokens SET permissions = replace(permissions, '"deploy"', '"deploy","data"');
+
+  ALTER TABLE scripts ADD COLUMN migration_tag TEXT;
+  CREATE TABLE object_classes (
+    key TEXT PRIMARY KEY,
+    script_id TEXT NOT NULL REFERENCES scripts (id) ON DELETE CASCADE,
+    class_name TEXT NOT NULL,
+    use_sqlite INTEGER NOT NULL,
+    created_on INTEGER NOT NULL,
+    UNIQUE (script_id, class_name)
+  ) STRICT;
+  CREATE TABLE object_changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    change TEXT NOT NULL
+  ) STRICT;
+  CREATE TRIGGER object_class_gone AFTER DELETE ON object_classes BEGIN
+    INSERT INTO object_changes (change) VALUES (json_object('type', 'delete', 'key', OLD.key, 'scriptId', OLD.script_id));
+  END;
+  CREATE TRIGGER object_class_moved AFTER UPDATE OF script_id ON object_classes BEGIN
+    INSERT INTO object_changes (change) VALUES (json_object(
+      'type', 'transfer', 'key', OLD.key, 'fromScriptId', OLD.script_id, 'toScriptId', NEW.script_id));
+  END;
   `,
 ];
 

@@ -9,6 +9,7 @@ import type { ScriptState, VersionShare, VersionState } from "../protocol/routin
 import { ASSETS_COLUMNS, assetsOf, type AssetsRow } from "./assets-state.ts";
 import type { Policy } from "./env.ts";
 import type { Outcome } from "./failures.ts";
+import { homeOf, IS_STATEFUL, ISOLATION } from "./object-classes.ts";
 import { readOutbound } from "./outbound.ts";
 import { findPreview } from "./previews.ts";
 import type { DeploymentRecord } from "./records.ts";
@@ -21,7 +22,7 @@ const SELECT = `
   SELECT versions.id AS version_id, namespaces.name AS namespace, scripts.name AS script, json_extract(versions.settings, '$.limits') AS version_limits,
     ${ASSETS_COLUMNS},
     scripts.limits AS script_limits, namespaces.limits AS namespace_limits,
-    namespaces.isolation, namespaces.trusted_workers, namespaces.outbound, namespaces.kind,
+    ${ISOLATION} AS isolation, ${IS_STATEFUL} AS is_stateful, scripts.id AS script_id, namespaces.trusted_workers, namespaces.outbound, namespaces.kind,
     scripts.workers_dev, versions.number, versions.superseded_on, ${TRUST_COLUMNS}
   FROM versions
   JOIN trust ON trust.version_id = versions.id
@@ -40,6 +41,8 @@ interface Row extends TrustRow, AssetsRow {
   outbound: string | null;
   kind: string;
   workers_dev: number;
+  script_id: string;
+  is_stateful: number;
   number: number;
   superseded_on: number | null;
 }
@@ -87,6 +90,7 @@ function previewState(
   const preview = findPreview(sql, name.namespace, name.script);
   if (!preview?.isOn) return { ...name, versionId: null };
   const row = requireRow(sql, preview.versionId);
+  if (mayNotRun(row)) return { ...name, versionId: null };
   return { ...name, ...baseState(sql, policy, row), previewOf: preview.script };
 }
 
@@ -119,6 +123,7 @@ function versionState(row: Row, policy: Policy): VersionState {
     versionId: row.version_id,
     place: placeOf(row, policy),
     limits: limitsOf(row, policy),
+    ...(row.is_stateful !== 0 && { isStateful: true as const }),
     ...assetsOf(row),
   };
 }
@@ -134,18 +139,40 @@ export function cellRequest(
   versionId: string,
 ): Outcome<CellRequest> {
   const [row] = sql.exec<Row>(`${SELECT} WHERE versions.id = ?`, versionId).toArray();
-  if (!row) return failure({ reason: "unknown-version", versionId });
+  if (!row || mayNotRun(row)) return failure({ reason: "unknown-version", versionId });
   const { kind } = placeOf(row, policy);
   if (kind !== "dedicated") return failure({ reason: "not-dedicated", versionId, place: kind });
-  const { memory_mb: memoryMb, cpu_ms: cpuMs } = limitsOf(row, policy);
+  const { memory_mb: memoryMb, cpu_ms: cpuMs, subrequests } = limitsOf(row, policy);
+  const outbound = readOutbound(sql, row.outbound);
   const { namespace, script, trust_state: trust } = row;
   const isMistrusted = trust === "suspect" || trust === "convicted";
   const isPreview = row.superseded_on !== null;
-  return success({ versionId, namespace, script, memoryMb, cpuMs, isMistrusted, isPreview });
+  const objects = homeOf(sql, row.script_id);
+  return success({
+    versionId,
+    namespace,
+    script,
+    memoryMb,
+    cpuMs,
+    isMistrusted,
+    isPreview,
+    subrequests,
+    ...(outbound !== null && { outbound }),
+    ...(objects && { objects }),
+    subrequests,
+    ...(outbound !== null && { outbound }),
+  });
+}
+
+/** Of a script with Durable Objects only the version in force has them; another one beside it would need them, too. */
+function mayNotRun(row: Row): boolean {
+  return row.is_stateful !== 0 && row.superseded_on !== null;
 }
 
 function placeOf(row: Row, policy: Policy): Place {
-  return derivePlace(toTrust(row), (row.isolation as Isolation | null) ?? policy.isolation);
+  const place = derivePlace(toTrust(row), (row.isolation as Isolation | null) ?? policy.isolation);
+  const isForObjects = row.is_stateful !== 0 && place.why === "isolation = dedicated";
+  return isForObjects ? { ...place, why: "has Durable Objects" } : place;
 }
 
 function limitsOf(row: Row, { limits }: Policy): Limits {

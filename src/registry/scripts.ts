@@ -3,6 +3,7 @@ import type { LimitSettings } from "../protocol/limits.ts";
 import type { Isolation } from "../protocol/placement.ts";
 import { beginChange } from "./generation.ts";
 import { unknownScript } from "./namespaces.ts";
+import { homeOf, IS_STATEFUL, ISOLATION, ownersOf } from "./object-classes.ts";
 import type {
   DeploymentRecord,
   ScriptRecord,
@@ -18,7 +19,7 @@ import { toVersion, type VersionRow } from "./versions.ts";
 const SELECT = `
   SELECT scripts.id AS script_id, scripts.name, scripts.namespace_id, namespaces.name AS namespace,
     scripts.tags, scripts.logpush, scripts.observability, scripts.limits, scripts.workers_dev, scripts.previews,
-    scripts.tail_consumers, deployments.id AS deployment_id, deployments.created_on AS deployed_on,
+    scripts.tail_consumers, scripts.migration_tag, ${IS_STATEFUL} AS is_stateful, deployments.id AS deployment_id, deployments.created_on AS deployed_on,
     deployments.author AS deployed_by, deployments.source AS deployed_from, deployments.shares,
     deployments.annotations AS deployment_annotations,
     scripts.created_on AS script_created_on, scripts.modified_on, versions.*, ${TRUST_COLUMNS}
@@ -86,8 +87,16 @@ export function findVersion(sql: SqlStorage, versionId: string): VersionInPlace 
     )
     .toArray();
   if (!row) return null;
-  const { namespaceId, namespace, name, version } = toScript(row);
-  return { namespaceId, namespace, script: name, version };
+  const { id, namespaceId, namespace, name, version } = toScript(row);
+  const objects = homeOf(sql, id);
+  return {
+    namespaceId,
+    namespace,
+    script: name,
+    version,
+    objects,
+    classOwners: ownersOf(sql, version),
+  };
 }
 
 /** Every function of the platform, by the names that metrics use. */
@@ -95,7 +104,7 @@ export function listFunctions(sql: SqlStorage): FunctionName[] {
   return sql
     .exec<FunctionRow>(
       `SELECT namespaces.id AS namespace_id, namespaces.name AS namespace, scripts.name AS script,
-         namespaces.isolation, ${TRUST_COLUMNS}
+         ${ISOLATION} AS isolation, ${TRUST_COLUMNS}
        FROM scripts
        JOIN namespaces ON namespaces.id = scripts.namespace_id
        JOIN trust ON trust.version_id = scripts.version_id
@@ -200,6 +209,8 @@ interface ScriptRow extends TrustRow, VersionRow {
   workers_dev: number;
   previews: number;
   tail_consumers: string;
+  migration_tag: string | null;
+  is_stateful: number;
   deployment_id: string;
   deployed_on: number;
   deployed_by: string;
@@ -247,5 +258,7 @@ function toScript(row: ScriptRow): ScriptRecord {
       shares: JSON.parse(row.shares) as DeploymentRecord["shares"],
       annotations: JSON.parse(row.deployment_annotations) as Record<string, string>,
     },
+    migrationTag: row.migration_tag,
+    isStateful: row.is_stateful !== 0,
   };
 }

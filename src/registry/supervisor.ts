@@ -4,6 +4,7 @@
  */
 import type { ProcessCounters, TrialLoss } from "../protocol/hub.ts";
 import type { CellAssignment, CellRequest } from "../protocol/incident.ts";
+import type { ObjectChanges, ObjectList } from "../protocol/objects.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
 import { failure, success, type Result } from "./result.ts";
 
@@ -31,6 +32,25 @@ export function assignCell(
   request: CellRequest,
 ): Promise<Result<CellAssignment, string>> {
   return json(call(supervisor, "/cells/assign", JSON.stringify(request)));
+}
+
+/** Deletes and moves directories of Durable Objects. */
+export async function changeObjects(
+  supervisor: Fetcher,
+  changes: ObjectChanges,
+): Promise<Result<null, string>> {
+  return discard(await call(supervisor, "/objects/changes", JSON.stringify(changes)));
+}
+
+/** Of one class, from the one after `after` on. */
+export function listObjects(
+  supervisor: Fetcher,
+  { scriptId, key }: { readonly scriptId: string; readonly key: string },
+  after: string,
+  limit: number,
+): Promise<Result<ObjectList, string>> {
+  const query = new URLSearchParams({ script: scriptId, key, after, limit: String(limit) });
+  return json(call(supervisor, `/objects?${query.toString()}`, undefined, "GET"));
 }
 
 export function readProcesses(supervisor: Fetcher): Promise<Result<ProcessCounters, string>> {

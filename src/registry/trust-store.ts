@@ -1,4 +1,5 @@
 /** The trust of versions as it is stored. Functions that write are called in a transaction. */
+import { ISOLATION } from "./object-classes.ts";
 import type { Isolation, Trust } from "../protocol/placement.ts";
 import type { TrustRecord } from "./trust.ts";
 
@@ -85,7 +86,7 @@ export function findTrust(sql: SqlStorage, versionId: string): TrustedVersion | 
   const [row] = sql
     .exec<TrustedRow>(
       `SELECT namespaces.id AS namespace_id, namespaces.name AS namespace, scripts.name AS script,
-         namespaces.isolation, versions.superseded_on IS NULL AS active, ${TRUST_COLUMNS}
+         ${ISOLATION} AS isolation, versions.superseded_on IS NULL AS active, ${TRUST_COLUMNS}
        FROM trust
        JOIN versions ON versions.id = trust.version_id
        JOIN scripts ON scripts.id = versions.script_id

@@ -1,4 +1,6 @@
 /** Who depends on a Worker of the account, for those who are about to delete it. */
+import { boundScripts, classesOf } from "./object-classes.ts";
+import { findScript } from "./scripts.ts";
 
 export interface Users {
   /** Workers that have a service binding to it. */
@@ -7,10 +9,23 @@ export interface Users {
   readonly tails: readonly string[];
   /** Workers whose binding to a dispatch namespace names it as the outbound Worker. */
   readonly dispatchers: readonly { readonly script: string; readonly namespace: string }[];
+  /** Workers that are bound to a class of its Durable Objects. */
+  readonly objects: readonly {
+    readonly script: string;
+    readonly key: string;
+    readonly className: string;
+  }[];
 }
 
 /** As of the versions with the largest share of traffic. */
 export function findUsers(sql: SqlStorage, namespaceId: string, script: string): Users {
+  const found = findScript(sql, namespaceId, script);
+  const classes = found === null ? [] : classesOf(sql, found.id);
+  const users = boundScripts(
+    sql,
+    found?.id ?? "",
+    classes.map(({ key }) => key),
+  );
   const bindings = sql
     .exec<{ script: string; type: string; namespace: string | null }>(
       `SELECT DISTINCT scripts.name AS script, binding.value ->> 'type' AS type, binding.value ->> 'namespace' AS namespace
@@ -38,5 +53,9 @@ export function findUsers(sql: SqlStorage, namespaceId: string, script: string):
     dispatchers: bindings.flatMap((found) =>
       found.namespace === null ? [] : [{ script: found.script, namespace: found.namespace }],
     ),
+    objects: users.map((user) => ({
+      ...user,
+      className: classes.find(({ key }) => key === user.key)?.className ?? "",
+    })),
   };
 }

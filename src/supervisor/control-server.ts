@@ -5,6 +5,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { CpuClock, ProcessCounters, TrialLoss } from "../protocol/hub.ts";
 import type { CellAssignment, CellRequest } from "../protocol/incident.ts";
+import type { ObjectChanges, ObjectList } from "../protocol/objects.ts";
 import { createServer } from "./node-http.ts";
 
 export interface SupervisorCalls {
@@ -23,6 +24,9 @@ export interface SupervisorCalls {
   pauseWriters(): Promise<void>;
   /** Returns whether all were still all the time. */
   resumeWriters(): boolean;
+  /** Resolves when all is done. */
+  changeObjects(changes: ObjectChanges): Promise<void>;
+  listObjects(scriptId: string, key: string, after: string, limit: number): ObjectList;
 }
 
 /** Routing tables are the largest bodies; this is some 100,000 routes. */
@@ -83,6 +87,16 @@ async function answer(
     case "POST /resume":
       sendJson(response, { isUnbroken: calls.resumeWriters() });
       return;
+    case "POST /objects/changes":
+      await calls.changeObjects(JSON.parse(body.toString()) as ObjectChanges);
+      response.writeHead(204).end();
+      return;
+    case "GET /objects": {
+      const of = (name: string) => searchParams.get(name) ?? "";
+      const limit = Number(of("limit"));
+      sendJson(response, calls.listObjects(of("script"), of("key"), of("after"), limit));
+      return;
+    }
     case "GET /processes":
       sendJson(response, calls.counters());
       return;

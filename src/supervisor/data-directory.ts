@@ -10,6 +10,7 @@
  *   state/       SQLite databases of the hub's Durable Objects
  *   blobs/       modules of versions
  *   store/       what functions keep: SQLite databases of the store's Durable Objects, and files
+ *   objects/     Durable Objects of functions: SQLite databases, by script and class
  *   run/         sockets, generated configurations, process list; emptied at each start
  *   completed    empty; there once a first start has come to its end, examples included
  *   lock         the supervisor that uses the directory (directory-lock.ts)
@@ -34,7 +35,7 @@ import { StartError } from "./start-error.ts";
 
 /** Bearers can be told from other tools' tokens by it, in logs and by secret scanners. */
 const TOKEN_PREFIX = "skep_";
-const FOLDERS = ["ca", "state", "blobs", "store", "run"] as const;
+const FOLDERS = ["ca", "state", "blobs", "store", "objects", "run"] as const;
 /** The store's own. */
 const STORE_FOLDERS = ["objects", "files"] as const;
 const OWN_NAMES = new Set<string>([
@@ -64,6 +65,7 @@ export function dataPaths(root: string): DataPaths {
     state: join(root, "state"),
     blobs: join(root, "blobs"),
     store: join(root, "store"),
+    objects: join(root, "objects"),
     run: join(root, "run"),
   };
 }

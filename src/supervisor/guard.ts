@@ -15,12 +15,15 @@ import { Incidents } from "./incidents.ts";
 import type { Launcher } from "./launcher.ts";
 import type { Slot } from "./slot.ts";
 import { socketNames } from "./socket-names.ts";
+import { StatefulScripts } from "./stateful/stateful-scripts.ts";
 import { Watch, type Blame, type Verdict, type WatchedLimits } from "./watch/watch.ts";
 import type { WorkerdProcess } from "./workerd-process.ts";
 
 export interface GuardOptions {
   readonly config: PlatformConfig;
   readonly launcher: Launcher;
+  /** Absolute path: where Durable Objects lie. */
+  readonly objects: string;
   readonly edges: Edges;
   readonly trial: Slot;
   /** Called each time a cell was started, was given work or has ended. */
@@ -40,6 +43,7 @@ type Place = EdgePlace | CellPlace;
 
 export class Guard {
   readonly pool: CellPool;
+  readonly stateful: StatefulScripts;
   readonly #options: GuardOptions;
   readonly #watch: Watch;
   readonly #news: CellNewsPost;
@@ -48,7 +52,7 @@ export class Guard {
   #trialLoss: { readonly kind: TrialLoss["kind"]; readonly at: number } | undefined;
 
   constructor(options: GuardOptions) {
-    const { config, launcher, edges, log, onChange } = options;
+    const { config, launcher, objects, edges, log, onChange } = options;
     this.#options = options;
     this.#watch = new Watch({ onVerdict: (verdict) => this.#obey(verdict), log });
     this.#incidents = new Incidents({ deliver: tellHub, log });
@@ -78,6 +82,13 @@ export class Guard {
       log,
     });
     this.#heartbeats = [edgeHeartbeats, cellHeartbeats];
+    this.stateful = new StatefulScripts({
+      launcher,
+      root: objects,
+      assign: (request) => this.pool.assign(request),
+      end: (scriptId) => this.pool.endStateful(scriptId),
+      log,
+    });
     const { spares, edgeMemoryMb } = config;
     this.pool = new CellPool({
       counts: cellCounts(config),
@@ -85,6 +96,7 @@ export class Guard {
       keepAliveMs: KEEP_ALIVE_MS,
       probationMemoryBytes: edgeMemoryMb * MEBIBYTE,
       launch: () => launcher.cell(),
+      stateful: this.stateful.starts,
       connect: (index, process) => {
         const link = socketNames.cell(index);
         if (process === null) launcher.dropLink(link);
@@ -105,6 +117,7 @@ export class Guard {
   async start(): Promise<void> {
     for (const heartbeats of this.#heartbeats) heartbeats.start();
     await this.pool.start();
+    this.stateful.start();
   }
 
   edgeReady(process: WorkerdProcess): void {
@@ -160,6 +173,7 @@ export class Guard {
 
   /** From here on nothing is asked; what gets stuck while it drains is still killed. */
   stopHeartbeats(): void {
+    this.stateful.stop();
     for (const heartbeats of this.#heartbeats) heartbeats.stop();
   }
 
@@ -222,11 +236,14 @@ export class Guard {
 
   #crashOf(kind: Incident["process"], place: Place): Incident {
     const { process } = place;
+    // No function can do that to itself, and a script with Durable Objects has nowhere else to go.
+    const isKilled =
+      "isStateful" in place && place.isStateful && process.exit?.signal === "SIGKILL";
     return incidentOf(kind, place, {
       kind: "crash",
       killed: true,
       detail: process.describeExit().split("\n", 1)[0] ?? "",
-      ...this.#blame(process.workerdPid),
+      ...this.#blame(isKilled ? undefined : process.workerdPid),
     });
   }
 

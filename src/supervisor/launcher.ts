@@ -14,6 +14,10 @@ import type { ListeningSocket } from "./listening-sockets.ts";
 import { detectLayers, type Layers } from "./sandbox/layers.ts";
 import { SECRET_KEY_VARIABLE } from "./secret-keys.ts";
 import { lifeDirectory, RUN_DIRECTORIES, socketNames, type DatabaseLane } from "./socket-names.ts";
+import type { Bundle } from "../protocol/bundle.ts";
+import { Grants } from "../protocol/grants.ts";
+import { moduleFile, statefulConfig } from "./stateful/config.ts";
+import type { StatefulRequest } from "./stateful/starts.ts";
 import {
   cellConfig,
   databasesConfig,
@@ -55,6 +59,8 @@ interface Launch {
   readonly environment?: Readonly<Record<string, string>>;
   /** Given: it belongs into the sandbox, and sees these and its own configuration and sockets. */
   readonly sees?: readonly string[];
+  /** Directories beside that of its sockets which it may write to. */
+  readonly writes?: readonly string[];
 }
 
 export class Launcher {
@@ -62,6 +68,7 @@ export class Launcher {
   readonly #paths: ConfigPaths;
   /** Cells outlive edges, but not this process. */
   readonly #grantKey = randomBytes(32).toString("hex");
+  readonly #grants = new Grants(this.#grantKey);
   /** The socket that each link leads to, relative to `run/` as the links are. */
   readonly #links = new Map<string, string>();
   #layers: Layers | undefined;
@@ -154,6 +161,64 @@ export class Launcher {
       RUN_DIRECTORIES.egress,
       RUN_DIRECTORIES.store,
     ]);
+  }
+
+  /** A cell of a script with Durable Objects, which lie in `objects`. Of a bundle as the hub prepares it for that. */
+  async stateful(
+    request: StatefulRequest,
+    bundle: Bundle,
+    objects: string,
+  ): Promise<WorkerdProcess> {
+    const { run, workers } = this.#paths;
+    const life = ++this.#lives;
+    const ledgerKey = makeLedgerKey();
+    const { namespace, script, versionId, subrequests } = request;
+    const { classes } = request.objects;
+    const to = { namespace, script };
+    const outbound = request.outbound && { ...request.outbound, parameters: {} };
+    const gate = {
+      life,
+      namespace,
+      script,
+      versionId,
+      limits: { subrequests },
+      classes,
+      traceGrant: await this.#grants.make(to, { type: "traces" }),
+      ...(outbound && {
+        outbound: {
+          ...outbound,
+          grant: await this.#grants.make(to, { type: "outbound", ...outbound }),
+        },
+      }),
+    };
+    const granted = await this.#grants.addTo(bundle, to);
+    const modules = join(run, RUN_DIRECTORIES.stateful, String(life));
+    mkdirSync(modules, { mode: 0o700 });
+    for (const [index, { content }] of bundle.modules.entries()) {
+      writeFileSync(join(modules, moduleFile(index)), content, { mode: 0o600 });
+    }
+    const settings = { gate, ledgerKey, bundle: granted, objects, modules };
+    const process = this.#launch({
+      name: `cell ${life}`,
+      kind: "cell",
+      life,
+      config: statefulConfig(this.#paths, settings),
+      ledgerKey,
+      sees: [
+        join(workers, "stateful.js"),
+        modules,
+        join(run, RUN_DIRECTORIES.egress),
+        join(run, RUN_DIRECTORIES.store),
+      ],
+      writes: [objects],
+    });
+    // The runtime reads them once; the function's secrets stand in the configuration.
+    const forgetCode = () => {
+      rmSync(join(run, configName("cell", life)), { force: true });
+      rmSync(modules, { recursive: true, force: true });
+    };
+    process.ready.then(forgetCode, forgetCode);
+    return process;
   }
 
   /** The hub reaches it once the link `socketNames.trial` leads to its control socket. */
@@ -266,7 +331,7 @@ export class Launcher {
     });
   }
 
-  #launch({ name, kind, life, config, sees, ...extra }: Launch): WorkerdProcess {
+  #launch({ name, kind, life, config, sees, writes = [], ...extra }: Launch): WorkerdProcess {
     if (sees !== undefined && this.#layers === undefined) {
       throw new Error(`${name} was started before it was known whether there is a sandbox`);
     }
@@ -293,7 +358,7 @@ export class Launcher {
       sandbox: bubblewrap && {
         bubblewrap,
         readOnly: [join(run, configFile), ...sees],
-        writable: own === undefined ? [] : [join(run, own)],
+        writable: [...(own === undefined ? [] : [join(run, own)]), ...writes],
       },
     };
     return new WorkerdProcess(name, life, command, this.#options.output);

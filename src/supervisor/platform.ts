@@ -10,6 +10,7 @@ import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import type { Bootstrap, BootstrapResult } from "../protocol/hub.ts";
 import type { CellRequest } from "../protocol/incident.ts";
+import type { ObjectChanges } from "../protocol/objects.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
 import { checkOwnCertificate } from "./certificate-authority.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -168,6 +169,7 @@ export class Platform {
     this.#guard = new Guard({
       config,
       launcher,
+      objects: paths.objects,
       edges: this.#edges,
       trial,
       onChange: () => this.#noteProcesses(),
@@ -303,6 +305,8 @@ export class Platform {
       replaceTrial: () => this.#guard.replaceTrial(),
       cpuClock: (edge: number) => this.#cpuClock(edge),
       assignCell: (request: CellRequest) => this.#guard.assign(request),
+      changeObjects: (changes: ObjectChanges) => this.#guard.stateful.change(changes),
+      listObjects: (...of: [string, string, string, number]) => this.#guard.stateful.list(...of),
       counters: () =>
         this.#guard.counters(this.#slots.edges.filter((slot) => pidOf(slot) !== null).length),
       pauseWriters: () => this.#pause.begin(),

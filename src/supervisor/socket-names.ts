@@ -26,6 +26,8 @@ export const RUN_DIRECTORIES = {
   peers: "peers",
   edges: "edges",
   cells: "cells",
+  /** Code of stateful cells while they start: each sees its own. */
+  stateful: "stateful",
 } as const;
 
 /** The directory in which this life makes its sockets. */

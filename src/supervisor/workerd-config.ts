@@ -80,13 +80,13 @@ const COMPATIBILITY = {
   // The second lets edges and cells call the handlers of functions for events.
   compatibilityFlags: ["experimental", "service_binding_extra_handlers"],
 };
-const PROXY = { style: new Word("proxy") };
+export const PROXY = { style: new Word("proxy") };
 
 /**
  * A service that reaches no address: for Workers that must talk through their bindings only. Where there is no
  * service of this name, workerd makes one that has the public network.
  */
-const NO_NETWORK = "internet";
+export const NO_NETWORK = "internet";
 
 export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText {
   return config({
@@ -350,13 +350,13 @@ export function cellConfig(paths: ConfigPaths, settings: CellSettings): ConfigTe
   });
 }
 
-type Fields = Readonly<Record<string, CapnpValue>>;
+export type Fields = Readonly<Record<string, CapnpValue>>;
 
 function objects(className: string): Fields {
   return { className, uniqueKey: className, enableSql: true };
 }
 
-function config(fields: {
+export function config(fields: {
   services: Fields[];
   sockets: (Fields & { name: string })[];
 }): ConfigText {
@@ -370,11 +370,11 @@ function config(fields: {
   };
 }
 
-function worker(name: string, fields: Fields): Fields {
+export function worker(name: string, fields: Fields): Fields {
   return { name, worker: { ...COMPATIBILITY, ...fields } };
 }
 
-function noNetwork(): Fields {
+export function noNetwork(): Fields {
   return { name: NO_NETWORK, network: { allow: [] } };
 }
 
@@ -383,11 +383,11 @@ function network(name: string, allow: readonly string[], deny: readonly string[]
   return { name, network: { allow, deny, tlsOptions: { trustBrowserCas: true } } };
 }
 
-function unix(name: string, socket: string, http: Fields = {}): Fields {
+export function unix(name: string, socket: string, http: Fields = {}): Fields {
   return { name, external: { address: `unix:${socket}`, http } };
 }
 
-function unixSocket(name: string, service: Fields, http: Fields = {}) {
+export function unixSocket(name: string, service: Fields, http: Fields = {}) {
   return { name, address: `unix:${name}`, http, service };
 }
 
@@ -395,7 +395,7 @@ function range(length: number): number[] {
   return Array.from({ length }, (_, index) => index);
 }
 
-function esModule(paths: ConfigPaths, name: string, file: string): Fields {
+export function esModule(paths: ConfigPaths, name: string, file: string): Fields {
   return { name, esModule: embed(paths, file) };
 }
 

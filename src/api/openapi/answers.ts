@@ -72,6 +72,7 @@ export const script = z.strictObject({
   observability: z.record(z.string(), z.unknown()).optional(),
   usage_model: z.string(),
   last_deployed_from: z.string(),
+  migration_tag: z.string().optional(),
   startup_time_ms: z.number(),
   deployment_id: z.string(),
   created_on: time,
@@ -307,6 +308,17 @@ export const accountSettings = z.strictObject({
 
 const production = z.literal("production");
 
+export const objectNamespace = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  script: z.string(),
+  class: z.string(),
+  use_sqlite: z.boolean(),
+  dispatch_namespace: z.string().optional(),
+});
+
+export const durableObject = z.strictObject({ id: z.string(), hasStoredData: z.boolean() });
+
 export const references = z.strictObject({
   services: z.strictObject({
     incoming: z.array(
@@ -315,7 +327,14 @@ export const references = z.strictObject({
     outgoing: z.array(z.unknown()),
     pages_function: z.boolean(),
   }),
-  durable_objects: z.array(z.unknown()),
+  durable_objects: z.array(
+    z.strictObject({
+      service: z.string(),
+      environment: production,
+      durable_object_namespace_id: z.string(),
+      durable_object_namespace_name: z.string(),
+    }),
+  ),
   dispatch_outbounds: z.array(
     z.strictObject({ service: z.string(), namespace: z.string(), environment: production }),
   ),

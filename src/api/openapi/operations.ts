@@ -360,8 +360,19 @@ function ofAccountWorkers(): Record<string, Operation> {
     [`GET ${environment}/settings`]: { does: "Settings and bindings", result: answer.settings },
 
     [`GET ${all}/durable_objects/namespaces`]: {
-      does: "Always empty: `wrangler delete` asks for it",
-      result: answer.nothing,
+      does: "Classes of Durable Objects",
+      result: answer.objectNamespace,
+      list: true,
+    },
+    [`GET ${all}/durable_objects/namespaces/:id`]: {
+      does: "A class of Durable Objects",
+      result: answer.objectNamespace,
+      ours: true,
+    },
+    [`GET ${all}/durable_objects/namespaces/:id/objects`]: {
+      does: "Its objects that have stored something, by id",
+      query: { limit: "How many, 10 to 10000", cursor: "From the list before" },
+      result: answer.durableObject,
       list: true,
     },
     [`GET ${ACCOUNT}/storage/kv/namespaces`]: {

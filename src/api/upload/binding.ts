@@ -30,6 +30,11 @@ const name = z.string();
 const reference = z.string().min(1, "names nothing");
 const part = z.string().min(1, "names no part");
 
+export const className = z
+  .string()
+  .regex(/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u, "is not the name of an exported class")
+  .max(255, "is longer than 255 characters");
+
 const SUPPORTED = {
   plain_text: z.object({ type: z.literal("plain_text"), name, text: z.string() }),
   json: z.object({
@@ -157,17 +162,37 @@ const SUPPORTED = {
       reference: queue_name,
       ...(delivery_delay !== undefined && { deliveryDelay: delivery_delay }),
     })),
+  durable_object_namespace: z
+    .object({
+      type: z.literal("durable_object_namespace"),
+      name,
+      class_name: className,
+      script_name: z.string().min(1, "names no Worker").nullish(),
+      environment: z
+        .literal("production", "may only be production: Workers have no environments")
+        .nullish(),
+      namespace_id: z.string().nullish(),
+      dispatch_namespace: z
+        .undefined(
+          "cannot be chosen: Durable Objects are reached by Workers of the same dispatch namespace",
+        )
+        .optional(),
+    })
+    .transform(({ type, name, class_name, script_name }) => ({
+      type,
+      name,
+      className: class_name,
+      ...(script_name && { scriptName: script_name }),
+    })),
   wasm_module: z.object({ type: z.literal("wasm_module"), name, part }),
   text_blob: z.object({ type: z.literal("text_blob"), name, part }),
   data_blob: z.object({ type: z.literal("data_blob"), name, part }),
 } as const;
 
-const STORAGE = "this platform has no storage for functions yet.";
-
 /** By type, why; whatever is neither here nor above is refused without. */
 const REFUSED: Readonly<Record<string, string>> = {
-  durable_object_namespace: STORAGE,
-  workflow: STORAGE,
+  workflow:
+    "this platform runs no Workflows; keep the steps in a Durable Object, whose alarms wake it.",
   hyperdrive:
     "this platform pools no database connections; fetch() an HTTP interface of the database.",
   worker_loader:
@@ -269,6 +294,7 @@ export function refuseHiddenEnv(bindings: readonly ClearBinding[], flags: readon
 const MADE_INSIDE: ReadonlySet<string> = new Set([
   "dispatch_namespace",
   "analytics_engine",
+  "durable_object_namespace",
   ...STORAGE_BINDING_TYPES,
 ]);
 
@@ -309,6 +335,16 @@ export function bindingToJson(binding: StoredBinding): unknown {
         name,
         queue_name: resourceName,
         ...(deliveryDelay !== undefined && { delivery_delay: deliveryDelay }),
+      };
+    }
+    case "durable_object_namespace": {
+      const { type, name, className: class_name, scriptName, key } = binding;
+      return {
+        type,
+        name,
+        class_name,
+        ...(scriptName !== undefined && { script_name: scriptName }),
+        ...(key !== undefined && { namespace_id: key }),
       };
     }
     case "plain_text":

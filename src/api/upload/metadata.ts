@@ -44,9 +44,10 @@ export const schema = z.object({
   assets: z.unknown().optional(),
   keep_assets: z.unknown().optional(),
 
-  // Only to be refused.
   migrations: z.unknown().optional(),
   exports: z.unknown().optional(),
+
+  // Only to be refused.
   containers: z.unknown().optional(),
   streaming_tail_consumers: z.unknown().optional(),
   cache_options: z.unknown().optional(),
@@ -56,8 +57,6 @@ export const schema = z.object({
 export type Metadata = z.output<typeof schema>;
 
 const NOT_SUPPORTED: readonly (readonly [keyof Metadata, string])[] = [
-  ["migrations", "Durable Objects are"],
-  ["exports", "Durable Objects are"],
   ["containers", "containers are"],
   ["streaming_tail_consumers", "streaming tail consumers are"],
   ["logpush", "Logpush is"],
@@ -67,7 +66,10 @@ const NOT_SUPPORTED: readonly (readonly [keyof Metadata, string])[] = [
 
 export function parseMetadata(raw: unknown, root: "metadata" | "settings"): Metadata {
   const metadata = validate(schema, raw, root, "invalid");
-  if (root === "settings") refuseAssets(metadata, root);
+  if (root === "settings") {
+    refuseAssets(metadata, root);
+    refuseClasses(metadata, root);
+  }
   // All at once, so that nobody has to find them out one deploy after another.
   const unsupported = [
     ...NOT_SUPPORTED.filter(([key]) => asksForSomething(metadata[key])),
@@ -94,6 +96,18 @@ export function refuseAssets({ assets, keep_assets: keeps }: Metadata, root: str
   throw new ApiError(
     "invalid",
     `${root}.assets: static assets come with an upload of the script, and stay as they are without one.`,
+  );
+}
+
+/** Likewise. */
+function refuseClasses({ migrations, exports }: Metadata, root: string): void {
+  const [given] = Object.entries({ migrations, exports }).filter(([, value]) =>
+    asksForSomething(value),
+  );
+  if (given === undefined) return;
+  throw new ApiError(
+    "invalid",
+    `${root}.${given[0]}: classes of Durable Objects change with an upload of the script only.`,
   );
 }
 

@@ -4,6 +4,7 @@ import type { ScriptSettings, VersionSettings } from "../../registry/records.ts"
 import { parseAssets, type AssetsUpload } from "../assets/config.ts";
 import { ApiError } from "../errors.ts";
 import { parseBindings, refuseHiddenEnv, type ClearBinding } from "./binding.ts";
+import { parseClasses, type ClassChange } from "./classes.ts";
 import { objectInForm } from "./form-object.ts";
 import { MAX_UPLOAD_BYTES, parseForm, readBody } from "./form.ts";
 import { parseMetadata, scriptSettings, versionSettings, type Metadata } from "./metadata.ts";
@@ -19,6 +20,8 @@ export interface Upload {
   readonly annotations: Readonly<Record<string, string>>;
   /** null: none. */
   readonly assets: AssetsUpload | null;
+  /** Of classes of Durable Objects; absent: they stay as they are. */
+  readonly classes?: ClassChange;
   /** There are no modules: `code` answers that nothing is found. */
   readonly isAssetsOnly: boolean;
 }
@@ -33,6 +36,7 @@ export async function readUpload(request: Request, now: Date): Promise<Upload> {
   const { metadata, code, isAssetsOnly } = await readCode(request);
   const assets = parseAssets(metadata.assets, metadata.keep_assets, "metadata.assets");
   const bindings = parseBindings(metadata.bindings ?? [], "metadata.bindings");
+  const classes = parseClasses(metadata.migrations, metadata.exports, "metadata");
   if (assets === null) refuseAssetsBinding(bindings);
   checkPartBindings(code, bindings);
   refuseHiddenEnv(bindings, metadata.compatibility_flags ?? []);
@@ -51,6 +55,7 @@ export async function readUpload(request: Request, now: Date): Promise<Upload> {
     annotations: metadata.annotations ?? {},
     assets,
     isAssetsOnly,
+    ...(classes && { classes }),
   };
 }
 

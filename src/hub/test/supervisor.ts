@@ -4,6 +4,7 @@
  */
 import type { ProcessCounters, TrialLoss } from "../../protocol/hub.ts";
 import type { CellAssignment } from "../../protocol/incident.ts";
+import type { ObjectList } from "../../protocol/objects.ts";
 
 export interface Call {
   readonly path: string;
@@ -21,6 +22,14 @@ const PROCESSES: ProcessCounters = {
 const TRIAL_LOSS: TrialLoss = { kind: null };
 const ASSIGNMENT: CellAssignment = { index: 2, life: 7 };
 
+/** Each class has twelve objects. */
+function objectsAfter(query: URLSearchParams): ObjectList {
+  const all = Array.from({ length: 12 }, (_, index) => index.toString(16).padStart(64, "0"));
+  const after = all.filter((id) => id > (query.get("after") ?? ""));
+  const limit = Number(query.get("limit"));
+  return { ids: after.slice(0, limit), isTruncated: after.length > limit };
+}
+
 export default {
   async fetch(request) {
     const { pathname, searchParams } = new URL(request.url);
@@ -30,6 +39,7 @@ export default {
       return new Response();
     }
     if (pathname === "/processes") return Response.json(PROCESSES);
+    if (pathname === "/objects") return Response.json(objectsAfter(searchParams));
     if (pathname === "/cpu") return new Response("no clock", { status: 404 });
     const left = failures.get(pathname) ?? 0;
     if (left > 0) {

@@ -60,6 +60,7 @@ async function startPool({ launch, ...given }: Given = {}): Promise<void> {
     spares: 1,
     keepAliveMs: 10 * MINUTE_MS,
     probationMemoryBytes: 2 ** 30,
+    stateful: { take: () => () => {} },
     launch: () => (launch ? launch(() => launcher.cell()) : launcher.cell()),
     connect: (index, process) => {
       const link = socketNames.cell(index);
@@ -107,6 +108,7 @@ const request = (versionId: string): CellRequest => ({
   cpuMs: 50,
   isMistrusted: false,
   isPreview: false,
+  subrequests: 50,
 });
 /** Who answers callers of a cell; undefined: nobody. */
 async function reach(index: number): Promise<string | undefined> {

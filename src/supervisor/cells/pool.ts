@@ -11,11 +11,12 @@ import type { CellAssignment, CellRequest, Incident } from "../../protocol/incid
 import { WAIT_UNTIL_MS } from "../../protocol/limits.ts";
 import type { CellCounts } from "../../protocol/placement.ts";
 import { versionsOf, type ScriptState } from "../../protocol/routing.ts";
-import { drain } from "../drain.ts";
+import { drain, DRAIN_TIMEOUT_MS } from "../drain.ts";
 import type { ProcessList } from "../process-list.ts";
 import { RestartPause } from "../restart-pause.ts";
 import type { Watch, WatchedLimits } from "../watch/watch.ts";
 import type { WorkerdProcess } from "../workerd-process.ts";
+import { isStateful, type StatefulStarts } from "../stateful/starts.ts";
 import { Spares } from "./spares.ts";
 
 export interface CellPoolOptions {
@@ -26,6 +27,7 @@ export interface CellPoolOptions {
   /** From which on a probation cell is replaced. */
   readonly probationMemoryBytes: number;
   readonly launch: () => WorkerdProcess;
+  readonly stateful: Pick<StatefulStarts, "take">;
   /** Leads whoever calls cell `index` to this process from now on; null: to nobody. */
   readonly connect: (index: number, process: WorkerdProcess | null) => void;
   readonly watch: Pick<Watch, "add" | "update" | "remove">;
@@ -47,6 +49,8 @@ export interface CellPlace {
   readonly process: WorkerdProcess;
   /** The version that a dedicated cell is for. */
   readonly versionId: string | null;
+  /** It has Durable Objects. */
+  readonly isStateful?: boolean;
 }
 
 interface Cell {
@@ -55,6 +59,8 @@ interface Cell {
   request: CellRequest | null;
   /** undefined: it waits for one. */
   process: WorkerdProcess | undefined;
+  /** Why its process did not start. */
+  failure?: string;
   /** Ends the wait for a process. */
   withdraw: (() => void) | undefined;
   /** Its version gets no requests here any more. */
@@ -69,6 +75,8 @@ const GIVE_UP_AFTER_MS = WAIT_UNTIL_MS;
 /** A dedicated cell that died after so long without a call gets no successor. */
 const FORGET_AFTER_MS = 60_000;
 const ASSIGN_TIMEOUT_MS = 10_000;
+/** Callers of a script with Durable Objects wait for its next process until the one before has ended. */
+const STATEFUL_DRAIN_MS = 3_000;
 const SWEEP_INTERVAL_MS = 1000;
 
 export class CellPool {
@@ -158,6 +166,7 @@ export class CellPool {
   /** The cell of a version, made if there is none. Rejects if all are in use. */
   async assign(request: CellRequest): Promise<CellAssignment> {
     if (this.#stopped) throw new Error("the platform is being stopped");
+    this.#makeWay(request);
     const cell = this.#dedicated.get(request.versionId) ?? (await this.#dedicate(request));
     cell.idleSinceMs = Date.now();
     if (cell.request?.memoryMb !== request.memoryMb) {
@@ -167,6 +176,7 @@ export class CellPool {
     await this.#until(
       () => cell.process !== undefined,
       () => this.#cells.get(cell.index) !== cell,
+      () => cell.failure,
     );
     if (cell.process === undefined) throw new Error("the cell was lost again at once");
     return { index: cell.index, life: cell.process.life };
@@ -189,7 +199,26 @@ export class CellPool {
         } else if (previewOf === undefined && (!request.isPreview || versionId === null)) {
           cell.isSuperseded = true;
         }
+        // It would keep its objects from the next version.
+        if (cell.isSuperseded && isStateful(request)) this.#release(cell);
       }
+    }
+  }
+
+  /** Ends the cells of a script with Durable Objects. */
+  endStateful(scriptId: string): void {
+    for (const cell of this.#dedicated.values()) {
+      if (cell.request?.objects?.scriptId === scriptId) this.#release(cell);
+    }
+  }
+
+  /** Objects are where one version of their script is. */
+  #makeWay({ versionId, objects }: CellRequest): void {
+    if (objects === undefined) return;
+    for (const cell of this.#dedicated.values()) {
+      const { request } = cell;
+      const isOther = request?.versionId !== versionId;
+      if (isOther && request?.objects?.scriptId === objects.scriptId) this.#release(cell);
     }
   }
 
@@ -205,6 +234,11 @@ export class CellPool {
   roll({ process, index }: CellPlace, incident: Incident): void {
     const cell = this.#cells.get(index);
     if (cell?.process !== process || cell.withdraw !== undefined) return;
+    if (isStateful(cell.request)) {
+      this.#release(cell);
+      void this.#options.onNews(incident);
+      return;
+    }
     const withdraw = this.#spares.take((next) => {
       this.#occupy(cell, next);
       void this.#options.onNews(incident);
@@ -242,9 +276,13 @@ export class CellPool {
 
   #launch(): WorkerdProcess {
     const process = this.#options.launch();
+    this.#adopt(process);
+    return process;
+  }
+
+  #adopt(process: WorkerdProcess): void {
     this.#alive.set(process, null);
     void process.exited.then(() => this.#ended(process));
-    return process;
   }
 
   #becameReady(process: WorkerdProcess): void {
@@ -272,6 +310,7 @@ export class CellPool {
       index,
       process,
       versionId: request?.versionId ?? null,
+      isStateful: isStateful(request),
     });
     this.#succeed(cell, cell.restart.after(process));
     void this.#options.onNews(incident);
@@ -283,7 +322,11 @@ export class CellPool {
     cell.withdraw?.();
     cell.withdraw = undefined;
     if (this.#stopped) return;
-    const isForgotten = cell.isSuperseded || Date.now() - cell.idleSinceMs >= FORGET_AFTER_MS;
+    // Whoever needs its objects next has it started.
+    const isForgotten =
+      cell.isSuperseded ||
+      isStateful(cell.request) ||
+      Date.now() - cell.idleSinceMs >= FORGET_AFTER_MS;
     if (cell.request !== null && isForgotten) {
       this.#release(cell);
     } else if (pauseMs === 0) {
@@ -360,6 +403,23 @@ export class CellPool {
   #fill(cell: Cell): void {
     let isLater = false;
     cell.withdraw = undefined;
+    if (isStateful(cell.request)) {
+      cell.withdraw = this.#options.stateful.take(
+        cell.request,
+        (process) => this.#adopt(process),
+        (process) => {
+          this.#becameReady(process);
+          this.#occupy(cell, process);
+          void this.#options.onNews();
+        },
+        (reason) => {
+          cell.failure = reason;
+          this.#options.log(reason);
+          this.#release(cell);
+        },
+      );
+      return;
+    }
     const withdraw = this.#spares.take((process) => {
       this.#occupy(cell, process);
       if (isLater) void this.#options.onNews();
@@ -396,7 +456,8 @@ export class CellPool {
     if (cell.request) this.#dedicated.delete(cell.request.versionId);
     cell.withdraw?.();
     this.#options.connect(cell.index, null);
-    if (cell.process) void drain(cell.process);
+    const drainMs = isStateful(cell.request) ? STATEFUL_DRAIN_MS : DRAIN_TIMEOUT_MS;
+    if (cell.process) void drain(cell.process, drainMs);
     this.#retiring.add(cell.index);
     void this.#options.onNews().then(() => {
       this.#retiring.delete(cell.index);
@@ -411,7 +472,11 @@ export class CellPool {
   }
 
   /** Rejects when `isHopeless`, when the pool stops, and after a time. */
-  #until(isTrue: () => boolean, isHopeless: () => boolean): Promise<void> {
+  #until(
+    isTrue: () => boolean,
+    isHopeless: () => boolean,
+    reason: () => string | undefined = () => undefined,
+  ): Promise<void> {
     if (isTrue()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const finish = (then: () => void) => {
@@ -420,7 +485,7 @@ export class CellPool {
         then();
       };
       const fail = () =>
-        reject(new Error(this.#spares.lastFailure || "no cell became ready in time"));
+        reject(new Error(reason() ?? (this.#spares.lastFailure || "no cell became ready in time")));
       const check = () => {
         if (isTrue()) finish(resolve);
         else if (this.#stopped || isHopeless()) finish(fail);

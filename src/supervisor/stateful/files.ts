@@ -1,0 +1,100 @@
+/**
+ * The objects of stateful scripts on disk: `objects/<scriptId>/<key of the class>/<id>.sqlite`, and in each class's
+ * directory `metadata.sqlite`, where the runtime keeps its alarms. Only for scripts that no process runs of.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { ObjectChange, ObjectList } from "../../protocol/objects.ts";
+
+const ALARMS = "metadata.sqlite";
+const OBJECT = /^([0-9a-f]{64})\.sqlite$/;
+/** They come from the registry; but what names a path is looked at where it does. */
+const NAME = /^[0-9a-zA-Z_-]{1,64}$/;
+
+export class ObjectFiles {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Where a script's objects lie; made if need be. */
+  home(scriptId: string): string {
+    const path = this.#path(scriptId);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    return path;
+  }
+
+  /** Scripts that have files here. */
+  scripts(): string[] {
+    return readdirSync(this.#root).filter((name) => NAME.test(name));
+  }
+
+  /** Unix milliseconds of the script's earliest alarm; undefined: it has none. @throws if a database cannot be read */
+  nextAlarm(scriptId: string): number | undefined {
+    let nextMs: number | undefined;
+    for (const key of namesIn(this.#path(scriptId))) {
+      const file = join(this.#path(scriptId), key, ALARMS);
+      if (!existsSync(file)) continue;
+      const database = new DatabaseSync(file);
+      try {
+        const row = database.prepare("SELECT min(scheduled_time) AS ns FROM _cf_ALARM");
+        row.setReadBigInts(true);
+        const ns = (row.get() as { ns: bigint | null }).ns;
+        if (ns !== null) nextMs = Math.min(nextMs ?? Infinity, Number(ns / 1_000_000n));
+      } finally {
+        database.close();
+      }
+    }
+    return nextMs;
+  }
+
+  /** Done twice, it is as done once. */
+  apply(change: ObjectChange): void {
+    if (change.type === "delete") {
+      const { scriptId, key } = change;
+      rmSync(this.#path(scriptId, key), { recursive: true, force: true });
+      this.#tidy(scriptId);
+      return;
+    }
+    const { key, fromScriptId, toScriptId } = change;
+    const from = this.#path(fromScriptId, key);
+    if (!existsSync(from)) return;
+    const to = this.#path(toScriptId, key);
+    // What a process has made that was started for the new owner before the objects came.
+    if (existsSync(to)) {
+      if (namesIn(to).some((name) => OBJECT.test(name))) {
+        throw new Error(`objects of class ${key} are in both ${fromScriptId} and ${toScriptId}`);
+      }
+      rmSync(to, { recursive: true });
+    }
+    this.home(toScriptId);
+    renameSync(from, to);
+    this.#tidy(fromScriptId);
+  }
+
+  /** Those that have stored something; also while a process runs. */
+  list(scriptId: string, key: string, after: string, limit: number): ObjectList {
+    const ids = namesIn(this.#path(scriptId, key))
+      .flatMap((name) => OBJECT.exec(name)?.[1] ?? [])
+      .filter((id) => id > after)
+      .sort();
+    return { ids: ids.slice(0, limit), isTruncated: ids.length > limit };
+  }
+
+  #path(...names: string[]): string {
+    const wrong = names.find((name) => !NAME.test(name));
+    if (wrong !== undefined) throw new TypeError(`not the name of a directory: ${wrong}`);
+    return join(this.#root, ...names);
+  }
+
+  #tidy(scriptId: string): void {
+    const path = this.#path(scriptId);
+    if (existsSync(path) && readdirSync(path).length === 0) rmdirSync(path);
+  }
+}
+
+function namesIn(path: string): string[] {
+  return existsSync(path) ? readdirSync(path) : [];
+}

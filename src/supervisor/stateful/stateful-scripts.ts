@@ -1,0 +1,109 @@
+/** Scripts with Durable Objects, to the supervisor: their processes, their files, their alarms. */
+import { decodeBundle, type Bundle } from "../../protocol/bundle.ts";
+import type { CellAssignment, CellRequest } from "../../protocol/incident.ts";
+import type { ObjectChange, ObjectChanges, ObjectList } from "../../protocol/objects.ts";
+import { callControl } from "../control-client.ts";
+import type { Launcher } from "../launcher.ts";
+import { socketNames } from "../socket-names.ts";
+import { Alarms } from "./alarms.ts";
+import { ObjectFiles } from "./files.ts";
+import { StatefulStarts } from "./starts.ts";
+import { Turns } from "./turns.ts";
+
+export interface StatefulScriptsOptions {
+  readonly launcher: Launcher;
+  /** Absolute path: where objects lie. */
+  readonly root: string;
+  readonly assign: (request: CellRequest) => Promise<CellAssignment>;
+  /** Ends the processes of a script. */
+  readonly end: (scriptId: string) => void;
+  readonly log: (line: string) => void;
+}
+
+/** A bundle may have tens of megabytes. */
+const HUB_TIMEOUT_MS = 10_000;
+/** The most objects of a list. */
+const MAX_LISTED = 10_000;
+
+export class StatefulScripts {
+  readonly starts: StatefulStarts;
+  readonly #options: StatefulScriptsOptions;
+  readonly #files: ObjectFiles;
+  readonly #turns = new Turns();
+  readonly #alarms: Alarms;
+
+  constructor(options: StatefulScriptsOptions) {
+    const { launcher, root, log } = options;
+    this.#options = options;
+    const files = new ObjectFiles(root);
+    this.#files = files;
+    this.#alarms = new Alarms({
+      nextAlarm: (scriptId) => files.nextAlarm(scriptId),
+      wake: (scriptId) => this.#wake(scriptId),
+      log,
+    });
+    this.starts = new StatefulStarts({
+      turns: this.#turns,
+      bundle: readBundle,
+      launch: (request, bundle) =>
+        launcher.stateful(request, bundle, files.home(request.objects.scriptId)),
+      onEnd: (scriptId, livedMs) => this.#alarms.ended(scriptId, livedMs),
+    });
+  }
+
+  /** When cells can be assigned, and none is yet. */
+  start(): void {
+    this.#alarms.start(this.#files.scripts());
+  }
+
+  stop(): void {
+    this.#alarms.stop();
+  }
+
+  /** Resolves when all is done, in their order. */
+  async change({ changes }: ObjectChanges): Promise<void> {
+    for (const change of changes) await this.#change(change);
+  }
+
+  list(scriptId: string, key: string, after: string, limit: number): ObjectList {
+    return this.#files.list(scriptId, key, after, Math.min(limit, MAX_LISTED));
+  }
+
+  async #change(change: ObjectChange): Promise<void> {
+    // In an order of their own, so that no two changes wait for each other.
+    const scriptIds = (
+      change.type === "delete" ? [change.scriptId] : [change.fromScriptId, change.toScriptId]
+    ).sort();
+    const turns: (() => void)[] = [];
+    try {
+      for (const scriptId of scriptIds) {
+        this.#options.end(scriptId);
+        turns.push(await this.#turns.take(scriptId));
+      }
+      this.#files.apply(change);
+    } finally {
+      for (const endTurn of turns) endTurn();
+      for (const scriptId of scriptIds) this.#alarms.ended(scriptId, Infinity);
+    }
+  }
+
+  async #wake(scriptId: string): Promise<void> {
+    const request = await readRequest(scriptId);
+    if (request !== null) await this.#options.assign(request);
+  }
+}
+
+async function readBundle(versionId: string): Promise<Bundle> {
+  const answer = await askHub(`/bundles/${versionId}`);
+  return decodeBundle(new Uint8Array(answer));
+}
+
+/** null: there is no such script, or it has no Durable Objects any more. */
+async function readRequest(scriptId: string): Promise<CellRequest | null> {
+  const answer = await askHub(`/objects/${scriptId}`);
+  return JSON.parse(answer.toString()) as CellRequest | null;
+}
+
+function askHub(path: string): Promise<Buffer> {
+  return callControl({ socket: socketNames.admin, method: "GET", path, timeoutMs: HUB_TIMEOUT_MS });
+}

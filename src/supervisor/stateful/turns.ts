@@ -1,0 +1,16 @@
+/** One at a time, for each script: whoever has its turn may open its objects' files, in the order of asking. */
+export class Turns {
+  readonly #last = new Map<string, Promise<void>>();
+
+  /** Resolves, once all turns before are over, with what ends this one. */
+  async take(scriptId: string): Promise<() => void> {
+    const before = this.#last.get(scriptId);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last.set(scriptId, promise);
+    await before;
+    return () => {
+      if (this.#last.get(scriptId) === promise) this.#last.delete(scriptId);
+      resolve();
+    };
+  }
+}
