@@ -6,6 +6,7 @@
 import type { BindingValue, Bundle } from "../protocol/bundle.ts";
 import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../protocol/analytics.ts";
 import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
+import { makeObjects } from "./shims/objects.ts";
 
 /** undefined: no binding needs any. */
 export function shimSource(env: Bundle["env"]): string | undefined {
@@ -31,7 +32,9 @@ export function shimSource(env: Bundle["env"]): string | undefined {
  */
 type MakeBinding = (stub: Fetcher, value: never) => unknown;
 
-const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {};
+const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {
+  "durable-object-namespace": makeObjects,
+};
 
 function madeInside(env: Bundle["env"]): string[] {
   const used = Object.entries(env).flatMap(([name, value]) => {
@@ -56,7 +59,11 @@ function makerName(type: string): string {
 /** Stubs have methods since this date; before it, only with a flag. */
 const RPC_DATE = "2024-04-03";
 
-const WITH_METHODS: ReadonlySet<string> = new Set(["rate-limit", "analytics"]);
+const WITH_METHODS: ReadonlySet<string> = new Set([
+  "rate-limit",
+  "analytics",
+  "durable-object-namespace",
+]);
 
 /** What must be on for the bindings to have methods. */
 export function flagsFor({ compatibilityDate, compatibilityFlags, env }: Bundle): string[] {

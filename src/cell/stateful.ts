@@ -32,6 +32,7 @@ import { callTail, traceEvents } from "./trace.ts";
 
 export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
+export { SkepObjects } from "./objects-binding.ts";
 export { SkepStore } from "./store-binding.ts";
 
 interface StatefulEnv {
