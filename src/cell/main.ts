@@ -22,6 +22,7 @@ import { tryStart } from "./trial.ts";
 export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
 export { Outbound } from "./outbound.ts";
+export { SkepObjects } from "./objects-binding.ts";
 export { SkepStore } from "./store-binding.ts";
 
 interface CellEnv {

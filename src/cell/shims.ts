@@ -9,6 +9,7 @@ import { makeD1 } from "./shims/d1.ts";
 import { makeQueue } from "./shims/queue.ts";
 import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
 import { makeKv } from "./shims/kv.ts";
+import { makeObjects } from "./shims/objects.ts";
 
 /** undefined: no binding needs any. */
 export function shimSource(env: Bundle["env"]): string | undefined {
@@ -38,6 +39,7 @@ const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {
   kv: makeKv,
   d1: makeD1,
   queue: makeQueue as unknown as MakeBinding,
+  "durable-object-namespace": makeObjects,
 };
 
 function madeInside(env: Bundle["env"]): string[] {
@@ -63,7 +65,12 @@ function makerName(type: string): string {
 /** Stubs have methods since this date; before it, only with a flag. */
 const RPC_DATE = "2024-04-03";
 
-const WITH_METHODS: ReadonlySet<string> = new Set(["rate-limit", "analytics", "queue"]);
+const WITH_METHODS: ReadonlySet<string> = new Set([
+  "rate-limit",
+  "analytics",
+  "queue",
+  "durable-object-namespace",
+]);
 
 /** What must be on for the bindings to have methods. */
 export function flagsFor({ compatibilityDate, compatibilityFlags, env }: Bundle): string[] {

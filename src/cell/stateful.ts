@@ -34,6 +34,7 @@ import { traceEvents } from "./trace.ts";
 
 export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
+export { SkepObjects } from "./objects-binding.ts";
 export { SkepStore } from "./store-binding.ts";
 
 interface StatefulEnv {
