@@ -2,8 +2,9 @@
 import { told, type Cases, type ConformanceEnv } from "./cases.ts";
 import { d1Cases } from "./d1.ts";
 import { kvCases } from "./kv.ts";
+import { r2Cases } from "./r2.ts";
 
-const suites: Readonly<Record<string, Cases>> = { kv: kvCases, d1: d1Cases };
+const suites: Readonly<Record<string, Cases>> = { kv: kvCases, r2: r2Cases, d1: d1Cases };
 
 export default {
   async fetch(request, env) {
