@@ -30,7 +30,11 @@ interface Parts {
   readonly deliveries: Deliveries;
 }
 
-export class QueueObject extends DurableObject<StoreEnv> {
+export class QueueObject extends DurableObject<StoreEnv> implements QuotaHolder {
+  readonly #quota = new QuotaLease(this.ctx, this.env, { binding: "QUEUES", kind: "queue" }, () => {
+    const { count = 0, bytes = 0 } = this.#parts?.messages.backlog ?? {};
+    return { bytes, queue_messages: count };
+  });
   /** null: there is no such queue. */
   #config: QueueConfig | null = null;
   #parts: Parts | null = null;
@@ -71,11 +75,13 @@ export class QueueObject extends DurableObject<StoreEnv> {
       this.#parts?.deliveries.end();
       this.#parts = null;
       this.#alarmAt = null;
+      await this.#quota.drop();
       await this.ctx.storage.deleteAlarm();
       await this.ctx.storage.deleteAll();
       return;
     }
     this.#parts ??= this.#open();
+    this.#quota.configure(asked);
     const settings = { ...DEFAULT_QUEUE_SETTINGS, ...asked.settings };
     const config = { ...asked, settings, consumer: asked.consumer ?? null };
     this.ctx.storage.sql.exec(
