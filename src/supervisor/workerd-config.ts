@@ -154,6 +154,8 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
           { name: "KV", durableObjectNamespace: "KvNamespace" },
           { name: "QUOTAS", durableObjectNamespace: "QuotaBook" },
           { name: "R2_BUCKET", durableObjectNamespace: "R2Bucket" },
+          { name: "SCHEDULES", durableObjectNamespace: "Schedules" },
+          { name: "INVOCATIONS", durableObjectNamespace: "Invocations" },
           ...edges.map((edge) => ({ name: `EDGE_${edge}`, service: `edge-${edge}` })),
         ],
         durableObjectNamespaces: [
@@ -161,6 +163,8 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
           objects("R2Bucket"),
           objects("QueueObject"),
           objects("KvNamespace"),
+          objects("Schedules"),
+          objects("Invocations"),
         ],
         durableObjectStorage: { localDisk: "objects" },
         globalOutbound: NO_NETWORK,
