@@ -17,6 +17,8 @@ export interface ConfigText {
   readonly text: string;
   /** Names of the sockets in it, which workerd reports when they listen. */
   readonly sockets: readonly string[];
+  /** Whether it may write to a directory of the platform's data. */
+  readonly writesData: boolean;
 }
 
 /** Absolute paths. */
@@ -371,7 +373,12 @@ export function config(fields: {
       "",
     ].join("\n"),
     sockets: fields.sockets.map(({ name }) => name),
+    writesData: fields.services.some(({ disk }) => isWritable(disk)),
   };
+}
+
+function isWritable(disk: CapnpValue | undefined): boolean {
+  return typeof disk === "object" && "writable" in disk && disk.writable === true;
 }
 
 export function worker(name: string, fields: Fields): Fields {
