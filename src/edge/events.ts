@@ -86,7 +86,7 @@ function noHandler(name: string, type: string): EventResult {
 }
 
 /** The runtime's word for how the handler ended. */
-function reasonFor(outcome: string): Reason {
+export function reasonFor(outcome: string): Reason {
   return outcome === "exceededCpu" || outcome === "exceededMemory" ? outcome : "exception";
 }
 

@@ -18,7 +18,9 @@ import {
   type TraceFlush,
 } from "../protocol/trace.ts";
 import { waitUntil } from "cloudflare:workers";
+import type { MetricsEnv } from "../dispatcher/record.ts";
 import { notGranted, type Grants } from "../protocol/grants.ts";
+import { recordAlarms } from "./alarms.ts";
 import type { TailConsumer } from "./tail-worker.ts";
 
 export interface TracesOptions {
@@ -147,12 +149,23 @@ function asEnded(event: TraceEvent, scriptName: string, wallMs: number): TraceEv
 export async function takeTraces(
   request: Request,
   caller: EgressCall,
-  { traces, grants }: { readonly traces: Traces; readonly grants: Grants },
+  {
+    traces,
+    grants,
+    dispatcherEnv,
+  }: {
+    readonly traces: Traces;
+    readonly grants: Grants;
+    readonly dispatcherEnv: MetricsEnv;
+  },
   ctx: ExecutionContext,
 ): Promise<Response> {
   const { namespace, script, grant } = caller;
   if (!(await grants.hold(caller, { type: "traces" }, grant))) return notGranted();
   const { batches } = await request.json<TraceFlush>();
-  for (const batch of batches) traces.take({ ...batch, namespace, script }, ctx);
+  for (const batch of batches) {
+    recordAlarms(dispatcherEnv, ctx, { namespace, script }, batch.events);
+    traces.take({ ...batch, namespace, script }, ctx);
+  }
   return new Response(null, { status: 204 });
 }

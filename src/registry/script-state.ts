@@ -159,8 +159,6 @@ export function cellRequest(
     subrequests,
     ...(outbound !== null && { outbound }),
     ...(objects && { objects }),
-    subrequests,
-    ...(outbound !== null && { outbound }),
   });
 }
 

@@ -6,6 +6,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPlatform, uploadForm, type Platform } from "../platform.ts";
+import { RawWebSocket } from "../web-socket.ts";
 
 let platform: Platform;
 
@@ -31,13 +32,14 @@ export class Counter extends DurableObject {
     await this.ctx.storage.put("rang", ((await this.ctx.storage.get("rang")) ?? 0) + 1);
   }
   async rang() { return (await this.ctx.storage.get("rang")) ?? 0; }
+  async spinAtAlarm() { await this.ctx.storage.put("spins", true); await this.wakeIn(0); }
   spin() { for (;;); }
   fetch(request) {
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
     return new Response(null, { status: 101, webSocket: client });
   }
-  webSocketMessage(socket, message) { socket.send("echo " + message); }
+  webSocketMessage(socket, message) { socket.send(JSON.stringify("echo " + message)); }
 }
 export default {
   async fetch(request, env) {
@@ -48,6 +50,7 @@ export default {
       case "/increment": return Response.json(await stub.increment());
       case "/wake": return Response.json((await stub.wakeIn(Number(searchParams.get("ms")))) ?? null);
       case "/rang": return Response.json(await stub.rang());
+      case "/spin-alarm": return Response.json((await stub.spinAtAlarm()) ?? null);
       case "/spin": return Response.json(await stub.spin());
       case "/socket": return stub.fetch(request);
       case "/slow": await scheduler.wait(Number(searchParams.get("ms"))); return new Response("${version}");
@@ -71,6 +74,7 @@ function deploy(
   );
 }
 
+const SCRIPTS = "/workers/dispatch/namespaces/production/scripts";
 const FIRST = { new_tag: "v1", steps: [{ new_sqlite_classes: ["Counter"] }] };
 
 async function get(script: string, path: string): Promise<string> {
@@ -165,9 +169,45 @@ describe("a script with Durable Objects", () => {
     expect(await get("counter", "/increment?name=two")).toBe("2");
   });
 
+  test("has its alarms counted as invocations", async () => {
+    await deploy("counted", "one", FIRST);
+    let calls = 0;
+    const call = (path: string) => {
+      calls++;
+      return get("counted", path);
+    };
+    for (const rang of ["1", "2"]) {
+      await call("/wake?ms=100");
+      await expect.poll(() => call("/rang")).toBe(rang);
+    }
+    await expect.poll(() => platform.requestsOf("counted")).toBe(calls + 2);
+  });
+
+  test("is killed by an alarm that spins, which is tried again later and later", async () => {
+    await deploy("bell", "one", FIRST);
+    expect(await get("bell", "/spin-alarm")).toBe("null");
+    const ends = async () => {
+      const answer = await platform.api("GET", `${SCRIPTS}/bell/placement`);
+      return JSON.stringify(await answer.json());
+    };
+    await expect.poll(ends).toContain("convicted");
+    expect(await get("counter", "/version")).toBe("two");
+  });
+
+  test("speaks by WebSockets, which a new version ends", async () => {
+    const { port } = new URL(platform.wranglerEnv.SKEP_URL);
+    const url = `ws://counter.production.localhost:${port}/socket`;
+    const socket = await RawWebSocket.open(url, "any", "127.0.0.1");
+    socket.sendUnmasked("text", "hello");
+    expect(await socket.next()).toBe("echo hello");
+    await deploy("counter", "three");
+    expect(await get("counter", "/version")).toBe("three");
+    expect(await socket.next()).toBeUndefined();
+  });
+
   test("leaves nothing on disk when it is deleted", async () => {
     const before = await directories();
-    const path = "/workers/dispatch/namespaces/production/scripts/counter?force=true";
+    const path = `${SCRIPTS}/counter?force=true`;
     expect((await platform.api("DELETE", path)).status).toBe(200);
     await expect.poll(directories).toHaveLength(before.length - 1);
   });
