@@ -8,7 +8,6 @@ import type { EventType } from "../protocol/events.ts";
 import { answer, answerError, answerMissing, CALL_HEADER, receive } from "../protocol/hop.ts";
 import type { CellCall } from "../protocol/hop.ts";
 import type { CellLoad, EdgeHealth } from "../protocol/hub.ts";
-import type { InvocationFacts } from "../namespace/user-worker.ts";
 import type { ObjectAddress } from "../protocol/objects.ts";
 import { relayed } from "../protocol/relay.ts";
 import {
@@ -144,7 +143,7 @@ async function invoke(forwarded: Request): Promise<Response> {
   isFirst = false;
   outbound = call.variant?.outbound;
   isTraced = call.variant?.traced === true;
-  const facts: InvocationFacts = { versionId };
+  let facts: Parameters<typeof answer>[1] = { versionId };
   try {
     const { limits: own, via } = call;
     const response = await accounted(
@@ -157,7 +156,8 @@ async function invoke(forwarded: Request): Promise<Response> {
       () => undefined,
     );
     // What came before is the edge's to tell.
-    if (isCold) facts.cold = { place: 0, fetch: 0, load: 0, first: Date.now() - startedMs };
+    const first = Date.now() - startedMs;
+    if (isCold) facts = { versionId, cold: { place: 0, fetch: 0, load: 0, first } };
     return answer(counted(response), facts);
   } catch (error) {
     return answerError(error, facts);

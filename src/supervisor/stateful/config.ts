@@ -190,7 +190,11 @@ function bindingOf(
       if (own !== undefined) return { durableObjectNamespace: { className: own.className } };
       return { service: through(ENTRYPOINTS[value.type], value) };
     }
-    default:
+    case "service":
+    case "dispatch-namespace":
+    case "rate-limit":
+    case "analytics":
+    case "assets":
       return { service: through(ENTRYPOINTS[value.type], value) };
   }
 }
