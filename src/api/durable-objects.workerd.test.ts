@@ -71,7 +71,7 @@ async function resolve(script: string): Promise<ScriptState> {
   return (await edgeGate.fetch(`http://hub/resolve?namespace=production&script=${script}`)).json();
 }
 
-function refused(answer: Answer, code: number, message: string | RegExp): void {
+function expectRefused(answer: Answer, code: number, message: string | RegExp): void {
   expect(answer.errors).toMatchObject([{ code, message: expect.stringMatching(message) }]);
 }
 
@@ -156,8 +156,8 @@ describe("a script with classes", () => {
     const second = await call("GET", `${OBJECTS}/${Room}/objects?limit=10&cursor=${cursor}`);
     expect(second.result).toHaveLength(2);
     expect(second.result_info).not.toHaveProperty("cursor");
-    refused(await call("GET", `${OBJECTS}/${Room}/objects?cursor=../x`), 10021, "cursor");
-    refused(
+    expectRefused(await call("GET", `${OBJECTS}/${Room}/objects?cursor=../x`), 10021, "cursor");
+    expectRefused(
       await call("GET", `${OBJECTS}/${"f".repeat(32)}/objects`),
       930081,
       "no Durable Object namespace",
@@ -185,11 +185,11 @@ describe("migrations", () => {
       form(["A"], migrations("v1", { new_sqlite_classes: ["A"] })),
     );
     expect(again.status).toBe(412);
-    refused(again, 10079, "got tag '' when expected tag is 'v1'");
+    expectRefused(again, 10079, "got tag '' when expected tag is 'v1'");
     const wrong = {
       migrations: { old_tag: "v0", new_tag: "v2", steps: [{ new_sqlite_classes: ["B"] }] },
     };
-    refused(await deploy("tagged", form(["A", "B"], wrong)), 10079, "'v0'.*'v1'");
+    expectRefused(await deploy("tagged", form(["A", "B"], wrong)), 10079, "'v0'.*'v1'");
     const next = { migrations: { ...wrong.migrations, old_tag: "v1" } };
     expect((await deploy("tagged", form(["A", "B"], next))).result.migration_tag).toBe("v2");
     expect(Object.keys(await classesOf("tagged"))).toEqual(["A", "B"]);
@@ -262,7 +262,11 @@ describe("migrations", () => {
     const { versionId } = await resolve("atomic");
     const steps = [{ deleted_classes: ["A"] }, { new_sqlite_classes: ["Missing"] }];
     const metadata = { migrations: { old_tag: "v1", new_tag: "v2", steps } };
-    refused(await deploy("atomic", form(["A"], metadata)), 10070, "'Missing' that is not exported");
+    expectRefused(
+      await deploy("atomic", form(["A"], metadata)),
+      10070,
+      "'Missing' that is not exported",
+    );
     expect(Object.keys(await classesOf("atomic"))).toEqual(["A"]);
     expect((await call("GET", scriptPath("atomic"))).result.script.migration_tag).toBe("v1");
     expect((await resolve("atomic")).versionId).toBe(versionId);
@@ -275,7 +279,7 @@ describe("migrations", () => {
     await failSupervisor("/objects/changes", 2);
     const answer = await deploy("waiting", form(["Stays"], metadata));
     expect(answer.status).toBe(503);
-    refused(answer, 10013, "is stored");
+    expectRefused(answer, 10013, "is stored");
     const { versionId } = await resolve("waiting");
     await supervisorCalls();
     expect((await edgeGate.fetch(`http://hub/cell?version=${versionId}`)).status).toBe(503);
@@ -328,7 +332,7 @@ describe("migrations", () => {
   ])("are refused %s", async (_, step, exported, code, message) => {
     if (Object.keys(await classesOf("refusing")).length === 0) await make("refusing", "A", "B");
     const metadata = { migrations: { old_tag: "v1", new_tag: "v2", steps: [step] } };
-    refused(await deploy("refusing", form(exported, metadata)), code, message);
+    expectRefused(await deploy("refusing", form(exported, metadata)), code, message);
   });
 
   it("come with deploys only", async () => {
@@ -337,10 +341,10 @@ describe("migrations", () => {
     const metadata = {
       migrations: { old_tag: "v1", new_tag: "v2", steps: [{ new_sqlite_classes: ["B"] }] },
     };
-    refused(await call("POST", path, form(["A", "B"], metadata)), 10211, "fully applied");
+    expectRefused(await call("POST", path, form(["A", "B"], metadata)), 10211, "fully applied");
     const settings = uploadForm({});
     settings.set("settings", JSON.stringify(metadata));
-    refused(
+    expectRefused(
       await call("PATCH", `${scriptPath("deployed-only")}/settings`, settings),
       10021,
       "settings.migrations",
@@ -377,14 +381,18 @@ describe("exports", () => {
       { code: 100402, meta: { details: [{ class: "Room", scenario: "undeclared" }] } },
     ]);
     const other = { exports: { Room: { ...live, storage: "legacy-kv" } } };
-    refused(await deploy("undeclared", form(["Room"], other)), 100402, "cannot be changed");
+    expectRefused(await deploy("undeclared", form(["Room"], other)), 100402, "cannot be changed");
     const both = { exports: { Room: live }, ...migrations("v2", {}) };
-    refused(await deploy("undeclared", form(["Room"], both)), 10021, "both migrations and exports");
+    expectRefused(
+      await deploy("undeclared", form(["Room"], both)),
+      10021,
+      "both migrations and exports",
+    );
     for (const entry of [
       { type: "workflow" },
       { type: "durable-object", state: "transferred", transferred_to: "x" },
     ]) {
-      refused(
+      expectRefused(
         await deploy("undeclared", form(["Room"], { exports: { Room: entry } })),
         10021,
         "not supported",
@@ -397,13 +405,13 @@ describe("bindings to classes", () => {
   it("lead to classes of the script itself or of one of its namespace, and to no others", async () => {
     await make("owner", "Room");
     const own = form(["Room"], { bindings: [bound("R", "Nothing")] });
-    refused(await deploy("owner", own), 10061, "class 'Nothing'.*script 'owner'");
+    expectRefused(await deploy("owner", own), 10061, "class 'Nothing'.*script 'owner'");
     const none = form([], { bindings: [bound("R", "Room", "nobody")] });
-    refused(await deploy("stranger", none), 10061, "script 'nobody'");
+    expectRefused(await deploy("stranger", none), 10061, "script 'nobody'");
     const elsewhere = form([], { bindings: [bound("R", "Room", "owner")] });
-    refused(await call("PUT", scriptPath("x", "other"), elsewhere), 10061, "script 'owner'");
+    expectRefused(await call("PUT", scriptPath("x", "other"), elsewhere), 10061, "script 'owner'");
     const account = `/accounts/${ACCOUNT}/workers/scripts/x`;
-    refused(
+    expectRefused(
       await call("PUT", account, form([], { bindings: [bound("R", "Room", "owner")] })),
       10061,
       "'owner'",
@@ -416,8 +424,8 @@ describe("bindings to classes", () => {
     expect((await deploy("user", user)).errors).toEqual([]);
     const steps = [{ deleted_classes: ["Room"] }];
     const metadata = { migrations: { old_tag: "v1", new_tag: "v2", steps } };
-    refused(await deploy("used", form([], metadata)), 10061, "from 'user'");
-    refused(await call("DELETE", scriptPath("used")), 930080, "'user' has bindings");
+    expectRefused(await deploy("used", form([], metadata)), 10061, "from 'user'");
+    expectRefused(await call("DELETE", scriptPath("used")), 930080, "'user' has bindings");
     const { Room } = await classesOf("used");
     await supervisorCalls();
     expect((await call("DELETE", `${scriptPath("used")}?force=true`)).success).toBe(true);
@@ -439,7 +447,11 @@ describe("bindings to classes", () => {
       migrations: { old_tag: "v1", new_tag: "v2", steps },
       bindings: [bound("R", "Room")],
     };
-    refused(await deploy("bound-itself", form([], metadata)), 10061, "also removing the binding");
+    expectRefused(
+      await deploy("bound-itself", form([], metadata)),
+      10061,
+      "also removing the binding",
+    );
   });
 
   it("are shown to whoever is about to delete an account Worker", async () => {
@@ -468,12 +480,12 @@ describe("deployments of a script with classes", () => {
     const path = scriptPath("single");
     const second = (await call("POST", `${path}/versions`, form(["A"]))).result;
     expect(second.metadata.has_preview).toBe(false);
-    refused(
+    expectRefused(
       await call("POST", `${path}/deployments`, share([first, 50], [second.id, 50])),
       10021,
       "single version",
     );
-    refused(
+    expectRefused(
       await call("POST", `${path}/rollout`, { version_id: second.id }),
       10021,
       "single version",
@@ -483,7 +495,7 @@ describe("deployments of a script with classes", () => {
       migrations: { old_tag: "v1", new_tag: "v2", steps: [{ new_sqlite_classes: ["B"] }] },
     };
     expect((await deploy("single", form(["A", "B"], metadata))).errors).toEqual([]);
-    refused(
+    expectRefused(
       await call("POST", `${path}/deployments`, share([first, 100])),
       10021,
       "does not export the class 'B'",

@@ -16,6 +16,7 @@ import type {
   AssetsValue,
   BindingValue,
   DispatchNamespaceValue,
+  DurableObjectNamespaceValue,
   RateLimitValue,
   ServiceValue,
   StoreValue,
@@ -48,7 +49,7 @@ export interface BindingCalls {
   /** Rejects as the call of a dispatcher would. */
   dispatch(
     caller: Caller,
-    value: ServiceValue | DispatchNamespaceValue,
+    value: ServiceValue | DispatchNamespaceValue | DurableObjectNamespaceValue,
     call: BoundCall,
     request: Request,
     ctx: ExecutionContext,
@@ -86,6 +87,7 @@ interface OwnExports {
   SkepAnalytics(options: { props: BindingProps<AnalyticsValue> }): Fetcher;
   SkepAssets(options: { props: BindingProps<AssetsValue> }): Fetcher;
   SkepStore(options: { props: BindingProps<StoreValue> }): Fetcher;
+  SkepObjects(options: { props: BindingProps<DurableObjectNamespaceValue> }): Fetcher;
 }
 
 /** `exports` of `cloudflare:workers`. */
@@ -109,7 +111,7 @@ export function bindWith(exports: unknown): (props: BindingProps) => unknown {
       case "queue":
         return own.SkepStore({ props: { caller, value } });
       case "durable-object-namespace":
-        return undefined;
+        return own.SkepObjects({ props: { caller, value } });
     }
   };
 }

@@ -22,6 +22,7 @@ import { tryStart } from "./trial.ts";
 export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
 export { Outbound } from "./outbound.ts";
+export { SkepObjects } from "./objects-binding.ts";
 export { SkepStore } from "./store-binding.ts";
 
 interface CellEnv {
@@ -30,6 +31,8 @@ interface CellEnv {
   readonly EGRESS: Fetcher;
   /** `store.sock`. The trial cell has none. */
   readonly STORE: Fetcher;
+  /** `databases.sock`, likewise. */
+  readonly DATABASES: Fetcher;
   /** Left out: nobody watches this process. */
   readonly LEDGER_KEY?: string;
   readonly CELL?: { readonly life: number; readonly maxIsolates: number };
@@ -43,7 +46,7 @@ interface OwnExports {
 
 const env = bindings as unknown as CellEnv;
 
-connectBindings(callsThroughEgress(env.EGRESS, env.STORE));
+connectBindings(callsThroughEgress(env.EGRESS, env.STORE, env.DATABASES));
 const bind = bindWith(exports);
 
 /** What a version finds in its env while it is tried: its top-level code could not call anything anyway. */

@@ -5,7 +5,11 @@
  */
 import type { BindingValue, Bundle } from "../protocol/bundle.ts";
 import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../protocol/analytics.ts";
+import { makeD1 } from "./shims/d1.ts";
+import { makeQueue } from "./shims/queue.ts";
 import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
+import { makeKv } from "./shims/kv.ts";
+import { makeObjects } from "./shims/objects.ts";
 
 /** undefined: no binding needs any. */
 export function shimSource(env: Bundle["env"]): string | undefined {
@@ -31,7 +35,12 @@ export function shimSource(env: Bundle["env"]): string | undefined {
  */
 type MakeBinding = (stub: Fetcher, value: never) => unknown;
 
-const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {};
+const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {
+  kv: makeKv,
+  d1: makeD1,
+  queue: makeQueue as unknown as MakeBinding,
+  "durable-object-namespace": makeObjects,
+};
 
 function madeInside(env: Bundle["env"]): string[] {
   const used = Object.entries(env).flatMap(([name, value]) => {
@@ -56,7 +65,12 @@ function makerName(type: string): string {
 /** Stubs have methods since this date; before it, only with a flag. */
 const RPC_DATE = "2024-04-03";
 
-const WITH_METHODS: ReadonlySet<string> = new Set(["rate-limit", "analytics"]);
+const WITH_METHODS: ReadonlySet<string> = new Set([
+  "rate-limit",
+  "analytics",
+  "queue",
+  "durable-object-namespace",
+]);
 
 /** What must be on for the bindings to have methods. */
 export function flagsFor({ compatibilityDate, compatibilityFlags, env }: Bundle): string[] {

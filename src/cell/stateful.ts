@@ -33,6 +33,7 @@ import { traceEvents } from "./trace.ts";
 
 export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
+export { SkepObjects } from "./objects-binding.ts";
 export { SkepStore } from "./store-binding.ts";
 
 interface StatefulEnv {
@@ -42,6 +43,7 @@ interface StatefulEnv {
   readonly START: Fetcher;
   readonly EGRESS: Fetcher;
   readonly STORE: Fetcher;
+  readonly DATABASES: Fetcher;
   readonly LEDGER_KEY: string;
   readonly CELL: StatefulGate;
   /** By objectsBinding(key). */
@@ -51,7 +53,7 @@ interface StatefulEnv {
 const env = bindings as unknown as StatefulEnv;
 const { life, namespace, script, versionId, limits, classes, traceGrant } = env.CELL;
 
-connectBindings(callsThroughEgress(env.EGRESS, env.STORE));
+connectBindings(callsThroughEgress(env.EGRESS, env.STORE, env.DATABASES));
 
 /** Of what a Worker of the configuration takes nobody has to guess: nothing is ended for it. */
 const UNKNOWN = { isPinned: false, isUncountable: true, bundleBytes: 0 };

@@ -7,7 +7,11 @@ import type { BoundCall } from "../cell/bindings.ts";
 import { reasonOf } from "../dispatcher/errors.ts";
 import { record, type MetricsEnv } from "../dispatcher/record.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
-import type { DispatchNamespaceValue, ServiceValue } from "../protocol/bundle.ts";
+import type {
+  DispatchNamespaceValue,
+  DurableObjectNamespaceValue,
+  ServiceValue,
+} from "../protocol/bundle.ts";
 import type { EgressCall } from "../protocol/egress.ts";
 import { answer, answerError, receive, type PeerCall } from "../protocol/hop.ts";
 import { withoutOwn } from "../cell/outbound.ts";
@@ -54,8 +58,18 @@ export async function answerBound(
 /** A call as it can come from a binding, whatever a cell says beyond it; and the binding. */
 function boundCall({ namespace, script, args, options, via, by, outbound, ...method }: PeerCall): {
   readonly call: BoundCall;
-  readonly value: ServiceValue | DispatchNamespaceValue;
+  readonly value: ServiceValue | DispatchNamespaceValue | DurableObjectNamespaceValue;
 } {
+  if (method.object !== undefined) {
+    const { object, rpc } = method;
+    const to = { namespace, script, args: undefined, options: undefined, via, object };
+    const { key } = object;
+    const value = { namespace, owner: script, className: "", key };
+    return {
+      call: rpc === undefined ? to : { ...to, rpc },
+      value: { type: "durable-object-namespace", ...value },
+    };
+  }
   if (by === "dispatch") {
     const through = outbound === undefined ? {} : { outbound };
     const call = { namespace, script, args, options, via, by, ...through };

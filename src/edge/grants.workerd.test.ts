@@ -81,7 +81,7 @@ async function arrived(value: ServiceValue, more: Partial<BoundCall>) {
   const via = ["production/shop"];
   const call = { namespace, script, entrypoint, args: props, options: undefined, via, ...more };
   const caller = { ...SHOP, isolate: "" };
-  const answer = await callsThroughEgress(egress, egress)
+  const answer = await callsThroughEgress(egress, egress, egress)
     .dispatch(caller, value, call as BoundCall, new Request("http://a/"), createExecutionContext())
     .then(
       (response) => response.text(),

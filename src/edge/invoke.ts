@@ -104,6 +104,7 @@ export class Invoker {
     const { versionId, namespace, script } = state;
     if (versionId === null || !isReachable(state, dispatch))
       throw workerNotFound(namespace, script);
+    if (dispatch.object !== undefined && state.isStateful !== true) throw noClass(script);
     if (state.previewOf !== undefined) facts.script = state.previewOf;
     if (state.assets !== undefined && isForScript(dispatch)) {
       // It is no invocation: nothing runs, so no limit holds, and it says nothing about the version's conduct.
@@ -165,9 +166,13 @@ function cut(name: string): string {
 }
 
 /** For all that its version has, not for its code alone. */
-function isForScript({ entrypoint, rpc, event, asOutbound }: DispatchCall): boolean {
-  const isRequest = rpc === undefined && event === undefined;
+function isForScript({ entrypoint, rpc, event, object, asOutbound }: DispatchCall): boolean {
+  const isRequest = rpc === undefined && event === undefined && object === undefined;
   return isRequest && entrypoint === undefined && asOutbound === undefined;
+}
+
+function noClass(script: string): Error {
+  return new Error(`the Worker "${script}" has no such Durable Object class any more`);
 }
 
 /** Host names and dispatchers do not lead to all Workers of an account; routes and bindings do. */

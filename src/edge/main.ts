@@ -29,6 +29,7 @@ import { answerOutbound } from "./outbound-worker.ts";
 export { SkepAssets } from "../cell/assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "../cell/bindings.ts";
 export { Outbound } from "../cell/outbound.ts";
+export { SkepObjects } from "../cell/objects-binding.ts";
 export { SkepStore } from "../cell/store-binding.ts";
 
 /** What the runtime offers of this very module. */

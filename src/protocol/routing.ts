@@ -57,6 +57,8 @@ export interface ScriptState {
   /** What follows is there if there is a version. */
   readonly place?: Place;
   readonly limits?: Limits;
+  /** As in VersionState. */
+  readonly isStateful?: true;
   /** Of the namespace: its functions see `request.cf`. */
   readonly trusted?: boolean;
   /** Of the namespace: gets every fetch of its functions. */

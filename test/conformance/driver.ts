@@ -1,0 +1,41 @@
+/**
+ * Gives the conformance Worker to a real cell as an edge does: `PUT /?store=` loads the module that is the body, with the
+ * bindings that `store` names and grants for them; anything else is passed on to it.
+ */
+import { encodeBundle, type StoreValue } from "../../src/protocol/bundle.ts";
+import { Grants } from "../../src/protocol/grants.ts";
+import { forward } from "../../src/protocol/hop.ts";
+
+interface DriverEnv {
+  readonly CELL: Fetcher;
+  readonly GRANT_KEY: string;
+}
+
+const TO = { namespace: "conformance", script: "cases" };
+const LIMITS = { cpuMs: 30_000, wallMs: 60_000, subrequests: 10_000 };
+let versionId = "";
+
+export default {
+  async fetch(request, env) {
+    if (request.method !== "PUT") {
+      const call = { ...TO, versionId, args: undefined, limits: LIMITS, via: [] };
+      return forward(env.CELL, call, request, { versionId: "" });
+    }
+    versionId = crypto.randomUUID();
+    const store = new URL(request.url).searchParams.get("store") ?? "{}";
+    const bundle = {
+      versionId,
+      compatibilityDate: "2026-11-01",
+      compatibilityFlags: [],
+      syntax: "modules",
+      mainModule: "cases.js",
+      modules: [
+        { name: "cases.js", type: "esm", content: new Uint8Array(await request.arrayBuffer()) },
+      ],
+      env: JSON.parse(store) as Record<string, StoreValue>,
+    } as const;
+    const granted = await new Grants(env.GRANT_KEY).addTo(bundle, TO);
+    const url = `http://cell/load?namespace=${TO.namespace}&script=${TO.script}`;
+    return env.CELL.fetch(url, { method: "POST", body: encodeBundle(granted) });
+  },
+} satisfies ExportedHandler<DriverEnv>;
