@@ -21,6 +21,7 @@ const workers = ["hub", "store", "edge", "cell", "egress"].map((name) => ({
   in: `src/${name}/main.ts`,
   out: `workers/${name}`,
 }));
+workers.push({ in: "src/store/d1/main.ts", out: "workers/databases" });
 
 await Promise.all([
   build({

@@ -20,10 +20,11 @@ import {
   type StoreConfig,
   type StoreKind,
 } from "../src/protocol/store.ts";
+import { DEFAULT_PLATFORM_LIMITS } from "../src/protocol/limits.ts";
 import { capnpText, Embed, Word } from "../src/supervisor/capnp-text.ts";
 import { lifeDirectory, RUN_DIRECTORIES, socketNames } from "../src/supervisor/socket-names.ts";
 import { findWorkerd } from "../src/supervisor/workerd-binary.ts";
-import { cellConfig, storeConfig } from "../src/supervisor/workerd-config.ts";
+import { cellConfig, databasesConfig, storeConfig } from "../src/supervisor/workerd-config.ts";
 
 export interface Target {
   /** Of the Worker that runs the cases. */
@@ -136,7 +137,17 @@ class Processes {
 
   /** With all resources that the cases are bound to. */
   async startStore(): Promise<void> {
-    await this.start("store", storeConfig(this.paths, { edges: 0, grantKey: GRANT_KEY }).text);
+    const grantKey = GRANT_KEY;
+    const databases = { lane: "fast", grantKey, ledgerKey: "", cpuMs: 1000, slow: {} } as const;
+    await this.start("databases", databasesConfig(this.paths, databases).text, "store/d1");
+    await this.start(
+      "store",
+      storeConfig(this.paths, {
+        edges: 0,
+        limits: DEFAULT_PLATFORM_LIMITS,
+        grantKey: GRANT_KEY,
+      }).text,
+    );
     for (const kind of Object.values(BINDINGS)) {
       const id = nameOf(kind);
       const config: StoreConfig = {
@@ -144,6 +155,7 @@ class Processes {
         id,
         name: id,
         settings: {},
+        limits: {},
         accountId: "conformance",
         namespaceId: null,
         namespace: null,
@@ -153,9 +165,9 @@ class Processes {
     }
   }
 
-  /** The Worker of the process `name`, of the configuration `text`, is src/{name}/main.ts. */
-  async start(name: string, text: string): Promise<void> {
-    this.#write(`${name}.js`, await bundled(`../../src/${name}/main`));
+  /** The Worker of the process `name`, of the configuration `text`, is src/{folder}/main.ts. */
+  async start(name: string, text: string, folder = name): Promise<void> {
+    this.#write(`${name}.js`, await bundled(`../../src/${folder}/main`));
     await this.#serve(name, text);
   }
 

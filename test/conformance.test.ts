@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { miniflare, native, shim, type Target } from "./conformance-targets.ts";
 
-const SUITES = ["kv"];
+const SUITES = ["kv", "d1"];
 
 describe.each(SUITES)("%s", { timeout: 240_000 }, (suite) => {
   const targets: Target[] = [];

@@ -27,6 +27,9 @@ export type PlatformEnv = Readonly<
   >
 >;
 
+/** A process to kill; of edges and cells any one. */
+export type Victim = "hub" | "store" | "edge" | "cell" | "supervisor";
+
 export interface PlatformOptions {
   /** Added to `skep start`. */
   readonly args?: readonly string[];
@@ -117,7 +120,7 @@ export class Platform {
   }
 
   /** SIGKILL. Resolves when the process is gone; its successor need not be there yet. */
-  async kill(victim: "hub" | "edge" | "supervisor"): Promise<void> {
+  async kill(victim: Victim): Promise<void> {
     const pid = await this.#pidOf(victim);
     process.kill(pid, "SIGKILL");
     while (isRunning(pid)) await delay(1);
@@ -186,11 +189,13 @@ export class Platform {
   }
 
   /** Waits while the process is being replaced. */
-  async #pidOf(victim: "hub" | "edge" | "supervisor"): Promise<number> {
+  async #pidOf(victim: Victim): Promise<number> {
     for (;;) {
-      const { supervisor, hub, edges } = await this.#processes();
-      const edge = edges[Math.floor(Math.random() * edges.length)] ?? null;
-      const pid = { supervisor, hub, edge }[victim];
+      const { supervisor, hub, store, edges, cells } = await this.#processes();
+      const dedicated = cells.dedicated.map(({ pid }) => pid);
+      const edge = anyOf(edges);
+      const cell = anyOf([...cells.probation, ...dedicated]);
+      const pid = { supervisor, hub, store, edge, cell }[victim];
       if (pid !== null && isRunning(pid)) return pid;
       await delay(5);
     }
@@ -201,7 +206,16 @@ export class Platform {
 interface Processes {
   readonly supervisor: number;
   readonly hub: number | null;
+  readonly store: number | null;
   readonly edges: readonly (number | null)[];
+  readonly cells: {
+    readonly probation: readonly (number | null)[];
+    readonly dedicated: readonly { readonly pid: number }[];
+  };
+}
+
+function anyOf(pids: readonly (number | null)[]): number | null {
+  return pids[Math.floor(Math.random() * pids.length)] ?? null;
 }
 
 /** One ES module; `more` is added to its metadata. */

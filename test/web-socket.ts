@@ -37,9 +37,13 @@ export class RawWebSocket {
   }
 
   /** Rejects if the answer is no upgrade. */
-  static async open(url: string, protocol = "trace-v1"): Promise<RawWebSocket> {
-    const { hostname, port, host, pathname } = new URL(url);
-    const socket = connect(Number(port), hostname);
+  static async open(
+    url: string,
+    protocol = "trace-v1",
+    address = new URL(url).hostname,
+  ): Promise<RawWebSocket> {
+    const { port, host, pathname } = new URL(url);
+    const socket = connect(Number(port), address);
     await once(socket, "connect");
     socket.write(
       [

@@ -95,6 +95,12 @@ export const CODES = {
   zoneExists: { code: 1061, status: 400, source: "api.cloudflare.com, duplicate zone" },
   routeExists: { code: 10020, status: 409, source: "api.cloudflare.com, duplicate route" },
 
+  queueNotFound: { code: 10104, status: 404, source: "Cloudflare's list of errors of Queues" },
+  badMessage: { code: 10203, status: 400, source: "the same list" },
+  queueConsumerExists: { code: 11004, status: 409, source: "cloudflare/workers-sdk#5347" },
+  badConsumerSettings: { code: 100127, status: 400, source: "wrangler: INVALID_CONSUMER_SETTINGS" },
+  badQueueSettings: { code: 100128, status: 400, source: "wrangler: INVALID_QUEUE_SETTINGS" },
+
   // Ours: Cloudflare's own number is not known or there is none.
   namespaceExists: { code: 930001, status: 409, source: "Skep" },
   badNamespaceName: { code: 930002, status: 400, source: "Skep" },
@@ -118,6 +124,8 @@ export const CODES = {
   /** Kinds with a number of their own answer with that. */
   resourceNotFound: { code: 930070, status: 404, source: "Skep" },
   resourceExists: { code: 930071, status: 409, source: "Skep" },
+  queueConsumerNotFound: { code: 930072, status: 404, source: "Skep" },
+  notPulled: { code: 930073, status: 409, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

@@ -271,6 +271,16 @@ function toApiError(failure: RegistryFailure): ApiError {
         "resourceExists",
         `There already is a ${RESOURCE_WORDS[failure.kind]} named '${failure.name}': choose another name.`,
       );
+    case "queue-consumer-exists":
+      return new ApiError(
+        "queueConsumerExists",
+        `The queue ${failure.queueId} has a consumer already, and may have one only: change that one, or remove it first.`,
+      );
+    case "no-queue-consumer":
+      return new ApiError(
+        "queueConsumerNotFound",
+        `The queue has no consumer with the id '${failure.id}'.`,
+      );
     case "store-unreachable":
       return new ApiError(
         "unavailable",

@@ -3,6 +3,7 @@ import * as z from "zod";
 import {
   LIMIT_NAMES,
   LIMITS,
+  NAMESPACE_LIMITS,
   type LimitName,
   type LimitSettings,
   type PlatformLimits,
@@ -12,9 +13,6 @@ import { ApiError } from "./errors.ts";
 import { validate } from "./json-body.ts";
 
 export const settings = z.record(z.string(), z.number().nullable());
-
-/** Of all functions of a namespace together: one function cannot have it. */
-const OF_NAMESPACE: LimitName = "namespace_concurrency";
 
 /** What a body sets; null is the same as absent. */
 export function parseLimits(
@@ -28,7 +26,7 @@ export function parseLimits(
       const names = LIMIT_NAMES.join(", ");
       throw new ApiError("badLimit", `body.${name}: there is no such limit; there are ${names}`);
     }
-    if (name === OF_NAMESPACE && owner !== "namespace") {
+    if (NAMESPACE_LIMITS.includes(name) && owner !== "namespace") {
       throw new ApiError("badLimit", `body.${name}: is a limit of a namespace; set it there`);
     }
     if (value !== null) limits[name] = value;

@@ -14,9 +14,13 @@ import type { BindingValue } from "../protocol/bundle.ts";
 import type { BindingCalls, Caller } from "./bindings.ts";
 import { withoutOwn } from "./outbound.ts";
 
-export function callsThroughEgress(egress: Fetcher, store: Fetcher): BindingCalls {
+export function callsThroughEgress(
+  egress: Fetcher,
+  store: Fetcher,
+  databases: Fetcher,
+): BindingCalls {
   return {
-    store: (_caller, _value, request) => store.fetch(request),
+    store: (_caller, { type }, request) => (type === "d1" ? databases : store).fetch(request),
     async dispatch(caller, value, call, request) {
       const headers = withoutOwn(request.headers);
       headers.set(EGRESS_HEADER, callOf(caller, value, "dispatch", call.via));

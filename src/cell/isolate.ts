@@ -19,6 +19,8 @@ export class Isolate {
   /** It may have work under way that nothing can count. */
   readonly isUncountable: boolean;
   readonly estimatedBytes: number;
+  /** Those for events that the version said it has, when it was loaded. */
+  handlers: readonly string[] = [];
   /** When an invocation last began or ended. */
   lastUsedMs: number;
   /** When the keep-alive policy was last told of a call. */

@@ -8,6 +8,7 @@
  */
 import type { BindingValue, Bundle } from "../protocol/bundle.ts";
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
+import type { EventType } from "../protocol/events.ts";
 import type { InvocationLimits } from "../protocol/hop.ts";
 import { STARTUP_CPU_MS, WAIT_UNTIL_MS } from "../protocol/limits.ts";
 import { isolateId, type Variant } from "../protocol/outbound.ts";
@@ -15,12 +16,13 @@ import type { BindingProps } from "./bindings.ts";
 import { evict, mark, pending, ready } from "./control.ts";
 import { Deadlines, type Background, type Started } from "./deadlines.ts";
 import { accounted } from "./invocation.ts";
+import { callHandler, eventHandlers } from "./events.ts";
 import { Isolate } from "./isolate.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import type { Ledger } from "./ledger.ts";
 import type { OutboundProps } from "./outbound.ts";
 import { callMethod } from "./rpc.ts";
-import { callTail, type TailProps } from "./trace.ts";
+import type { TailProps } from "./trace.ts";
 import { mayImportWaitUntil, toWorkerCode } from "./worker-code.ts";
 import { CONTROL_ENTRYPOINT } from "./wrapper.ts";
 
@@ -93,8 +95,8 @@ export interface InvokeOptions {
   readonly entrypoint?: string | undefined;
   /** RPC: the method to call with what the request's body says. Left out: `fetch`. */
   readonly rpc?: string | undefined;
-  /** The handler that is called; left out: `fetch`. As in DispatchCall. */
-  readonly event?: "tail" | undefined;
+  /** As in DispatchCall. */
+  readonly event?: EventType | undefined;
 }
 
 export interface LoadTimes {
@@ -174,7 +176,7 @@ export class Isolates {
     const target = worker.getEntrypoint(entrypoint, props && { props });
     const answer =
       event !== undefined
-        ? callTail(target, request)
+        ? callHandler(target, event, request, isolate.handlers)
         : rpc === undefined
           ? target.fetch(request)
           : callMethod(target, rpc, request);
@@ -243,7 +245,8 @@ export class Isolates {
       }
     });
     try {
-      await ready(worker, starting.token);
+      const { handlers } = await ready(worker, starting.token);
+      if (starting.isolate !== undefined) starting.isolate.handlers = eventHandlers(handlers);
     } catch (error) {
       if (this.#finish(key, starting)) starting.isolate?.close();
       this.#retire(id, attempt);

@@ -31,6 +31,8 @@ interface CellEnv {
   readonly EGRESS: Fetcher;
   /** `store.sock`. The trial cell has none. */
   readonly STORE: Fetcher;
+  /** `databases.sock`, likewise. */
+  readonly DATABASES: Fetcher;
   /** Left out: nobody watches this process. */
   readonly LEDGER_KEY?: string;
   readonly CELL?: { readonly life: number; readonly maxIsolates: number };
@@ -44,7 +46,7 @@ interface OwnExports {
 
 const env = bindings as unknown as CellEnv;
 
-connectBindings(callsThroughEgress(env.EGRESS, env.STORE));
+connectBindings(callsThroughEgress(env.EGRESS, env.STORE, env.DATABASES));
 const bind = bindWith(exports);
 
 /** What a version finds in its env while it is tried: its top-level code could not call anything anyway. */

@@ -5,7 +5,10 @@
  */
 import type { BindingValue, Bundle } from "../protocol/bundle.ts";
 import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../protocol/analytics.ts";
+import { makeD1 } from "./shims/d1.ts";
+import { makeQueue } from "./shims/queue.ts";
 import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
+import { makeKv } from "./shims/kv.ts";
 import { makeObjects } from "./shims/objects.ts";
 
 /** undefined: no binding needs any. */
@@ -33,6 +36,9 @@ export function shimSource(env: Bundle["env"]): string | undefined {
 type MakeBinding = (stub: Fetcher, value: never) => unknown;
 
 const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {
+  kv: makeKv,
+  d1: makeD1,
+  queue: makeQueue as unknown as MakeBinding,
   "durable-object-namespace": makeObjects,
 };
 
@@ -62,6 +68,7 @@ const RPC_DATE = "2024-04-03";
 const WITH_METHODS: ReadonlySet<string> = new Set([
   "rate-limit",
   "analytics",
+  "queue",
   "durable-object-namespace",
 ]);
 

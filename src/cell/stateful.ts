@@ -4,10 +4,10 @@
  * in and goes out passes here. Edges call it as they call any cell, and find the one version that it has loaded.
  */
 import { env as bindings, waitUntil, WorkerEntrypoint } from "cloudflare:workers";
+import type { EventType } from "../protocol/events.ts";
 import { answer, answerError, answerMissing, CALL_HEADER, receive } from "../protocol/hop.ts";
 import type { CellCall } from "../protocol/hop.ts";
 import type { CellLoad, EdgeHealth } from "../protocol/hub.ts";
-import type { InvocationFacts } from "../namespace/user-worker.ts";
 import type { ObjectAddress } from "../protocol/objects.ts";
 import { relayed } from "../protocol/relay.ts";
 import {
@@ -23,12 +23,13 @@ import { renewAllowance } from "./allowances.ts";
 import { connectBindings } from "./bindings.ts";
 import { callsThroughEgress, sendTraces } from "./calls-through-egress.ts";
 import { Deadlines } from "./deadlines.ts";
+import { callHandler, eventHandlers } from "./events.ts";
 import { accounted } from "./invocation.ts";
 import { Isolate } from "./isolate.ts";
 import { Ledger } from "./ledger.ts";
 import { Outbound, type OutboundProps } from "./outbound.ts";
 import { callMethod } from "./rpc.ts";
-import { callTail, traceEvents } from "./trace.ts";
+import { traceEvents } from "./trace.ts";
 
 export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
@@ -42,6 +43,7 @@ interface StatefulEnv {
   readonly START: Fetcher;
   readonly EGRESS: Fetcher;
   readonly STORE: Fetcher;
+  readonly DATABASES: Fetcher;
   readonly LEDGER_KEY: string;
   readonly CELL: StatefulGate;
   /** By objectsBinding(key). */
@@ -51,7 +53,7 @@ interface StatefulEnv {
 const env = bindings as unknown as StatefulEnv;
 const { life, namespace, script, versionId, limits, classes, traceGrant } = env.CELL;
 
-connectBindings(callsThroughEgress(env.EGRESS, env.STORE));
+connectBindings(callsThroughEgress(env.EGRESS, env.STORE, env.DATABASES));
 
 /** Of what a Worker of the configuration takes nobody has to guess: nothing is ended for it. */
 const UNKNOWN = { isPinned: false, isUncountable: true, bundleBytes: 0 };
@@ -65,6 +67,8 @@ let outbound = env.CELL.outbound;
 let isTraced = false;
 let sockets = 0;
 let isFirst = true;
+/** Those of the script's default export, once somebody had to know. */
+let handlers: readonly string[] | undefined;
 
 export default {
   async fetch(request) {
@@ -141,7 +145,7 @@ async function invoke(forwarded: Request): Promise<Response> {
   isFirst = false;
   outbound = call.variant?.outbound;
   isTraced = call.variant?.traced === true;
-  const facts: InvocationFacts = { versionId };
+  let facts: Parameters<typeof answer>[1] = { versionId };
   try {
     const { limits: own, via } = call;
     const response = await accounted(
@@ -154,7 +158,8 @@ async function invoke(forwarded: Request): Promise<Response> {
       () => undefined,
     );
     // What came before is the edge's to tell.
-    if (isCold) facts.cold = { place: 0, fetch: 0, load: 0, first: Date.now() - startedMs };
+    const first = Date.now() - startedMs;
+    if (isCold) facts = { versionId, cold: { place: 0, fetch: 0, load: 0, first } };
     return answer(counted(response), facts);
   } catch (error) {
     return answerError(error, facts);
@@ -167,7 +172,7 @@ function send(call: CellCall, request: Request): Promise<Response> {
     const stub = stubOf(object);
     return rpc === undefined ? stub.fetch(request) : callMethod(stub, rpc, request);
   }
-  if (event !== undefined) return callTail(env.FUNCTION, request);
+  if (event !== undefined) return handle(event, request);
   const { entrypoint, args: props } = call;
   if (entrypoint === undefined && isEmpty(props)) {
     return rpc === undefined ? env.FUNCTION.fetch(request) : callMethod(env.FUNCTION, rpc, request);
@@ -181,6 +186,11 @@ function send(call: CellCall, request: Request): Promise<Response> {
   const start = env.START as unknown as StartModule;
   const method = (...args: readonly unknown[]) => start.call(aim, rpc, args);
   return callMethod({ [rpc]: method } as unknown as Fetcher, rpc, request);
+}
+
+async function handle(event: EventType, request: Request): Promise<Response> {
+  handlers ??= await (env.START as unknown as StartModule).handlers();
+  return callHandler(env.FUNCTION, event, request, eventHandlers(handlers));
 }
 
 function isEmpty(props: CellCall["args"]): boolean {

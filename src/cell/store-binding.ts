@@ -5,6 +5,7 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { StoreValue } from "../protocol/bundle.ts";
+import { encodeStructured } from "../protocol/structured.ts";
 import { STORE_HEADER, type StoreCall } from "../protocol/store.ts";
 import { calls, type BindingProps, type Caller } from "./bindings.ts";
 import { chargeSubrequest } from "./outbound.ts";
@@ -15,8 +16,19 @@ export class SkepStore extends WorkerEntrypoint<unknown, BindingProps<StoreValue
     chargeSubrequest(caller);
     const headers = new Headers(request.headers);
     headers.set(STORE_HEADER, callOf(caller, value));
-    return calls().store(caller, value, new Request(request, { headers }));
+    const answer = calls().store(caller, value, new Request(request, { headers }));
+    return value.type === "d1" ? answer.catch(toLoss) : answer;
   }
+
+  /** Of a queue's messages, which outlive their isolate: written down as what goes between functions is. */
+  structured(bodies: readonly unknown[]): string[] {
+    return bodies.map((body) => encodeStructured(body, "a message"));
+  }
+}
+
+/** The process with the databases was lost, or killed for what some statement did: as Cloudflare's D1 says it. */
+function toLoss(): Response {
+  return Response.json({ success: false, error: "Network connection lost." });
 }
 
 function callOf({ namespace, script }: Caller, { type: kind, id, grant }: StoreValue): string {

@@ -17,14 +17,6 @@ export interface TailProps {
   readonly grant?: string;
 }
 
-/** Calls the `tail` handler. Rejects with what it throws. */
-export async function callTail(worker: Fetcher, request: Request): Promise<Response> {
-  const events = await request.json<readonly TraceEvent[]>();
-  const target = worker as unknown as { tail(events: readonly TraceEvent[]): Promise<void> };
-  await target.tail(events);
-  return new Response(null, { status: 204 });
-}
-
 /** What the runtime tells of an invocation; its JSON is redacted. */
 type RuntimeTrace = Omit<TraceEvent, "scriptName" | "scriptVersion"> & {
   readonly logs: readonly (TraceLog & { readonly errorInfo?: unknown })[];

@@ -20,7 +20,7 @@ async function auxiliary(name: string, entry: string, options: object = {}) {
 
 function holder(name: string, entry: string, bindings: Record<string, number> = {}) {
   return auxiliary(name, entry, {
-    compatibilityFlags: ["experimental"],
+    compatibilityFlags: ["experimental", "service_binding_extra_handlers"],
     workerLoaders: { LOADER: {} },
     serviceBindings: { EGRESS: "collector" },
     bindings,
@@ -32,7 +32,7 @@ async function workers() {
     main: `${import.meta.dirname}/test/collector.ts`,
     miniflare: {
       compatibilityDate,
-      compatibilityFlags: ["experimental"],
+      compatibilityFlags: ["experimental", "service_binding_extra_handlers"],
       serviceBindings: {
         HOST: "host",
         TIGHT_HOST: "tight-host",

@@ -283,4 +283,27 @@ export const COMMANDS: readonly Command[] = [
     options: { data, help },
     run: async (args) => (await import("./key.ts")).key(args, around),
   },
+  {
+    name: "backup",
+    summary: "Copy all that a platform keeps into a new directory, while it serves",
+    forms: ["DIRECTORY"],
+    options: {
+      data,
+      "with-keys": { help: "with the keys of stored secrets; keep such a backup secret" },
+      help,
+    },
+    run: async (args) => (await import("./backup.ts")).backup(args, around),
+  },
+  {
+    name: "restore",
+    summary: "Make a data directory from a backup, or only check the backup",
+    forms: ["BACKUP"],
+    options: {
+      data,
+      check: { help: "only tell whether the backup is what was written" },
+      force: { help: "take the place of a directory that has data; it is kept beside" },
+      help,
+    },
+    run: async (args) => (await import("./restore.ts")).restore(args, around),
+  },
 ];

@@ -2,6 +2,7 @@
 import type { InvokeOptions } from "../cell/isolates.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
+import { EVENT_WALL_MS } from "../protocol/events.ts";
 import type { InvocationLimits } from "../protocol/hop.ts";
 import type { Variant } from "../protocol/outbound.ts";
 
@@ -29,8 +30,14 @@ export function optionsOf(
   if (args === undefined && asked === undefined && via.length === 0 && event === undefined) {
     return entry.options;
   }
-  const limits = asked === undefined ? entry.options.limits : lowered(entry.options.limits, asked);
+  const own = event === undefined || event === "tail" ? entry.options.limits : unhurried(entry);
+  const limits = asked === undefined ? own : lowered(own, asked);
   return { props: args, limits, via, entrypoint, rpc, event };
+}
+
+/** `wall_ms` is for clients, who wait for a response. */
+function unhurried({ options }: ScriptEntry): InvocationLimits {
+  return { ...options.limits, wallMs: EVENT_WALL_MS };
 }
 
 function lowered(

@@ -40,6 +40,8 @@ export interface EdgeEnv {
   readonly HUB: Fetcher;
   /** `store.sock`. */
   readonly STORE: Fetcher;
+  /** `databases.sock`. */
+  readonly DATABASES: Fetcher;
   /** Where functions' `fetch` goes. */
   readonly EGRESS: Fetcher;
   readonly EDGE: {
@@ -117,7 +119,7 @@ export class Edge {
     const bundle = (versionId: string) => hub.bundle(versionId);
     const incidents = this.#incidents;
     this.grants = new Grants(env.GRANT_KEY);
-    this.store = new StoreCalls(env.STORE, this.grants);
+    this.store = new StoreCalls(env.STORE, env.DATABASES, this.grants);
     const loader = new CellLoader({ cells, fetchers, bundle, grants: this.grants, keepAlive });
     const isolates = new Isolates({
       loader: env.LOADER,

@@ -13,6 +13,7 @@ import type { HubClient } from "./hub-client.ts";
 import type { Invoker } from "./invoke.ts";
 import { answerOutbound } from "./outbound-worker.ts";
 import { RateLimits } from "./rate-limits.ts";
+import type { MetricsEnv } from "../dispatcher/record.ts";
 import { takeTraces, type Traces } from "./traces.ts";
 
 const grants = new Grants("0f".repeat(32));
@@ -80,7 +81,7 @@ async function arrived(value: ServiceValue, more: Partial<BoundCall>) {
   const via = ["production/shop"];
   const call = { namespace, script, entrypoint, args: props, options: undefined, via, ...more };
   const caller = { ...SHOP, isolate: "" };
-  const answer = await callsThroughEgress(egress, egress)
+  const answer = await callsThroughEgress(egress, egress, egress)
     .dispatch(caller, value, call as BoundCall, new Request("http://a/"), createExecutionContext())
     .then(
       (response) => response.text(),
@@ -131,7 +132,12 @@ test("neither assets, limits, data points, traces nor outbound Workers are there
       grants,
     ),
     new Analytics(hub, () => {}).answer(request({ dataset: "a", point: {} }), caller, grants),
-    takeTraces(request({ batches: [{}] }), caller, { traces: {} as Traces, grants }, ctx),
+    takeTraces(
+      request({ batches: [{}] }),
+      caller,
+      { traces: {} as Traces, grants, dispatcherEnv: {} as MetricsEnv },
+      ctx,
+    ),
     answerOutbound(parts, caller, OUTBOUND, request(0), ctx),
   ]);
   expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403]);

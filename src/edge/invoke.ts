@@ -134,7 +134,7 @@ export class Invoker {
     } catch (error) {
       const reason: unknown = signal?.aborted === true ? signal.reason : error;
       if (entry.isTraced) {
-        this.#options.traces.ended(entry, request, facts.versionId, startedMs, reason);
+        this.#options.traces.ended(entry, request, facts, startedMs, reason);
       }
       throw reason;
     } finally {

@@ -8,18 +8,20 @@ const MAX_KEPT = 10_000;
 
 export class StoreCalls {
   readonly #store: Fetcher;
+  readonly #databases: Fetcher;
   readonly #grants: Grants;
   readonly #headers = new Map<string, string>();
 
-  constructor(store: Fetcher, grants: Grants) {
+  constructor(store: Fetcher, databases: Fetcher, grants: Grants) {
     this.#store = store;
+    this.#databases = databases;
     this.#grants = grants;
   }
 
   async call(caller: Caller, value: StoreValue, request: Request): Promise<Response> {
     const header = await this.#header(caller, value);
     request.headers.set(STORE_HEADER, header);
-    return this.#store.fetch(request);
+    return (value.type === "d1" ? this.#databases : this.#store).fetch(request);
   }
 
   async #header({ namespace, script }: Caller, value: StoreValue): Promise<string> {

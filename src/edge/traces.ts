@@ -4,6 +4,7 @@
  */
 import type { ScriptEntry } from "../namespace/script-entry.ts";
 import type { ScriptTable } from "../namespace/script-table.ts";
+import type { InvocationFacts } from "../namespace/user-worker.ts";
 import { isLost, limitOf } from "../protocol/dispatch-errors.ts";
 import type { EgressCall } from "../protocol/egress.ts";
 import type { Outcome } from "../protocol/telemetry.ts";
@@ -17,7 +18,9 @@ import {
   type TraceFlush,
 } from "../protocol/trace.ts";
 import { waitUntil } from "cloudflare:workers";
+import type { MetricsEnv } from "../dispatcher/record.ts";
 import { notGranted, type Grants } from "../protocol/grants.ts";
+import { recordAlarms } from "./alarms.ts";
 import type { TailConsumer } from "./tail-worker.ts";
 
 export interface TracesOptions {
@@ -60,11 +63,11 @@ export class Traces {
     );
   }
 
-  /** The client of `request` gets `error`. */
+  /** The client of `request`, or who sent the event, gets `error`. */
   ended(
     entry: ScriptEntry,
     request: Request,
-    versionId: string,
+    { versionId, handled }: InvocationFacts,
     startedMs: number,
     error: unknown,
   ): void {
@@ -88,7 +91,7 @@ export class Traces {
       // What it had written when it was killed is gone.
       truncated: true,
       executionModel: "stateless",
-      event: {
+      event: handled ?? {
         request: {
           url: redactedUrl(request.url),
           method: request.method,
@@ -146,12 +149,23 @@ function asEnded(event: TraceEvent, scriptName: string, wallMs: number): TraceEv
 export async function takeTraces(
   request: Request,
   caller: EgressCall,
-  { traces, grants }: { readonly traces: Traces; readonly grants: Grants },
+  {
+    traces,
+    grants,
+    dispatcherEnv,
+  }: {
+    readonly traces: Traces;
+    readonly grants: Grants;
+    readonly dispatcherEnv: MetricsEnv;
+  },
   ctx: ExecutionContext,
 ): Promise<Response> {
   const { namespace, script, grant } = caller;
   if (!(await grants.hold(caller, { type: "traces" }, grant))) return notGranted();
   const { batches } = await request.json<TraceFlush>();
-  for (const batch of batches) traces.take({ ...batch, namespace, script }, ctx);
+  for (const batch of batches) {
+    recordAlarms(dispatcherEnv, ctx, { namespace, script }, batch.events);
+    traces.take({ ...batch, namespace, script }, ctx);
+  }
   return new Response(null, { status: 204 });
 }

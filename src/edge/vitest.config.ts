@@ -5,7 +5,10 @@ import { build } from "esbuild";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
-const runtime = { compatibilityDate: "2026-11-01", compatibilityFlags: ["experimental"] };
+const runtime = {
+  compatibilityDate: "2026-11-01",
+  compatibilityFlags: ["experimental", "service_binding_extra_handlers"],
+};
 
 export default defineConfig({
   plugins: [cloudflareTest(edge)],

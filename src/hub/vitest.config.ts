@@ -75,8 +75,26 @@ async function hub() {
           compatibilityFlags: ["experimental"],
           serviceBindings: {
             FILES: { disk: { path: mkdtempSync(join(tmpdir(), "skep-files-")), writable: true } },
+            DATABASES: { name: "databases", entrypoint: "ControlGate" },
           },
-          bindings: { GRANT_KEY: "00".repeat(32), STORE: { edges: 0 } },
+          bindings: {
+            GRANT_KEY: "00".repeat(32),
+            STORE: { edges: 0, limits: DEFAULT_PLATFORM_LIMITS },
+          },
+          durableObjects: {
+            QUOTAS: { className: "QuotaBook", useSQLite: true },
+            QUEUES: { className: "QueueObject", useSQLite: true },
+            R2_BUCKET: { className: "R2Bucket", useSQLite: true },
+            KV: { className: "KvNamespace", useSQLite: true },
+          },
+        }),
+        await auxiliary("databases", "../store/d1/main.ts", {
+          compatibilityFlags: ["experimental"],
+          durableObjects: { D1: { className: "D1Database", useSQLite: true } },
+          serviceBindings: {
+            FILES: { disk: { path: mkdtempSync(join(tmpdir(), "skep-files-")), writable: true } },
+          },
+          bindings: { GRANT_KEY: "00".repeat(32), LANE: { cpuMs: 1_000, slow: {} } },
         }),
         await auxiliary("cell", "../cell/main.ts", {
           compatibilityFlags: ["experimental"],

@@ -3,9 +3,11 @@
  * The back end supplies `invoke`; facts about the invocation that Cloudflare's interface has no place for
  * are left on the object under a symbol, where only our own dispatcher looks for them.
  */
+import type { EventType } from "../protocol/events.ts";
 import type { ObjectAddress } from "../protocol/objects.ts";
 import type { OutboundParameters, OutboundWorker } from "../protocol/outbound.ts";
 import type { ColdStart } from "../protocol/telemetry.ts";
+import type { TracedHandler } from "../protocol/trace.ts";
 
 /** Registered globally, since dispatcher and back end may be bundled apart. */
 const FACTS = Symbol.for("skep.invocation");
@@ -18,6 +20,8 @@ export interface InvocationFacts {
   script?: string;
   /** Set if the invocation had to load its isolate. */
   cold?: ColdStart;
+  /** What a trace event says was handled; left out: the request. */
+  readonly handled?: TracedHandler;
 }
 
 /**
@@ -41,8 +45,8 @@ export interface DispatchCall {
   readonly entrypoint?: string;
   /** RPC: the method to call with what the request's body says (protocol/structured.ts). Left out: `fetch`. */
   readonly rpc?: string;
-  /** The request is none of a client: its body is JSON of the trace events (protocol/trace.ts) for the `tail` handler. */
-  readonly event?: "tail";
+  /** The handler that is called. The request is none of a client: its body says what for (cell/events.ts). Left out: `fetch`. */
+  readonly event?: EventType;
   /** Whose `fetch`, or with `rpc` whose method, is called; `script` has its class. */
   readonly object?: ObjectAddress;
 }

@@ -20,9 +20,24 @@ export type FunctionEvent =
       /** Name of the queue. */
       readonly queue: string;
       readonly messages: readonly QueuedMessage[];
+      /** What the function finds as `batch.metadata.metrics`. */
+      readonly backlog?: {
+        readonly count: number;
+        readonly bytes: number;
+        readonly oldestMs?: number;
+      };
     }
   /** A request to the `fetch` handler, which nobody waits for. */
   | { readonly type: "invocation"; readonly request: InvocationRequest };
+
+/** What a handler other than that of a client's request is called for. */
+export type EventType = "tail" | FunctionEvent["type"];
+
+/**
+ * Until the handler is done: as long as Cloudflare lets cron triggers and queue consumers go on. Of tails it is the
+ * function's own limit.
+ */
+export const EVENT_WALL_MS = 15 * 60_000;
 
 /** As the producer said: `v8` is what the runtime serialized, or structured.ts text with `structured`. */
 export type MessageContentType = "text" | "bytes" | "json" | "v8" | "structured";
@@ -50,8 +65,10 @@ export type EventResult =
       /** The handler was called; `outcome` says how it ended, as in Cloudflare's trace events. */
       readonly ran: true;
       readonly outcome: string;
-      /** Of what it threw. */
+      /** Of what it threw, where that is known: the runtime does not tell it of `scheduled` and `queue`. */
       readonly error?: string;
+      /** The function called `controller.noRetry()`. */
+      readonly noRetry?: boolean;
       readonly queue?: QueueVerdict;
       readonly response?: {
         readonly status: number;
@@ -68,7 +85,18 @@ export type EventResult =
       readonly reason: "missing" | "no-handler" | "limited" | "unavailable";
       readonly message: string;
       readonly retryAfterSeconds?: number;
+      /** It was lost with its process: the handler may have run, in part or whole. Counts as a try. */
+      readonly mayHaveRun?: true;
     };
+
+/** What the isolate's side says of a `scheduled` or `queue` handler that ended. */
+export interface HandlerEnd {
+  readonly outcome: string;
+  /** False: the version exports no such handler. */
+  readonly isHandled: boolean;
+  readonly noRetry?: boolean;
+  readonly queue?: QueueVerdict;
+}
 
 /** What the `queue` handler decided. */
 export interface QueueVerdict {

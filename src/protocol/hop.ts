@@ -15,6 +15,7 @@ import {
   type LimitReason,
   UnavailableError,
 } from "./dispatch-errors.ts";
+import type { EventType } from "./events.ts";
 import type { ObjectAddress } from "./objects.ts";
 import type { Variant } from "./outbound.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
@@ -48,7 +49,7 @@ export interface CellCall extends HopCall {
   /** Absent: the plain version. */
   readonly variant?: Variant;
   /** As in DispatchCall. */
-  readonly event?: "tail";
+  readonly event?: EventType;
   /** What the function finds as `request.cf`; absent: nothing. */
   readonly cf?: Record<string, unknown>;
   /** As those of DispatchCall. */

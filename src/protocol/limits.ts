@@ -86,10 +86,47 @@ export const LIMITS = {
     minimum: 0,
     help: "isolates of a function that stay loaded however idle it is",
   },
+  storage_mb: {
+    unit: "MiB",
+    default: 10_240,
+    maximum: 1_048_576,
+    minimum: 1,
+    help: "what the functions of a namespace keep: KV, R2, D1 and queues together",
+  },
+  kv_keys: {
+    unit: "keys",
+    default: 1_000_000,
+    maximum: 100_000_000,
+    minimum: 1,
+    help: "keys in the KV namespaces of a namespace",
+  },
+  r2_objects: {
+    unit: "objects",
+    default: 1_000_000,
+    maximum: 100_000_000,
+    minimum: 1,
+    help: "objects in the R2 buckets of a namespace",
+  },
+  queue_messages: {
+    unit: "messages",
+    default: 1_000_000,
+    maximum: 100_000_000,
+    minimum: 1,
+    help: "messages that wait in the queues of a namespace",
+  },
 } as const satisfies Record<string, LimitDefinition>;
 
 export type LimitName = keyof typeof LIMITS;
 export const LIMIT_NAMES = Object.keys(LIMITS) as readonly LimitName[];
+
+/** Of all functions of a namespace together: one function cannot have them. */
+export const NAMESPACE_LIMITS: readonly LimitName[] = [
+  "namespace_concurrency",
+  "storage_mb",
+  "kv_keys",
+  "r2_objects",
+  "queue_messages",
+];
 
 /** All limits of one function, as they hold. */
 export type Limits = Readonly<Record<LimitName, number>>;

@@ -21,6 +21,8 @@ export interface Aim {
 }
 
 export interface StartModule {
+  /** Of the default export. */
+  handlers(): Promise<readonly string[]>;
   call(aim: Aim, method: string, args: readonly unknown[]): Promise<unknown>;
 }
 
@@ -68,6 +70,11 @@ export class ${START} extends WorkerEntrypoint {
     const aim = JSON.parse(decodeURIComponent(headers.get("${AIM_HEADER}")));
     headers.delete("${AIM_HEADER}");
     return exportOf(this.ctx, aim).fetch(new Request(request, { headers, redirect: "manual" }));
+  }
+  handlers() {
+    const main = tenant.default ?? {};
+    const handlers = typeof main === "function" ? main.prototype : main;
+    return ["fetch", "scheduled", "queue", "tail"].filter((name) => typeof handlers[name] === "function");
   }
   call(aim, method, args) { return exportOf(this.ctx, aim)[method](...args); }
 }

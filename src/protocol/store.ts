@@ -13,6 +13,8 @@
  *   any    /{kind}/{id}/...          what the API needs beyond that, as each kind's admin.ts says
  * `{kind}` is a ConfigKind.
  */
+import type { LimitSettings } from "./limits.ts";
+
 export const STORE_KINDS = ["kv", "r2", "d1", "queue"] as const;
 export type StoreKind = (typeof STORE_KINDS)[number];
 
@@ -42,4 +44,6 @@ export interface StoreConfig {
   readonly namespace: string | null;
   readonly name: string;
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Of the namespace, as far as they are set there (quotas are limits). */
+  readonly limits: LimitSettings;
 }

@@ -113,6 +113,8 @@ export type RegistryFailure =
   | { readonly reason: "objects-unreachable"; readonly detail: string }
   | { readonly reason: "unknown-resource"; readonly kind: StoreKind; readonly id: string }
   | { readonly reason: "resource-exists"; readonly kind: StoreKind; readonly name: string }
+  | { readonly reason: "queue-consumer-exists"; readonly queueId: string }
+  | { readonly reason: "no-queue-consumer"; readonly id: string }
   /** The change is stored, but the store process has not taken it. */
   | { readonly reason: "store-unreachable"; readonly detail: string }
   /** The change is stored, but the edges have not confirmed it. */

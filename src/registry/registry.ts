@@ -49,6 +49,7 @@ import type {
 import * as objectClasses from "./object-classes.ts";
 import { ObjectDelivery } from "./object-delivery.ts";
 import { rememberPreview } from "./previews.ts";
+import * as queues from "./queues.ts";
 import { applyRelease, previewBindings } from "./release.ts";
 import { failure, success } from "./result.ts";
 import {
@@ -598,8 +599,9 @@ export class Registry extends DurableObject<RegistryEnv> {
     const [row] = this.#sql
       .exec<{ version_id: string }>("SELECT version_id FROM scripts WHERE id = ?", scriptId)
       .toArray();
+    if (row === undefined) return null;
     // The supervisor asks again; to wait here for what it has to do first could take as long as it waits.
-    if (row === undefined || this.#objectDelivery.hasPending) return null;
+    if (this.#objectDelivery.hasPending) throw new Error("objects are being moved or deleted");
     const request = cellRequest(this.#sql, this.env.PLATFORM, row.version_id);
     return request.ok && request.value.objects !== undefined ? request.value : null;
   }
@@ -829,6 +831,31 @@ export class Registry extends DurableObject<RegistryEnv> {
   deleteResource(kind: ResourceRecord["kind"], id: string): Outcome<null> {
     return this.#write(() => {
       resources.deleteResource(this.#sql, resources.requireResource(this.#sql, kind, id));
+      return success(null);
+    });
+  }
+
+  // Consumers of queues. The users of what changes them call `settleStore` next.
+
+  queueConsumer(queueId: string): queues.ConsumerRecord | null {
+    return queues.consumerOf(this.#sql, queueId);
+  }
+
+  queueProducers(queueId: string): queues.ProducerRecord[] {
+    return queues.producersOf(this.#sql, queueId);
+  }
+
+  addQueueConsumer(consumer: queues.NewConsumer): Outcome<queues.ConsumerRecord> {
+    return this.#write(() => success(queues.addConsumer(this.#sql, consumer, Date.now())));
+  }
+
+  updateQueueConsumer(id: string, consumer: queues.NewConsumer): Outcome<queues.ConsumerRecord> {
+    return this.#write(() => success(queues.updateConsumer(this.#sql, id, consumer)));
+  }
+
+  removeQueueConsumer(queueId: string, id: string): Outcome<null> {
+    return this.#write(() => {
+      queues.removeConsumer(this.#sql, queueId, id);
       return success(null);
     });
   }

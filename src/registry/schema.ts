@@ -30,6 +30,8 @@
  *               `migration_tag` of scripts: the latest migration that made them so
  *   object_changes   what has to be done with the files of objects; JSON of ObjectChange
  *   trust       one row per version: what it has earned or lost (trust.ts)
+ *   queue_consumers who takes messages of a queue: a script, or with `script_id` null whoever pulls. `dead_letter_queue` is a
+ *               name, among the queues of the same owner (queues.ts)
  *   events      what befell processes and changed trust; the newest 10,000 are kept
  */
 
@@ -317,8 +319,46 @@ const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER resource_gone AFTER DELETE ON resources BEGIN
     INSERT INTO store_changes (kind, id) VALUES (OLD.kind, OLD.id);
   END;
-  CREATE TRIGGER owner_renamed AFTER UPDATE OF name ON namespaces BEGIN
+  CREATE TRIGGER owner_changed AFTER UPDATE OF name, limits ON namespaces BEGIN
     INSERT INTO store_changes (kind, id) SELECT kind, id FROM resources WHERE namespace_id = NEW.id;
+  END;
+
+  CREATE TABLE queue_consumers (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL DEFAULT 'queue',
+    queue_id TEXT NOT NULL UNIQUE,
+    script_id TEXT REFERENCES scripts (id) ON DELETE CASCADE,
+    settings TEXT NOT NULL,
+    dead_letter_queue TEXT,
+    created_on INTEGER NOT NULL,
+    FOREIGN KEY (kind, queue_id) REFERENCES resources (kind, id) ON DELETE CASCADE
+  ) STRICT;
+  CREATE INDEX queue_consumers_by_script ON queue_consumers (script_id);
+  CREATE INDEX queue_consumers_by_dead_letter_queue ON queue_consumers (dead_letter_queue);
+  CREATE TRIGGER queue_consumer_made AFTER INSERT ON queue_consumers BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('queue', NEW.queue_id);
+  END;
+  CREATE TRIGGER queue_consumer_changed AFTER UPDATE ON queue_consumers BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('queue', NEW.queue_id);
+  END;
+  CREATE TRIGGER queue_consumer_gone AFTER DELETE ON queue_consumers BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('queue', OLD.queue_id);
+  END;
+  CREATE TRIGGER queue_consumer_renamed AFTER UPDATE OF name ON namespaces BEGIN
+    INSERT INTO store_changes (kind, id)
+    SELECT 'queue', queue_id FROM queue_consumers JOIN scripts ON scripts.id = script_id WHERE namespace_id = NEW.id;
+  END;
+  CREATE TRIGGER dead_letter_queue_made AFTER INSERT ON resources WHEN NEW.kind = 'queue' BEGIN
+    INSERT INTO store_changes (kind, id)
+    SELECT 'queue', queue_id FROM queue_consumers WHERE dead_letter_queue = NEW.name;
+  END;
+  CREATE TRIGGER dead_letter_queue_renamed AFTER UPDATE OF name ON resources WHEN NEW.kind = 'queue' BEGIN
+    INSERT INTO store_changes (kind, id)
+    SELECT 'queue', queue_id FROM queue_consumers WHERE dead_letter_queue IN (NEW.name, OLD.name);
+  END;
+  CREATE TRIGGER dead_letter_queue_gone AFTER DELETE ON resources WHEN OLD.kind = 'queue' BEGIN
+    INSERT INTO store_changes (kind, id)
+    SELECT 'queue', queue_id FROM queue_consumers WHERE dead_letter_queue = OLD.name;
   END;
 
   UPDATE tokens SET permissions = replace(permissions, '"deploy"', '"deploy","data"');

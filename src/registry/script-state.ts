@@ -156,9 +156,9 @@ export function cellRequest(
     cpuMs,
     isMistrusted,
     isPreview,
-    ...(objects && { objects }),
     subrequests,
     ...(outbound !== null && { outbound }),
+    ...(objects && { objects }),
   });
 }
 

@@ -9,8 +9,14 @@ import type { StoreEnv } from "./env.ts";
 import { GrantBook } from "./grant-book.ts";
 import { kinds } from "./kinds.ts";
 
+export { KvNamespace } from "./kv/namespace.ts";
+export { QuotaBook } from "./quota-book.ts";
+
 const env = bindings as unknown as StoreEnv;
 const grants = new GrantBook(new Grants(env.GRANT_KEY));
+
+export { R2Bucket } from "./r2/bucket.ts";
+export { QueueObject } from "./queue/queue-object.ts";
 
 export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler;
 
@@ -23,7 +29,7 @@ export class BindingGate extends WorkerEntrypoint<StoreEnv> {
       await request.body?.cancel();
       return new Response("this process was not given what it asks for", { status: 403 });
     }
-    return kinds[call.kind].bind(request, call.id, this.env);
+    return kinds[call.kind].bind(request, call.id, this.env, this.ctx);
   }
 }
 
@@ -33,7 +39,7 @@ export class ControlGate extends WorkerEntrypoint<StoreEnv> {
     const text = request.headers.get(STORE_HEADER);
     if (text !== null) {
       const { kind, id } = JSON.parse(text) as StoreCall;
-      return kinds[kind].bind(request, id, this.env);
+      return kinds[kind].bind(request, id, this.env, this.ctx);
     }
     const { pathname } = new URL(request.url);
     const [first = "", second = "", third = ""] = pathname.slice(1).split("/");

@@ -20,6 +20,10 @@ export interface SupervisorCalls {
   /** Rejects if there is no cell for it now. */
   assignCell(request: CellRequest): Promise<CellAssignment>;
   counters(): ProcessCounters;
+  /** Rejects if the processes that write to the data directory cannot all be held still now. */
+  pauseWriters(): Promise<void>;
+  /** Returns whether all were still all the time. */
+  resumeWriters(): boolean;
   /** Resolves when all is done. */
   changeObjects(changes: ObjectChanges): Promise<void>;
   listObjects(scriptId: string, key: string, after: string, limit: number): ObjectList;
@@ -71,6 +75,17 @@ async function answer(
       } catch (error) {
         response.writeHead(503).end(error instanceof Error ? error.message : String(error));
       }
+      return;
+    case "POST /pause":
+      try {
+        await calls.pauseWriters();
+        response.writeHead(204).end();
+      } catch (error) {
+        response.writeHead(503).end(error instanceof Error ? error.message : String(error));
+      }
+      return;
+    case "POST /resume":
+      sendJson(response, { isUnbroken: calls.resumeWriters() });
       return;
     case "POST /objects/changes":
       await calls.changeObjects(JSON.parse(body.toString()) as ObjectChanges);

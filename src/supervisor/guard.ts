@@ -236,11 +236,14 @@ export class Guard {
 
   #crashOf(kind: Incident["process"], place: Place): Incident {
     const { process } = place;
+    // No function can do that to itself, and a script with Durable Objects has nowhere else to go.
+    const isKilled =
+      "isStateful" in place && place.isStateful && process.exit?.signal === "SIGKILL";
     return incidentOf(kind, place, {
       kind: "crash",
       killed: true,
       detail: process.describeExit().split("\n", 1)[0] ?? "",
-      ...this.#blame(process.workerdPid),
+      ...this.#blame(isKilled ? undefined : process.workerdPid),
     });
   }
 

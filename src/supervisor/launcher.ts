@@ -8,17 +8,19 @@ import { dirname, join, relative } from "node:path";
 import { LEDGER_KEY_BYTES } from "../protocol/ledger.ts";
 import type { CertificateFiles } from "./certificate-authority.ts";
 import { cellCounts, type PlatformConfig } from "./config.ts";
+import { LANE_CPU_MS } from "./databases.ts";
 import type { DataPaths } from "./data-directory.ts";
 import type { ListeningSocket } from "./listening-sockets.ts";
 import { detectLayers, type Layers } from "./sandbox/layers.ts";
 import { SECRET_KEY_VARIABLE } from "./secret-keys.ts";
-import { lifeDirectory, RUN_DIRECTORIES, socketNames } from "./socket-names.ts";
+import { lifeDirectory, RUN_DIRECTORIES, socketNames, type DatabaseLane } from "./socket-names.ts";
 import type { Bundle } from "../protocol/bundle.ts";
 import { Grants } from "../protocol/grants.ts";
 import { moduleFile, statefulConfig } from "./stateful/config.ts";
 import type { StatefulRequest } from "./stateful/starts.ts";
 import {
   cellConfig,
+  databasesConfig,
   edgeConfig,
   egressConfig,
   hubConfig,
@@ -126,12 +128,29 @@ export class Launcher {
   }
 
   store(): WorkerdProcess {
-    const { edges } = this.#options.config;
+    const { edges, limits } = this.#options.config;
     return this.#launch({
       name: "store",
       kind: "store",
       life: ++this.#lives,
-      config: storeConfig(this.#paths, { edges, grantKey: this.#grantKey }),
+      config: storeConfig(this.#paths, { edges, limits, grantKey: this.#grantKey }),
+    });
+  }
+
+  databases(lane: DatabaseLane, slow: Readonly<Record<string, number>>): WorkerdProcess {
+    const ledgerKey = makeLedgerKey();
+    return this.#launch({
+      name: `databases (${lane})`,
+      kind: "databases",
+      life: ++this.#lives,
+      config: databasesConfig(this.#paths, {
+        lane,
+        grantKey: this.#grantKey,
+        ledgerKey,
+        cpuMs: LANE_CPU_MS[lane],
+        slow,
+      }),
+      ledgerKey,
     });
   }
 

@@ -23,6 +23,7 @@ import {
   openDataDirectory,
   type DataDirectory,
 } from "./data-directory.ts";
+import { Databases } from "./databases.ts";
 import { DRAIN_TIMEOUT_MS } from "./drain.ts";
 import { EdgeCertificates } from "./edge-certificates.ts";
 import { Edges } from "./edges.ts";
@@ -44,6 +45,7 @@ import { socketNames } from "./socket-names.ts";
 import { StartError } from "./start-error.ts";
 import { findWorkerd } from "./workerd-binary.ts";
 import type { WorkerdProcess } from "./workerd-process.ts";
+import { WriterPause } from "./writer-pause.ts";
 
 export interface PlatformOptions {
   /** Folder of the built Workers. */
@@ -62,10 +64,12 @@ export class Platform {
   readonly #options: PlatformOptions;
   readonly #data: DataDirectory;
   readonly #slots: { hub: Slot; store: Slot; egress: Slot; trial: Slot; edges: readonly Slot[] };
+  readonly #databases: Databases;
   readonly #launcher: Launcher;
   readonly #edges: Edges;
   readonly #guard: Guard;
   readonly #certificates: EdgeCertificates;
+  readonly #pause: WriterPause;
   #sockets: PublicSockets | undefined;
   #layers: Layers | undefined;
   #control: Server | undefined;
@@ -127,6 +131,7 @@ export class Platform {
           launcher.forget(process);
         },
       });
+    this.#databases = new Databases({ launcher, slot, log });
     this.#slots = {
       hub: slot("hub", () => launcher.hub(this.#publicSockets(), this.#apiUrl())),
       store: slot("store", () => launcher.store()),
@@ -170,6 +175,7 @@ export class Platform {
       onChange: () => this.#noteProcesses(),
       log,
     });
+    this.#pause = new WriterPause(() => [...this.#slots.hub.alive, ...this.#slots.store.alive]);
     this.#certificates = new EdgeCertificates({
       config,
       ca: paths.ca,
@@ -217,6 +223,7 @@ export class Platform {
   /** Lets the edges finish what they have, then ends everything. Resolves when all processes are gone. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#pause.end();
     const { hub, store, egress, trial, edges } = this.#slots;
     this.#guard.stopHeartbeats();
     await this.#edges.flush();
@@ -224,7 +231,8 @@ export class Platform {
     this.#closeSockets();
     await Promise.all(edges.map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
     await this.#guard.pool.stop(DRAIN_TIMEOUT_MS);
-    await Promise.all([hub, store, egress, trial].map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
+    const others = [hub, store, ...this.#databases.slots, egress, trial];
+    await Promise.all(others.map((slot) => slot.stop(DRAIN_TIMEOUT_MS)));
     this.#release();
   }
 
@@ -258,8 +266,8 @@ export class Platform {
 
     const hubStarted = hub.start();
     hubStarted.catch(() => {});
-    const storeStarted = store.start();
-    storeStarted.catch(() => {});
+    const storeStarted = [store.start(), this.#databases.start()];
+    for (const started of storeStarted) started.catch(() => {});
     this.#layers = await prepared;
     this.#refuseIfStopped();
     if (this.#config.requireSandbox) demandSandbox(this.#layers);
@@ -270,7 +278,7 @@ export class Platform {
     // it would keep this process alive.
     this.#control = await this.#serveControl();
     this.#refuseIfStopped();
-    await Promise.all([hubStarted.then(() => this.#bootstrap()), storeStarted, ...edgesStarted]);
+    await Promise.all([hubStarted.then(() => this.#bootstrap()), ...storeStarted, ...edgesStarted]);
     this.#refuseIfStopped();
     await Promise.all([egress.start(), trial.start(), this.#guard.start()]);
     await this.#certificates.renew();
@@ -301,6 +309,8 @@ export class Platform {
       listObjects: (...of: [string, string, string, number]) => this.#guard.stateful.list(...of),
       counters: () =>
         this.#guard.counters(this.#slots.edges.filter((slot) => pidOf(slot) !== null).length),
+      pauseWriters: () => this.#pause.begin(),
+      resumeWriters: () => this.#pause.end(),
     };
     return serveControl(socketNames.supervisor, calls, (line) => this.#log(line));
   }
@@ -355,7 +365,7 @@ export class Platform {
 
   #allSlots(): Slot[] {
     const { hub, store, egress, trial, edges } = this.#slots;
-    return [hub, store, egress, trial, ...edges];
+    return [hub, store, ...this.#databases.slots, egress, trial, ...edges];
   }
 
   /** Once for all changes of one turn: the start makes many. */
@@ -376,6 +386,7 @@ export class Platform {
       supervisor: process.pid,
       hub: pidOf(hub),
       store: pidOf(store),
+      databases: this.#databases.slots.map(pidOf),
       egress: pidOf(egress),
       trial: pidOf(trial),
       edges: edges.map(pidOf),
@@ -393,6 +404,7 @@ export class Platform {
     this.#released = true;
     this.#certificates.stop();
     this.#guard.stop();
+    this.#databases.stop();
     this.#control?.close();
     this.#control?.closeAllConnections();
     forgetPlatform(this.#data.paths.run);

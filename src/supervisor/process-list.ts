@@ -12,6 +12,8 @@ export interface ProcessList {
   readonly supervisor: number;
   readonly hub: number | null;
   readonly store: number | null;
+  /** With D1 databases: the slow lane and the fast one. */
+  readonly databases: readonly (number | null)[];
   readonly egress: number | null;
   readonly trial: number | null;
   readonly edges: readonly (number | null)[];

@@ -6,6 +6,9 @@
  * `peers/peer-0.sock`, which leads to the life that counts (launcher.ts). Hub and egress are replaced one after
  * the other: their sockets are where they are.
  */
+/** Of processes with D1 databases (src/store/d1/main.ts). */
+export type DatabaseLane = "fast" | "slow";
+
 export const RUN_DIRECTORIES = {
   /** For the supervisor and the hub alone. */
   hub: "hub",
@@ -15,6 +18,8 @@ export const RUN_DIRECTORIES = {
   store: "store",
   /** For the hub, which asks the store, and nobody else. */
   storeControl: "store-control",
+  /** Of the processes with D1 databases: for the store, and the slow lane for the fast one. */
+  databasesControl: "databases-control",
   /** Links to edges, for the store. */
   events: "events",
   /** Links to edges, for edges and the egress. */
@@ -44,6 +49,10 @@ export const socketNames = {
 
   store: `${RUN_DIRECTORIES.store}/store.sock`,
   storeControl: `${RUN_DIRECTORIES.storeControl}/control.sock`,
+
+  /** Of the fast lane. */
+  databases: `${RUN_DIRECTORIES.store}/databases.sock`,
+  databasesControl: (lane: DatabaseLane) => `${RUN_DIRECTORIES.databasesControl}/${lane}.sock`,
 
   edgeControl: (life: number) => `${lifeDirectory.edge(life)}/control.sock`,
   edgePeer: (life: number) => `${lifeDirectory.edge(life)}/peer.sock`,

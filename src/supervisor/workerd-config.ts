@@ -11,7 +11,7 @@ import type { CellCounts, Isolation } from "../protocol/placement.ts";
 import { capnpText, Embed, Word, type CapnpValue } from "./capnp-text.ts";
 import { deniedBlocks, privateBlocks } from "./egress-policy.ts";
 import { SECRET_KEY_VARIABLE } from "./secret-keys.ts";
-import { socketNames } from "./socket-names.ts";
+import { socketNames, type DatabaseLane } from "./socket-names.ts";
 
 export interface ConfigText {
   readonly text: string;
@@ -75,7 +75,11 @@ export interface EgressSettings {
 }
 
 /** Held here so that all our own Workers see one runtime. */
-const COMPATIBILITY = { compatibilityDate: "2026-11-01", compatibilityFlags: ["experimental"] };
+const COMPATIBILITY = {
+  compatibilityDate: "2026-11-01",
+  // The second lets edges and cells call the handlers of functions for events.
+  compatibilityFlags: ["experimental", "service_binding_extra_handlers"],
+};
 export const PROXY = { style: new Word("proxy") };
 
 /**
@@ -85,7 +89,6 @@ export const PROXY = { style: new Word("proxy") };
 export const NO_NETWORK = "internet";
 
 export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText {
-  const objects = (className: string) => ({ className, uniqueKey: className, enableSql: true });
   return config({
     services: [
       worker("hub", {
@@ -128,6 +131,7 @@ export function hubConfig(paths: ConfigPaths, settings: HubSettings): ConfigText
 
 export interface StoreSettings {
   readonly edges: number;
+  readonly limits: PlatformLimits;
   /** Hex, the same as that of edges. */
   readonly grantKey: string;
 }
@@ -140,22 +144,92 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
         modules: [esModule(paths, "store.js", `${paths.workers}/store.js`)],
         bindings: [
           { name: "FILES", service: "files" },
+          { name: "DATABASES", service: "databases" },
+          { name: "QUEUES", durableObjectNamespace: "QueueObject" },
           { name: "GRANT_KEY", text: settings.grantKey },
-          { name: "STORE", json: JSON.stringify({ edges: settings.edges }) },
+          {
+            name: "STORE",
+            json: JSON.stringify({ edges: settings.edges, limits: settings.limits }),
+          },
+          { name: "KV", durableObjectNamespace: "KvNamespace" },
+          { name: "QUOTAS", durableObjectNamespace: "QuotaBook" },
+          { name: "R2_BUCKET", durableObjectNamespace: "R2Bucket" },
           ...edges.map((edge) => ({ name: `EDGE_${edge}`, service: `edge-${edge}` })),
         ],
-        durableObjectNamespaces: [],
+        durableObjectNamespaces: [
+          objects("QuotaBook"),
+          objects("R2Bucket"),
+          objects("QueueObject"),
+          objects("KvNamespace"),
+        ],
         durableObjectStorage: { localDisk: "objects" },
         globalOutbound: NO_NETWORK,
       }),
       { name: "objects", disk: { path: `${paths.store}/objects`, writable: true } },
       { name: "files", disk: { path: `${paths.store}/files`, writable: true } },
+      unix("databases", socketNames.databasesControl("fast")),
       ...edges.map((edge) => unix(`edge-${edge}`, socketNames.events(edge))),
       noNetwork(),
     ],
     sockets: [
       unixSocket(socketNames.store, { name: "store", entrypoint: "BindingGate" }, PROXY),
       unixSocket(socketNames.storeControl, { name: "store", entrypoint: "ControlGate" }),
+    ],
+  });
+}
+
+export interface DatabasesSettings {
+  readonly lane: DatabaseLane;
+  /** Hex, the same as that of edges. */
+  readonly grantKey: string;
+  /** Hex. */
+  readonly ledgerKey: string;
+  /** What the statements of one call may take. */
+  readonly cpuMs: number;
+  /** Databases that are in the slow lane, and until when (Unix milliseconds). */
+  readonly slow: Readonly<Record<string, number>>;
+}
+
+export function databasesConfig(paths: ConfigPaths, settings: DatabasesSettings): ConfigText {
+  const { lane, grantKey, ledgerKey, cpuMs, slow } = settings;
+  const isFast = lane === "fast";
+  return config({
+    services: [
+      worker("databases", {
+        modules: [esModule(paths, "databases.js", `${paths.workers}/databases.js`)],
+        bindings: [
+          { name: "D1", durableObjectNamespace: "D1Database" },
+          { name: "FILES", service: "files" },
+          { name: "GRANT_KEY", text: grantKey },
+          { name: "LEDGER_KEY", text: ledgerKey },
+          { name: "LANE", json: JSON.stringify({ cpuMs, slow }) },
+          ...(isFast ? [{ name: "SLOW", service: "slow" }] : []),
+        ],
+        durableObjectNamespaces: [
+          { className: "D1Database", uniqueKey: "D1Database", enableSql: true },
+        ],
+        durableObjectStorage: { localDisk: "objects" },
+        globalOutbound: NO_NETWORK,
+      }),
+      { name: "objects", disk: { path: `${paths.store}/objects`, writable: true } },
+      { name: "files", disk: { path: `${paths.store}/files`, writable: true } },
+      ...(isFast ? [unix("slow", socketNames.databasesControl("slow"))] : []),
+      noNetwork(),
+    ],
+    sockets: [
+      ...(isFast
+        ? [
+            unixSocket(
+              socketNames.databases,
+              { name: "databases", entrypoint: "BindingGate" },
+              PROXY,
+            ),
+          ]
+        : []),
+      unixSocket(socketNames.databasesControl(lane), {
+        name: "databases",
+        entrypoint: "ControlGate",
+      }),
     ],
   });
 }
@@ -181,6 +255,7 @@ export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigTe
           { name: "HUB", service: "hub" },
           { name: "EGRESS", service: "egress" },
           { name: "STORE", service: "store" },
+          { name: "DATABASES", service: "databases" },
           ...peers.map((peer) => ({ name: `PEER_${peer}`, service: `peer-${peer}` })),
           ...cellIndexes.map((cell) => ({ name: `CELL_${cell}`, service: `cell-${cell}` })),
           { name: "EDGE", json: JSON.stringify({ index, count, life, cells, maxIsolates }) },
@@ -195,6 +270,7 @@ export function edgeConfig(paths: ConfigPaths, settings: EdgeSettings): ConfigTe
       unix("hub", socketNames.edgeHub),
       unix("egress", socketNames.egress, PROXY),
       unix("store", socketNames.store, PROXY),
+      unix("databases", socketNames.databases, PROXY),
       ...peers.map((peer) => unix(`peer-${peer}`, socketNames.peer(peer), PROXY)),
       ...cellIndexes.map((cell) => unix(`cell-${cell}`, socketNames.cell(cell), PROXY)),
       noNetwork(),
@@ -256,6 +332,7 @@ export function cellConfig(paths: ConfigPaths, settings: CellSettings): ConfigTe
           { name: "LOADER", workerLoader: {} },
           { name: "EGRESS", service: "egress" },
           { name: "STORE", service: "store" },
+          { name: "DATABASES", service: "databases" },
           { name: "CELL", json: JSON.stringify({ life, maxIsolates }) },
           { name: "LEDGER_KEY", text: ledgerKey },
         ],
@@ -263,6 +340,7 @@ export function cellConfig(paths: ConfigPaths, settings: CellSettings): ConfigTe
       }),
       unix("egress", socketNames.egress, PROXY),
       unix("store", socketNames.store, PROXY),
+      unix("databases", socketNames.databases, PROXY),
       noNetwork(),
     ],
     sockets: [
@@ -273,6 +351,10 @@ export function cellConfig(paths: ConfigPaths, settings: CellSettings): ConfigTe
 }
 
 export type Fields = Readonly<Record<string, CapnpValue>>;
+
+function objects(className: string): Fields {
+  return { className, uniqueKey: className, enableSql: true };
+}
 
 export function config(fields: {
   services: Fields[];

@@ -15,7 +15,7 @@ import { identify, isAlive, type ProcessIdentity } from "./process-identity.ts";
 import { bubblewrapCommand, sendFilter, type Bubblewrap, type View } from "./sandbox/bubblewrap.ts";
 import { Markers } from "./watch/markers.ts";
 
-export type ProcessKind = "hub" | "store" | "egress" | "edge" | "cell" | "trial";
+export type ProcessKind = "hub" | "store" | "databases" | "egress" | "edge" | "cell" | "trial";
 
 export interface WorkerdCommand {
   readonly kind: ProcessKind;

@@ -1,8 +1,9 @@
 /** The Worker that runs a case: `/{suite}/{case}` answers what the case saw, in plain JSON; `/{suite}` their names. */
 import { told, type Cases, type ConformanceEnv } from "./cases.ts";
+import { d1Cases } from "./d1.ts";
 import { kvCases } from "./kv.ts";
 
-const suites: Readonly<Record<string, Cases>> = { kv: kvCases };
+const suites: Readonly<Record<string, Cases>> = { kv: kvCases, d1: d1Cases };
 
 export default {
   async fetch(request, env) {

@@ -49,6 +49,8 @@ export interface CellPlace {
   readonly process: WorkerdProcess;
   /** The version that a dedicated cell is for. */
   readonly versionId: string | null;
+  /** It has Durable Objects. */
+  readonly isStateful?: boolean;
 }
 
 interface Cell {
@@ -211,14 +213,12 @@ export class CellPool {
   }
 
   /** Objects are where one version of their script is. */
-  #makeWay({ versionId, isPreview, objects }: CellRequest): void {
+  #makeWay({ versionId, objects }: CellRequest): void {
     if (objects === undefined) return;
     for (const cell of this.#dedicated.values()) {
       const { request } = cell;
-      if (request?.objects?.scriptId !== objects.scriptId || request.versionId === versionId)
-        continue;
-      if (isPreview) throw new Error("its Durable Objects are with another version of the script");
-      this.#release(cell);
+      const isOther = request?.versionId !== versionId;
+      if (isOther && request?.objects?.scriptId === objects.scriptId) this.#release(cell);
     }
   }
 
@@ -310,6 +310,7 @@ export class CellPool {
       index,
       process,
       versionId: request?.versionId ?? null,
+      isStateful: isStateful(request),
     });
     this.#succeed(cell, cell.restart.after(process));
     void this.#options.onNews(incident);

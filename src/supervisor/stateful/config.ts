@@ -56,6 +56,7 @@ export function statefulConfig(paths: ConfigPaths, settings: StatefulSettings): 
           { name: "START", service: { name: FUNCTION, entrypoint: START } },
           { name: "EGRESS", service: "egress" },
           { name: "STORE", service: "store" },
+          { name: "DATABASES", service: "databases" },
           { name: "LEDGER_KEY", text: ledgerKey },
           { name: "CELL", json: JSON.stringify(gate) },
           ...classes.map(({ key, className }) => ({
@@ -69,6 +70,7 @@ export function statefulConfig(paths: ConfigPaths, settings: StatefulSettings): 
       { name: "objects", disk: { path: objects, writable: true } },
       unix("egress", socketNames.egress, PROXY),
       unix("store", socketNames.store, PROXY),
+      unix("databases", socketNames.databases, PROXY),
       noNetwork(),
     ],
     sockets: [
@@ -190,7 +192,11 @@ function bindingOf(
       if (own !== undefined) return { durableObjectNamespace: { className: own.className } };
       return { service: through(ENTRYPOINTS[value.type], value) };
     }
-    default:
+    case "service":
+    case "dispatch-namespace":
+    case "rate-limit":
+    case "analytics":
+    case "assets":
       return { service: through(ENTRYPOINTS[value.type], value) };
   }
 }

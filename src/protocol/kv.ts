@@ -1,0 +1,15 @@
+/** What hub and store say of KV beyond the protocol of the binding: many keys at once. */
+
+export interface KvPair {
+  readonly key: string;
+  /** Base64. */
+  readonly value: string;
+  /** JSON. */
+  readonly metadata: string | null;
+  /** Seconds since 1970, as they were given. */
+  readonly expiration: string | null;
+  readonly expirationTtl: string | null;
+}
+
+/** Pairs, or keys, of one call. */
+export const MAX_BULK_PAIRS = 10_000;

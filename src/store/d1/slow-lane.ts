@@ -1,0 +1,30 @@
+/** Which databases are in the slow lane, as the fast one sees it. */
+export class SlowLane {
+  readonly #lane: Fetcher;
+  /** Unix milliseconds until which each is there. */
+  readonly #until: Map<string, number>;
+
+  constructor(lane: Fetcher, until: Readonly<Record<string, number>>) {
+    this.#lane = lane;
+    this.#until = new Map(Object.entries(until));
+  }
+
+  has(id: string): boolean {
+    return this.#until.has(id);
+  }
+
+  /** False: its time is over, and it is open there no more. */
+  async keeps(id: string): Promise<boolean> {
+    const until = this.#until.get(id);
+    if (until === undefined) return false;
+    if (Date.now() < until) return true;
+    const released = await this.#lane.fetch(`http://lane/release/${id}`, { method: "POST" });
+    if (!released.ok) return true;
+    this.#until.delete(id);
+    return false;
+  }
+
+  fetch(request: Request): Promise<Response> {
+    return this.#lane.fetch(request);
+  }
+}

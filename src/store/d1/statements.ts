@@ -1,0 +1,69 @@
+/** SQL text as a list of statements, without parsing more than needed to find their ends. Pure. */
+
+/** A comment, something quoted, a word, or any other character. What is not closed goes on to the end. */
+const TOKEN =
+  /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|`(?:[^`]|``)*(?:`|$)|\[[^\]]*(?:\]|$)|[\p{L}_][\p{L}\p{N}_$]*|[\s\S]/gu;
+
+/** Those that have only comments and spaces are left out. */
+export function splitStatements(sql: string): string[] {
+  const statements: string[] = [];
+  let start = 0;
+  let words = 0;
+  let isCreate = false;
+  let isTrigger = false;
+  let isEmpty = true;
+  /** Of BEGIN and CASE in the body of a trigger. */
+  let depth = 0;
+  const end = (at: number) => {
+    if (!isEmpty) statements.push(sql.slice(start, at).trim());
+    start = at + 1;
+    words = 0;
+    isCreate = isTrigger = false;
+    isEmpty = true;
+    depth = 0;
+  };
+  for (const { 0: token, index } of sql.matchAll(TOKEN)) {
+    if (token === ";" && depth === 0) {
+      end(index);
+      continue;
+    }
+    if (/^\s|^--|^\/\*/.test(token)) continue;
+    isEmpty = false;
+    if (!/^[\p{L}_]/u.test(token)) continue;
+    const word = token.toUpperCase();
+    words++;
+    if (words === 1) isCreate = word === "CREATE";
+    else if (isCreate && words <= 3 && word === "TRIGGER") isTrigger = true;
+    if (!isTrigger) continue;
+    if (word === "BEGIN" || word === "CASE") depth++;
+    else if (word === "END") depth--;
+  }
+  end(sql.length);
+  return statements;
+}
+
+/** Whether there is nothing to run. */
+export function isBlank(sql: string): boolean {
+  return sql.replace(/^\s*--.*/gm, "").trim() === "";
+}
+
+/** Whether it can change nothing, as far as its first word tells; false when in doubt. */
+export function isReading(sql: string): boolean {
+  return /^\s*(?:select|values|explain)\b/i.test(sql);
+}
+
+/** Whether it may change the schema; true when in doubt. */
+export function mayChangeSchema(sql: string): boolean {
+  return /\b(?:create|alter|drop)\b/i.test(sql);
+}
+
+/** Names of our own tables and triggers in a tenant's database begin so. */
+export const OWN_PREFIX = "_skep_";
+
+/**
+ * Whether it may name anything of ours. Names cannot be put together while a statement runs, so whoever means one writes it,
+ * quoted or not; a text in single quotes counts, since SQLite takes it for a name where it must be one.
+ */
+export function namesOurs(sql: string): boolean {
+  return /(?<![\p{L}\p{N}_$])_skep_/iu.test(sql);
+}

@@ -1,0 +1,119 @@
+/** Content on its way in: read from the socket piece by piece, hashed, and written to a file; what is small stays in memory. */
+import { R2Rejection } from "./failure.ts";
+import type { BucketFiles } from "./files.ts";
+import type { Algorithm } from "./rules.ts";
+
+/** Bytes that are in memory at once, per upload. */
+const CHUNK_BYTES = 256 * 1024;
+
+/** What a body brings before its content: the call. */
+export interface Incoming {
+  readonly head: Uint8Array;
+  /** How many bytes follow. */
+  readonly size: number;
+  readonly body: ReadableStream | null;
+}
+
+/** The body has `length` bytes, of which the call takes the first `headSize`. */
+export async function splitBody(
+  body: ReadableStream,
+  length: number,
+  headSize: number,
+): Promise<Incoming> {
+  const reader = body.getReader({ mode: "byob" });
+  const { value } = await reader.readAtLeast(headSize, new Uint8Array(headSize));
+  reader.releaseLock();
+  if (value?.byteLength !== headSize) throw new R2Rejection("invalid-argument");
+  return { head: value, size: length - headSize, body };
+}
+
+/** Hex by name of the algorithm. */
+export type Digests = ReadonlyMap<string, string>;
+
+export async function receiveSmall(
+  { body, size }: Incoming,
+  algorithms: readonly Algorithm[],
+): Promise<{ bytes: Uint8Array; digests: Digests }> {
+  const bytes = await readExactly(body, size);
+  const digests = await Promise.all(
+    algorithms.map(async ({ name }): Promise<[string, string]> => {
+      const digest = await crypto.subtle.digest(name, bytes);
+      return [name, new Uint8Array(digest).toHex()];
+    }),
+  );
+  return { bytes, digests: new Map(digests) };
+}
+
+async function readExactly(body: ReadableStream | null, size: number): Promise<Uint8Array> {
+  if (size === 0 || body === null) return new Uint8Array();
+  const reader = body.getReader({ mode: "byob" });
+  const { value } = await reader.readAtLeast(size, new Uint8Array(size));
+  reader.releaseLock();
+  if (value?.byteLength !== size) throw new Error("the content ended early");
+  return value;
+}
+
+export async function receiveIntoFile(
+  { body, size }: Incoming,
+  algorithms: readonly Algorithm[],
+  files: BucketFiles,
+  file: string,
+): Promise<Digests> {
+  if (body === null) throw new Error("there is no content");
+  const hashes = algorithms.map(({ name }) => {
+    const stream = new crypto.DigestStream(name);
+    return { name, stream, writer: stream.getWriter() };
+  });
+  const pipe = new FixedLengthStream(size);
+  const written = files.write(file, pipe.readable);
+  const writer = pipe.writable.getWriter();
+  const copied = copy(body, async (chunk) => {
+    await Promise.all([
+      writer.write(chunk),
+      ...hashes.map(({ writer: hash }) => hash.write(chunk)),
+    ]);
+  }).then(
+    () => writer.close(),
+    async (error: unknown) => {
+      // The file is not made then.
+      await writer.abort(error);
+      throw error;
+    },
+  );
+  // The first that fails says why.
+  await Promise.all([copied, written]);
+  const digests = await Promise.all(
+    hashes.map(async ({ name, stream, writer: hash }): Promise<[string, string]> => {
+      await hash.close();
+      return [name, new Uint8Array(await stream.digest).toHex()];
+    }),
+  );
+  return new Map(digests);
+}
+
+/** One buffer, used again and again: `take` must be done with it when it resolves. */
+async function copy(
+  body: ReadableStream,
+  take: (chunk: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const reader = body.getReader({ mode: "byob" });
+  let buffer = new ArrayBuffer(CHUNK_BYTES);
+  for (;;) {
+    const { value, done } = await reader.readAtLeast(CHUNK_BYTES, new Uint8Array(buffer));
+    if (value !== undefined && value.byteLength > 0) {
+      await take(value);
+      buffer = value.buffer as ArrayBuffer;
+    }
+    if (done) return;
+  }
+}
+
+/** Before a refusal: who is still sending would not read it. */
+export async function drain(body: ReadableStream | null): Promise<void> {
+  if (body === null || body.locked) return;
+  try {
+    await body.pipeTo(new WritableStream());
+  } catch {
+    // Whoever sent it has gone: nobody waits for the refusal.
+  }
+}

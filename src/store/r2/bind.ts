@@ -1,0 +1,278 @@
+/** The runtime's R2 protocol (src/protocol/r2.ts), in front of a bucket's object: contents flow between socket and disk here. */
+import {
+  R2_METADATA_SIZE,
+  R2_REQUEST,
+  type R2CompleteUpload,
+  type R2CreateUpload,
+  type R2Get,
+  type R2Put,
+  type R2Read,
+  type R2UploadPart,
+  type R2Write,
+} from "../../protocol/r2.ts";
+import type { StoreEnv } from "../env.ts";
+import { drain, receiveIntoFile, receiveSmall, splitBody, type Incoming } from "./arrive.ts";
+import type { R2Bucket, Target } from "./bucket.ts";
+import { failed, R2Rejection, valueOf } from "./failure.ts";
+import { BucketFiles } from "./files.ts";
+import type { Arrived, Opened } from "./objects.ts";
+import {
+  algorithmsFor,
+  checkDescription,
+  checkKey,
+  MAX_DELETED,
+  MAX_VALUE_BYTES,
+  refuseCustomerKey,
+  verifiedChecksums,
+} from "./rules.ts";
+import { checkPartNumber } from "./uploads.ts";
+
+/** Contents up to this size stand in the row: a file would cost more than it saves. */
+const MAX_INLINE_BYTES = 32 * 1024;
+/** The call in front of a body. */
+const MAX_CALL_BYTES = 4 * 2 ** 20;
+/** An object that is replaced while it is opened is opened again. */
+const OPENINGS = 5;
+
+interface Bound {
+  readonly bucket: DurableObjectStub<R2Bucket>;
+  readonly files: BucketFiles;
+  readonly ctx: Pick<ExecutionContext, "waitUntil">;
+}
+
+export async function bindR2(
+  request: Request,
+  id: string,
+  env: StoreEnv,
+  ctx: Bound["ctx"],
+): Promise<Response> {
+  const bound = { bucket: bucketOf(env, id), files: new BucketFiles(env.FILES, id), ctx };
+  if (request.method !== "PUT") return answered(() => read(bound, request));
+  // Goes on when the caller has gone, so that what it began is undone.
+  const written = answered(() => write(bound, request));
+  ctx.waitUntil(written);
+  return written;
+}
+
+export function bucketOf(env: StoreEnv, id: string): DurableObjectStub<R2Bucket> {
+  return env.R2_BUCKET.get(env.R2_BUCKET.idFromName(id));
+}
+
+async function answered(work: () => Promise<Response>): Promise<Response> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof R2Rejection) return failed(error.failure);
+    throw error;
+  }
+}
+
+async function read(bound: Bound, request: Request): Promise<Response> {
+  const call = parse<R2Read>(request.headers.get(R2_REQUEST) ?? "");
+  switch (call.method) {
+    case "head":
+      return json(valueOf(await bound.bucket.head(call.object)));
+    case "list":
+      return json(valueOf(await bound.bucket.list(call)));
+    case "get":
+      return get(bound, call);
+    default:
+      throw new R2Rejection("invalid-argument");
+  }
+}
+
+async function get({ bucket, files, ctx }: Bound, call: R2Get): Promise<Response> {
+  refuseCustomerKey(call.ssec);
+  for (let tries = 1; ; tries++) {
+    const opened = valueOf(await bucket.open(call));
+    const [first] = opened.pieces;
+    const stream =
+      first !== undefined && "file" in first.content
+        ? await files.read(first.content.file, first.offset, first.length)
+        : undefined;
+    if (stream !== null) return contentAnswer(opened, stream, files, ctx);
+    if (tries === OPENINGS) throw new R2Rejection("no-such-key");
+  }
+}
+
+/** `first`: what the file of the first piece brings. */
+function contentAnswer(
+  { object, pieces, length }: Opened,
+  first: ReadableStream | undefined,
+  files: BucketFiles,
+  ctx: Bound["ctx"],
+): Response {
+  const head = new TextEncoder().encode(JSON.stringify(object));
+  const headers = { [R2_METADATA_SIZE]: String(head.byteLength) };
+  const inline = pieces.map(({ content }) => ("bytes" in content ? content.bytes : null));
+  const [only] = inline;
+  if (pieces.length === 0) return new Response(head, { headers });
+  if (pieces.length === 1 && only) {
+    const [{ offset }] = pieces as [Opened["pieces"][number]];
+    const body = new Uint8Array(head.byteLength + length);
+    body.set(head);
+    body.set(new Uint8Array(only, offset, length), head.byteLength);
+    return new Response(body, { headers });
+  }
+  const pipe = new FixedLengthStream(head.byteLength + length);
+  const pumped = pump(pipe.writable, head, pieces, first, files);
+  // Whoever reads has gone, or sees that the body ends early.
+  ctx.waitUntil(pumped.catch(() => {}));
+  return new Response(pipe.readable, { headers });
+}
+
+async function pump(
+  writable: WritableStream,
+  head: Uint8Array,
+  pieces: Opened["pieces"],
+  first: ReadableStream | undefined,
+  files: BucketFiles,
+): Promise<void> {
+  await writeTo(writable, head);
+  try {
+    for (const [index, { content, offset, length }] of pieces.entries()) {
+      if ("bytes" in content) {
+        await writeTo(writable, new Uint8Array(content.bytes, offset, length));
+        continue;
+      }
+      const opened = index === 0 ? first : undefined;
+      const stream = opened ?? (await files.read(content.file, offset, length));
+      if (stream === null) throw new Error("the object was replaced while it was read");
+      await stream.pipeTo(writable, { preventClose: true });
+    }
+    await writable.close();
+  } catch (error) {
+    await writable.abort(error);
+    throw error;
+  }
+}
+
+async function writeTo(writable: WritableStream, bytes: Uint8Array): Promise<void> {
+  const writer = writable.getWriter();
+  await writer.write(bytes);
+  writer.releaseLock();
+}
+
+async function write(bound: Bound, request: Request): Promise<Response> {
+  const headSize = Number(request.headers.get(R2_METADATA_SIZE) ?? Number.NaN);
+  const length = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (
+    request.body === null ||
+    !(headSize > 0 && headSize <= MAX_CALL_BYTES && length >= headSize)
+  ) {
+    await drain(request.body);
+    throw new R2Rejection("invalid-argument");
+  }
+  try {
+    const incoming = await splitBody(request.body, length, headSize);
+    return await perform(bound, parse<R2Write>(new TextDecoder().decode(incoming.head)), incoming);
+  } catch (error) {
+    await drain(request.body);
+    throw error;
+  }
+}
+
+async function perform({ bucket, files }: Bound, call: R2Write, incoming: Incoming) {
+  switch (call.method) {
+    case "put":
+      return json(await put(bucket, files, call, incoming));
+    case "uploadPart":
+      return json({ etag: await putPart(bucket, files, call, incoming) });
+    case "delete": {
+      const keys = call.objects ?? [call.object ?? ""];
+      if (keys.length > MAX_DELETED) {
+        throw new R2Rejection("invalid-argument", {
+          message: `delete() was given ${keys.length} keys, more than ${MAX_DELETED}.`,
+        });
+      }
+      valueOf(await bucket.delete(keys));
+      return new Response();
+    }
+    case "createMultipartUpload":
+      checkKey(call.object);
+      checkDescription(call);
+      return json({ uploadId: valueOf(await bucket.createUpload(call satisfies R2CreateUpload)) });
+    case "completeMultipartUpload":
+      return json(valueOf(await bucket.completeUpload(call satisfies R2CompleteUpload)));
+    case "abortMultipartUpload":
+      valueOf(await bucket.abortUpload(call));
+      return new Response();
+    default:
+      throw new R2Rejection("invalid-argument");
+  }
+}
+
+async function put(
+  bucket: DurableObjectStub<R2Bucket>,
+  files: BucketFiles,
+  call: R2Put,
+  incoming: Incoming,
+) {
+  checkKey(call.object);
+  checkDescription(call);
+  const { object, onlyIf, copySource } = call;
+  return keep(bucket, files, call, { object, onlyIf }, incoming, (arrived, checksums) =>
+    bucket.put({ ...call, arrived, checksums }, copySource),
+  );
+}
+
+async function putPart(
+  bucket: DurableObjectStub<R2Bucket>,
+  files: BucketFiles,
+  call: R2UploadPart,
+  incoming: Incoming,
+) {
+  refuseCustomerKey(call.ssec);
+  checkPartNumber(call.partNumber);
+  const { object, uploadId } = call;
+  return keep(bucket, files, call, { object, uploadId }, incoming, (arrived) =>
+    bucket.putPart(call, arrived),
+  );
+}
+
+/** Brings the content to its place, and then makes known what it is. */
+async function keep<T>(
+  bucket: DurableObjectStub<R2Bucket>,
+  files: BucketFiles,
+  call: R2Put | R2UploadPart,
+  target: Target,
+  incoming: Incoming,
+  commit: (
+    arrived: Arrived,
+    checksums: Record<string, string>,
+  ) => Promise<{ value: T } | { failure: R2Rejection["failure"] }>,
+): Promise<T> {
+  const { size } = incoming;
+  if (size > MAX_VALUE_BYTES) throw new R2Rejection("entity-too-large");
+  const algorithms = algorithmsFor(call);
+  const arrivedAs = (digests: ReadonlyMap<string, string>, content: Arrived["content"]) => ({
+    size,
+    md5: digests.get("MD5") ?? "",
+    content,
+  });
+  if (size <= MAX_INLINE_BYTES) {
+    const { bytes, digests } = await receiveSmall(incoming, algorithms);
+    return valueOf(await commit(arrivedAs(digests, { bytes }), verifiedChecksums(call, digests)));
+  }
+  const file = valueOf(await bucket.reserve(target));
+  try {
+    const digests = await receiveIntoFile(incoming, algorithms, files, file);
+    return valueOf(await commit(arrivedAs(digests, { file }), verifiedChecksums(call, digests)));
+  } catch (error) {
+    await bucket.release(file);
+    throw error;
+  }
+}
+
+function parse<T>(text: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new R2Rejection("invalid-argument");
+  }
+}
+
+function json(value: unknown): Response {
+  const body = new TextEncoder().encode(JSON.stringify(value));
+  return new Response(body, { headers: { [R2_METADATA_SIZE]: String(body.byteLength) } });
+}

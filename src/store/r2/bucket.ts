@@ -1,0 +1,319 @@
+/**
+ * One R2 bucket: what is in it, in SQLite, and which files hold its contents. Contents do not pass through here: bind.ts reads
+ * and writes the files beside it, so that long streams hold up nobody. A file is written down as arriving before its first
+ * byte, belongs to an object from the transaction that makes the object, and is garbage when that is replaced; the alarm
+ * deletes garbage and what was arriving in a process that is no more.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type {
+  R2AbortUpload,
+  R2CompleteUpload,
+  R2CreateUpload,
+  R2Get,
+  R2List,
+  R2Listing,
+  R2ObjectInfo,
+  R2OnlyIf,
+  R2UploadPart,
+} from "../../protocol/r2.ts";
+import type { StoreConfig } from "../../protocol/store.ts";
+import type { StoreEnv } from "../env.ts";
+import { outcomeOf, R2Rejection, type R2Outcome } from "./failure.ts";
+import { BucketFiles } from "./files.ts";
+import { DEFAULT_RULES, endedBy, type LifecycleRule } from "./lifecycle.ts";
+import { thisLife } from "./life.ts";
+import { listObjects } from "./listing.ts";
+import { changes, trim, writeChange, type Change, type WrittenChange } from "./notifications.ts";
+import { Objects, type Arrived, type NewObject, type Opened } from "./objects.ts";
+import { openTables, type ObjectRow } from "./schema.ts";
+import { joinedEtag, Uploads, type UploadSummary } from "./uploads.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** An upload that has not ended by then never will. */
+const LONGEST_ARRIVAL_MS = DAY_MS;
+const DONE_UPLOADS_STAY_MS = 7 * DAY_MS;
+const SWEPT_AT_ONCE = 64;
+const EXPIRED_AT_ONCE = 500;
+
+/** Where what arrives is to go. */
+export type Target =
+  | { readonly object: string; readonly onlyIf?: R2OnlyIf | undefined }
+  | Pick<R2UploadPart, "object" | "uploadId">;
+
+export interface BucketUsage {
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+export class R2Bucket extends DurableObject<StoreEnv> {
+  readonly #sql: SqlStorage;
+  readonly #objects: Objects;
+  readonly #uploads: Uploads;
+  #config: StoreConfig | null = null;
+  #alarmAt: number | null = null;
+  #sweeping: Promise<void> | null = null;
+
+  constructor(ctx: DurableObjectState, env: StoreEnv) {
+    super(ctx, env);
+    this.#sql = ctx.storage.sql;
+    this.#objects = new Objects(this.#sql);
+    this.#uploads = new Uploads(this.#sql, this.#objects);
+    void ctx.blockConcurrencyWhile(async () => {
+      openTables(this.#sql);
+      const [row] = this.#sql.exec<{ config: string }>(`SELECT config FROM config`).toArray();
+      this.#config = row ? (JSON.parse(row.config) as StoreConfig) : null;
+      this.#alarmAt = await ctx.storage.getAlarm();
+    });
+  }
+
+  configure(config: StoreConfig): void {
+    this.#sql.exec(`INSERT OR REPLACE INTO config VALUES (1, ?)`, JSON.stringify(config));
+    this.#config = config;
+    this.#wakeBy(Date.now() + MINUTE_MS);
+  }
+
+  /** The bucket goes, with all that is in it. What is under way for it fails. */
+  async destroy(): Promise<void> {
+    const config = this.#config;
+    if (config === null) return;
+    this.#config = null;
+    await this.#files(config).deleteAll();
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    this.#alarmAt = null;
+    openTables(this.#sql);
+  }
+
+  head(key: string): R2Outcome<R2ObjectInfo> {
+    return this.#read(() => this.#objects.head(key));
+  }
+
+  open(call: R2Get): R2Outcome<Opened> {
+    return this.#read(() => this.#objects.open(call));
+  }
+
+  list(call: R2List): R2Outcome<R2Listing> {
+    return this.#read(() => listObjects(this.#sql, call));
+  }
+
+  /** A name for a file that this process is about to write. */
+  reserve(target: Target): R2Outcome<string> {
+    return this.#write(() => {
+      this.#checkTarget(target);
+      const file = crypto.getRandomValues(new Uint8Array(16)).toHex();
+      const due = Date.now() + LONGEST_ARRIVAL_MS;
+      this.#sql.exec(`INSERT INTO files VALUES (?, 'arriving', ?, ?)`, file, thisLife(), due);
+      this.#wakeBy(Date.now() + MINUTE_MS);
+      return file;
+    });
+  }
+
+  /** The file is not wanted after all. */
+  release(file: string): void {
+    this.#sql.exec(
+      `UPDATE files SET state = 'garbage', due = 0 WHERE file = ? AND state = 'arriving'`,
+      file,
+    );
+    this.#sweepSoon();
+  }
+
+  put(call: NewObject, copySource?: Change["copySource"]): R2Outcome<R2ObjectInfo> {
+    return this.#write(() => {
+      const made = this.#objects.put(call);
+      const action = copySource ? "CopyObject" : "PutObject";
+      this.#tell({ action, key: made.name, made, ...(copySource && { copySource }) });
+      return made;
+    });
+  }
+
+  delete(keys: readonly string[]): R2Outcome<null> {
+    return this.#write(() => {
+      for (const key of keys) this.#delete(key, "DeleteObject");
+      return null;
+    });
+  }
+
+  createUpload(call: R2CreateUpload): R2Outcome<string> {
+    return this.#write(() => {
+      this.#wakeBy(Date.now() + HOUR_MS);
+      return this.#uploads.create(call);
+    });
+  }
+
+  putPart(call: R2UploadPart, arrived: Arrived): R2Outcome<string> {
+    const { object, uploadId, partNumber } = call;
+    return this.#write(() => this.#uploads.putPart(object, uploadId, partNumber, arrived));
+  }
+
+  async completeUpload(call: R2CompleteUpload): Promise<R2Outcome<R2ObjectInfo>> {
+    const etag = await joinedEtag(call);
+    return this.#write(() => {
+      const made = this.#uploads.complete(call, etag);
+      this.#tell({ action: "CompleteMultipartUpload", key: made.name, made });
+      return made;
+    });
+  }
+
+  abortUpload(call: R2AbortUpload): R2Outcome<null> {
+    return this.#write(() => {
+      this.#uploads.abort(call);
+      return null;
+    });
+  }
+
+  listUploads(
+    prefix: string,
+    after: { key: string; id: string },
+    limit: number,
+  ): R2Outcome<UploadSummary[]> {
+    return this.#read(() => this.#uploads.list(prefix, after, limit));
+  }
+
+  listParts(key: string, id: string, after: number, limit: number) {
+    return this.#read(() => this.#uploads.listParts(key, id, after, limit));
+  }
+
+  usage(): BucketUsage {
+    return this.#sql.exec<{ objects: number; bytes: number }>(`SELECT * FROM usage`).one();
+  }
+
+  /** For whoever delivers event notifications: the oldest that were written down after `after`. */
+  changes(after: number, limit: number): WrittenChange[] {
+    return changes(this.#sql, after, limit);
+  }
+
+  /** These have been delivered. */
+  trim(upTo: number): void {
+    trim(this.#sql, upTo);
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarmAt = null;
+    if (this.#config === null) return;
+    const now = Date.now();
+    const rules = this.#rules();
+    for (const { prefix, before } of endedBy(rules, "abortMultipartUploadsTransition", now)) {
+      this.#write(() => this.#uploads.abortOlder(before, prefix));
+    }
+    this.#uploads.forgetDone(now - DONE_UPLOADS_STAY_MS);
+    for (const { prefix, before } of endedBy(rules, "deleteObjectsTransition", now)) {
+      this.#expire(prefix, before);
+    }
+    await this.#sweepOnce();
+    this.#wakeForTheRest();
+  }
+
+  #rules(): readonly LifecycleRule[] {
+    const { lifecycle } = this.#config?.settings ?? {};
+    return (lifecycle as readonly LifecycleRule[] | undefined) ?? DEFAULT_RULES;
+  }
+
+  #expires(): boolean {
+    return this.#rules().some(
+      ({ enabled, deleteObjectsTransition }) => enabled && deleteObjectsTransition,
+    );
+  }
+
+  #expire(prefix: string, before: number): void {
+    for (;;) {
+      const keys = this.#sql
+        .exec<Pick<ObjectRow, "key">>(
+          `SELECT key FROM objects WHERE uploaded < ? AND substr(key, 1, length(?)) = ? LIMIT ?`,
+          before,
+          prefix,
+          prefix,
+          EXPIRED_AT_ONCE,
+        )
+        .toArray();
+      this.#write(() => {
+        for (const { key } of keys) this.#delete(key, "LifecycleDeletion");
+      });
+      if (keys.length < EXPIRED_AT_ONCE) return;
+    }
+  }
+
+  #delete(key: string, action: "DeleteObject" | "LifecycleDeletion"): void {
+    if (this.#objects.delete(key) !== undefined) this.#tell({ action, key });
+  }
+
+  #tell(change: Change): void {
+    if (this.#config !== null) writeChange(this.#sql, this.#config, change);
+  }
+
+  #checkTarget(target: Target): void {
+    if ("uploadId" in target) this.#uploads.requireOpen(target.object, target.uploadId);
+    else this.#objects.checkPrecondition(target.object, target.onlyIf);
+  }
+
+  #read<T>(work: () => T): R2Outcome<T> {
+    return outcomeOf(() => {
+      if (this.#config === null) throw new R2Rejection("no-such-bucket");
+      return work();
+    });
+  }
+
+  #write<T>(work: () => T): R2Outcome<T> {
+    const outcome = this.#read(() => this.ctx.storage.transactionSync(work));
+    this.#sweepSoon();
+    return outcome;
+  }
+
+  #sweepSoon(): void {
+    if (this.#sweeping !== null || !this.#hasGarbage()) return;
+    // Should the process end before that is done.
+    this.#wakeBy(Date.now() + MINUTE_MS);
+    this.#sweeping = this.#sweepOnce()
+      // The alarm tries again.
+      .catch((error: unknown) => console.error("sweeping a bucket's files:", error))
+      .finally(() => (this.#sweeping = null));
+    this.ctx.waitUntil(this.#sweeping);
+  }
+
+  #hasGarbage(): boolean {
+    const now = Date.now();
+    return (
+      this.#sql
+        .exec(`SELECT 1 FROM files WHERE state = 'garbage' AND due <= ? LIMIT 1`, now)
+        .toArray().length > 0
+    );
+  }
+
+  async #sweepOnce(): Promise<void> {
+    const config = this.#config;
+    if (config === null) return;
+    const files = this.#files(config);
+    for (;;) {
+      const due = this.#sql
+        .exec<{ file: string }>(
+          `SELECT file FROM files WHERE due <= ? OR (state = 'arriving' AND life <> ?) LIMIT ?`,
+          Date.now(),
+          thisLife(),
+          SWEPT_AT_ONCE,
+        )
+        .toArray();
+      if (due.length === 0) return;
+      await Promise.all(due.map(({ file }) => files.delete(file)));
+      for (const { file } of due) this.#sql.exec(`DELETE FROM files WHERE file = ?`, file);
+    }
+  }
+
+  #wakeForTheRest(): void {
+    const now = Date.now();
+    const count = (what: string) =>
+      this.#sql.exec(`SELECT 1 FROM ${what} LIMIT 1`).toArray().length;
+    if (count("files") > 0) this.#wakeBy(now + MINUTE_MS);
+    else if (count("uploads") > 0 || this.#expires()) this.#wakeBy(now + HOUR_MS);
+  }
+
+  #wakeBy(at: number): void {
+    if (this.#alarmAt !== null && this.#alarmAt <= at) return;
+    this.#alarmAt = at;
+    void this.ctx.storage.setAlarm(at);
+  }
+
+  #files(config: StoreConfig): BucketFiles {
+    return new BucketFiles(this.env.FILES, config.id);
+  }
+}

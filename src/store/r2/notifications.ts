@@ -1,0 +1,87 @@
+/** Which changes of objects somebody wants to be told of. What they are told is Cloudflare's event notification. */
+import type { StoreConfig } from "../../protocol/store.ts";
+
+export const ACTIONS = [
+  "PutObject",
+  "CopyObject",
+  "CompleteMultipartUpload",
+  "DeleteObject",
+  "LifecycleDeletion",
+] as const;
+export type Action = (typeof ACTIONS)[number];
+
+/** As the settings of a bucket have it, below `notifications`. */
+export interface Notification {
+  /** Of the queue. */
+  readonly queueId: string;
+  readonly rules: readonly {
+    readonly prefix?: string;
+    readonly suffix?: string;
+    readonly actions: readonly string[];
+  }[];
+}
+
+export interface Change {
+  readonly action: Action;
+  readonly key: string;
+  /** Of what is there now; none after a deletion. */
+  readonly made?: { readonly size: number; readonly etag: string };
+  readonly copySource?: { readonly bucket: string; readonly object: string };
+}
+
+/** One that has been written down, to be delivered to each of `queues`. */
+export interface WrittenChange {
+  readonly seq: number;
+  /** Ids. */
+  readonly queues: readonly string[];
+  readonly message: Readonly<Record<string, unknown>>;
+}
+
+export function writeChange(sql: SqlStorage, config: StoreConfig, change: Change): void {
+  const notifications = (config.settings["notifications"] ?? []) as readonly Notification[];
+  const queues = notifications
+    .filter(({ rules }) =>
+      rules.some(
+        ({ prefix = "", suffix = "", actions }) =>
+          actions.includes(change.action) &&
+          change.key.startsWith(prefix) &&
+          change.key.endsWith(suffix),
+      ),
+    )
+    .map(({ queueId }) => queueId);
+  if (queues.length === 0) return;
+  const { action, key, made, copySource } = change;
+  const message = {
+    account: config.accountId,
+    action,
+    bucket: config.name,
+    object: { key, ...(made && { size: made.size, eTag: made.etag }) },
+    eventTime: new Date().toISOString(),
+    ...(copySource && { copySource }),
+  };
+  sql.exec(
+    `INSERT INTO outbox (queues, message) VALUES (?, ?)`,
+    JSON.stringify(queues),
+    JSON.stringify(message),
+  );
+}
+
+/** The oldest after `after`. */
+export function changes(sql: SqlStorage, after: number, limit: number): WrittenChange[] {
+  return sql
+    .exec<{ seq: number; queues: string; message: string }>(
+      `SELECT * FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?`,
+      after,
+      limit,
+    )
+    .toArray()
+    .map(({ seq, queues, message }) => ({
+      seq,
+      queues: JSON.parse(queues) as string[],
+      message: JSON.parse(message) as Record<string, unknown>,
+    }));
+}
+
+export function trim(sql: SqlStorage, upTo: number): void {
+  sql.exec(`DELETE FROM outbox WHERE seq <= ?`, upTo);
+}

@@ -1,0 +1,208 @@
+/**
+ * Backups of a platform that serves and is written to: what was acknowledged before the backup began is there after a
+ * restore, and every database is sound. A backup that was changed is refused, and nothing is ever restored by halves.
+ */
+import { existsSync } from "node:fs";
+import {
+  appendFile,
+  cp,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Platform, startPlatform } from "./platform.ts";
+import { skep } from "./skep.ts";
+
+let platform: Platform;
+let directory: string;
+
+beforeAll(async () => {
+  platform = await startPlatform();
+  directory = await mkdtemp(join(tmpdir(), "skep-backup-"));
+});
+
+afterAll(async () => {
+  await platform.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** A platform on a place of its own, with nothing in it yet. */
+async function newPlace(): Promise<Platform> {
+  return new Platform(await mkdtemp(join(tmpdir(), "skep-restored-")), []);
+}
+
+function source(answer: string): string {
+  return `export default { fetch: (request, env) => new Response(${JSON.stringify(answer)} + (env.SECRET ?? "")) };`;
+}
+
+async function backUp(name: string, ...more: string[]): Promise<string> {
+  const target = join(directory, name);
+  const { exitCode, output } = await skep(platform, ["backup", target, ...more]);
+  expect(exitCode, output).toBe(0);
+  expect(output).toContain("all sound");
+  return target;
+}
+
+/** Goes on until `stop`; each deploy that was acknowledged is in `acknowledged`. */
+function deployOnAndOn(prefix: string) {
+  const acknowledged: string[] = [];
+  let isOver = false;
+  const deployer = async (worker: number) => {
+    for (let count = 0; !isOver; count++) {
+      const name = `${prefix}-${worker}-${count}`;
+      await platform.deploy(name, source(name));
+      acknowledged.push(name);
+    }
+  };
+  const all = Promise.all([deployer(0), deployer(1), deployer(2)]);
+  return {
+    acknowledged,
+    stop: async () => {
+      isOver = true;
+      await all;
+    },
+  };
+}
+
+test("a backup under load has all that was acknowledged before it, and serves after a restore", async () => {
+  await platform.deploy("kept", source("kept "));
+  const secrets = "/workers/dispatch/namespaces/production/scripts/kept/secrets";
+  const secret = { name: "SECRET", text: "of the deep", type: "secret_text" };
+  expect((await platform.api("PUT", secrets, secret)).status).toBe(200);
+  const load = deployOnAndOn("load");
+  for (let round = 0; round < 3; round++) {
+    await expect.poll(() => load.acknowledged.length).toBeGreaterThan(10 * (round + 1));
+    const before = [...load.acknowledged];
+    const backup = await backUp(`under-load-${round}`, "--with-keys");
+    const restored = await newPlace();
+    const { exitCode, output } = await skep(restored, ["restore", backup]);
+    expect(exitCode, output).toBe(0);
+    try {
+      await restored.restart();
+      expect(await (await restored.fetch("kept", "/")).text()).toBe("kept of the deep");
+      for (const name of before) {
+        expect(await (await restored.fetch(name, "/")).text(), name).toBe(name);
+      }
+    } finally {
+      await restored.stop();
+    }
+  }
+  await load.stop();
+  // And the platform that was backed up goes on.
+  for (const name of load.acknowledged) {
+    expect(await (await platform.fetch(name, "/")).text()).toBe(name);
+  }
+}, 180_000);
+
+test("without the keys it has none, and says what is needed", async () => {
+  const backup = await backUp("without-keys");
+  const names = await readdir(join(backup, "data"));
+  expect(names).toContain("account");
+  for (const name of ["secret.key", "token", "ca", "run", "lock"])
+    expect(names).not.toContain(name);
+  const restored = await newPlace();
+  const { output } = await skep(restored, ["restore", backup]);
+  expect(output).toMatch(/Put secret\.key of [0-9a-f]{8} into/);
+  await expect(restored.restart()).rejects.toThrow("secret.key is missing");
+  await cp(join(platform.data, "secret.key"), join(restored.data, "secret.key"));
+  await restored.restart();
+  expect(await (await restored.fetch("kept", "/")).text()).toBe("kept of the deep");
+  await restored.stop();
+});
+
+describe("a backup that is not what was written is refused", () => {
+  const damages: Record<string, (backup: string) => Promise<void>> = {
+    "is missing": async (backup) => rm(join(backup, "data/account")),
+    "was changed": async (backup) => appendFile(join(backup, "data/account"), " "),
+    "does not belong to it": async (backup) => writeFile(join(backup, "data/state/new"), ""),
+    "SHA256SUMS was changed": async (backup) => appendFile(join(backup, "SHA256SUMS"), "x"),
+    "backup.json is not whole": async (backup) => {
+      const text = await readFile(join(backup, "backup.json"), "utf8");
+      await writeFile(join(backup, "backup.json"), text.slice(0, 40));
+    },
+    "it has no backup.json": async (backup) => rm(join(backup, "backup.json")),
+    "has format 99": async (backup) => {
+      const text = await readFile(join(backup, "backup.json"), "utf8");
+      await writeFile(join(backup, "backup.json"), text.replace('"format": 1', '"format": 99'));
+    },
+  };
+  let whole: string;
+  beforeAll(async () => {
+    whole = await backUp("whole");
+  });
+  test("one that is whole is not", async () => {
+    const { exitCode, output } = await skep(platform, ["restore", whole, "--check"]);
+    expect(exitCode, output).toBe(0);
+  });
+  test.each(Object.entries(damages))("%s", async (says, damage) => {
+    const copy = await mkdtemp(join(directory, "damaged-"));
+    // Not its hard links: they are the platform's own files.
+    await cp(whole, copy, { recursive: true });
+    await damage(copy);
+    const place = await newPlace();
+    for (const more of [[], ["--check"]]) {
+      const { exitCode, output } = await skep(place, ["restore", copy, ...more]);
+      expect(exitCode).toBe(1);
+      expect(output).toContain(says);
+    }
+    expect(existsSync(place.data)).toBe(false);
+    expect(await readdir(join(place.data, ".."))).toEqual([]);
+  });
+});
+
+test("a directory in use is never replaced; another one is with --force, and kept beside", async () => {
+  const backup = await backUp("again", "--with-keys");
+  const inUse = await skep(platform, ["restore", backup, "--force"]);
+  expect(inUse).toMatchObject({ exitCode: 1, output: expect.stringContaining("is in use by") });
+
+  const other = await newPlace();
+  await other.restart();
+  await other.deploy("mine", source("mine"));
+  await other.interrupt();
+  const refused = await skep(other, ["restore", backup]);
+  expect(refused).toMatchObject({ exitCode: 1, output: expect.stringContaining("--force") });
+  const forced = await skep(other, ["restore", backup, "--force"]);
+  expect(forced.exitCode, forced.output).toBe(0);
+  await other.restart();
+  expect(await (await other.fetch("kept", "/")).text()).toBe("kept of the deep");
+  expect((await other.fetch("mine", "/")).status).toBe(404);
+  await other.interrupt();
+
+  const [aside] = (await readdir(join(other.data, ".."))).filter((name) => name !== "data");
+  expect(forced.output).toContain(`kept as ${join(other.data, "..", String(aside))}`);
+  await rm(other.data, { recursive: true });
+  await rename(join(other.data, "..", String(aside)), other.data);
+  await other.restart();
+  expect(await (await other.fetch("mine", "/")).text()).toBe("mine");
+  await other.stop();
+});
+
+test("a platform that is stopped can be backed up, too", async () => {
+  const other = await newPlace();
+  await other.restart();
+  await other.interrupt();
+  const { exitCode, output } = await skep(other, ["backup", join(directory, "stopped")]);
+  expect(exitCode, output).toBe(0);
+  expect(output).toContain("no platform was running");
+  await other.stop();
+});
+
+test("a place that is taken, or inside of what is backed up, is refused", async () => {
+  const taken = await mkdtemp(join(directory, "taken-"));
+  await writeFile(join(taken, "file"), "");
+  const places = {
+    "exists already": taken,
+    "inside of the data directory": join(platform.data, "backup"),
+  };
+  for (const [says, place] of Object.entries(places)) {
+    const { exitCode, output } = await skep(platform, ["backup", place]);
+    expect(exitCode).toBe(1);
+    expect(output).toContain(says);
+  }
+});
