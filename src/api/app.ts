@@ -11,6 +11,7 @@ import { authenticate, authorize } from "./auth.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
 import { onError, onNoRoute } from "./errors.ts";
+import { routeKv } from "./kv/routes.ts";
 import * as limits from "./limits.ts";
 import * as logs from "./logs.ts";
 import * as metrics from "./metrics.ts";
@@ -27,6 +28,7 @@ import * as tags from "./tags.ts";
 import * as tails from "./tails.ts";
 import * as tokens from "./tokens.ts";
 import * as user from "./user.ts";
+import { getUsage } from "./usage.ts";
 import { routeZones } from "./zone-paths.ts";
 
 const V4 = "/client/v4";
@@ -123,6 +125,7 @@ app.delete(`${NAMESPACE}/tails/:tail`, tails.deleteTail);
 // Ours: limits, where functions run, what happened
 app.get(`${NAMESPACE}/limits`, limits.getNamespaceLimits);
 app.put(`${NAMESPACE}/limits`, limits.putNamespaceLimits);
+app.get(`${NAMESPACE}/usage`, getUsage);
 app.get(`${SCRIPT}/limits`, limits.getScriptLimits);
 app.put(`${SCRIPT}/limits`, limits.putScriptLimits);
 app.get(`${SCRIPT}/placement`, placement.getPlacement);
@@ -137,6 +140,7 @@ app.get(`${SCRIPT}/metrics`, metrics.getScriptMetrics);
 
 // Zones, with routes and custom domains of account Workers
 routeZones(app, `${V4}/zones`, ACCOUNT);
+routeKv(app, ACCOUNT);
 // Ours: data points that functions wrote
 app.get(`${ACCOUNT}/workers/analytics`, analytics.listDatasets);
 app.get(`${ACCOUNT}/workers/analytics/:dataset`, analytics.queryDataset);

@@ -57,6 +57,13 @@ export const CODES = {
     status: 400,
     source: "api.cloudflare.com, binding to a KV namespace that is not there",
   },
+  kvNamespaceNotFound: {
+    code: 10013,
+    status: 404,
+    source: "api.cloudflare.com: namespace not found",
+  },
+  kvTitleExists: { code: 10014, status: 400, source: "wrangler: has a text of its own for it" },
+  kvKeyNotFound: { code: 10009, status: 404, source: "api.cloudflare.com: key not found" },
   cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
 
   migrationTag: {
@@ -126,6 +133,7 @@ export const CODES = {
   resourceExists: { code: 930071, status: 409, source: "Skep" },
   queueConsumerNotFound: { code: 930072, status: 404, source: "Skep" },
   notPulled: { code: 930073, status: 409, source: "Skep" },
+  quotaExceeded: { code: 930072, status: 413, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

@@ -268,7 +268,7 @@ function toApiError(failure: RegistryFailure): ApiError {
       );
     case "resource-exists":
       return new ApiError(
-        "resourceExists",
+        failure.kind === "kv" ? "kvTitleExists" : "resourceExists",
         `There already is a ${RESOURCE_WORDS[failure.kind]} named '${failure.name}': choose another name.`,
       );
     case "queue-consumer-exists":

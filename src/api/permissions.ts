@@ -161,9 +161,34 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${A}/workers/durable_objects/namespaces/:id`]: readOwn,
   [`GET ${A}/workers/durable_objects/namespaces/:id/objects`]: readOwn,
 
-  // Always empty.
-  [`GET ${A}/storage/kv/namespaces`]: any,
+  ...kvRules(`${A}/storage/kv/namespaces`),
+  [`GET ${N}/usage`]: read,
+  [`GET ${A}/workers/usage`]: readWorkers,
 };
+
+/** What is in a namespace is no matter of the audit log: functions change it without end. */
+function kvRules(all: string): Record<string, Rule> {
+  const one = `${all}/:kv`;
+  const make = (action: string) => deploy(action, { reach: "namespaces" });
+  const data: Rule = { needs: "data", reach: "namespaces" };
+  const write: Rule = { ...data, action: null };
+  return {
+    [`GET ${all}`]: readOwn,
+    [`POST ${all}`]: make("kv.create"),
+    [`GET ${one}`]: readOwn,
+    [`PUT ${one}`]: make("kv.rename"),
+    [`DELETE ${one}`]: make("kv.delete"),
+    [`GET ${one}/keys`]: data,
+    [`GET ${one}/values/:key`]: data,
+    [`PUT ${one}/values/:key`]: write,
+    [`DELETE ${one}/values/:key`]: write,
+    [`GET ${one}/metadata/:key`]: data,
+    [`PUT ${one}/bulk`]: write,
+    [`DELETE ${one}/bulk`]: write,
+    [`POST ${one}/bulk/delete`]: write,
+    [`POST ${one}/bulk/get`]: write,
+  };
+}
 
 function tokenRules(tokens: string): Record<string, Rule> {
   return {

@@ -3,8 +3,6 @@
  * its name, and not that some object identifier may be invalid. A product leaves this table when app.ts gets
  * its routes; routes go first in any case.
  */
-import type { ApiContext } from "./context.ts";
-import { page } from "./envelope.ts";
 
 /** Below `/client/v4`. `*` is any one segment; what follows the pattern does not matter. */
 const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
@@ -44,7 +42,6 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/registrar", "domain registration"],
   ["/accounts/*/secrets_store", "Secrets Store"],
   ["/accounts/*/slurper", "R2 migrations"],
-  ["/accounts/*/storage/kv", "Workers KV"],
   ["/accounts/*/stream", "Cloudflare Stream"],
   ["/accounts/*/teamnet", "Cloudflare Tunnel"],
   ["/accounts/*/triggers", "event triggers"],
@@ -72,9 +69,4 @@ export function productOf(path: string): string | undefined {
       segment === "*" ? Boolean(asked[index]) : segment === asked[index],
     ),
   )?.product;
-}
-
-/** `wrangler delete` asks whether the Worker leaves anything of a product behind, and would end with a refusal. */
-export function listNone(c: ApiContext): Response {
-  return page(c, []);
 }

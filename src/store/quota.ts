@@ -18,7 +18,7 @@
  * rejects with a QuotaError, whose message is for whoever wrote: answer it with `QUOTA_STATUS` (507), or as the kind's protocol has it.
  */
 import type { LimitSettings } from "../protocol/limits.ts";
-import type { StoreConfig, StoreKind } from "../protocol/store.ts";
+import { quotaOwner, type StoreConfig, type StoreKind } from "../protocol/store.ts";
 import type { QuotaBook } from "./quota-book.ts";
 import type { StoreEnv } from "./env.ts";
 
@@ -95,7 +95,7 @@ export class QuotaLease {
 
   configure(config: StoreConfig): void {
     const { accountId, namespaceId, namespace, limits, id } = config;
-    this.#owner = { id: namespaceId ?? `account ${accountId}`, namespace, limits };
+    this.#owner = { id: quotaOwner(accountId, namespaceId), namespace, limits };
     this.#storage.kv.put(OWNER_KEY, { ...this.#owner, resource: id });
   }
 

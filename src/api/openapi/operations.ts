@@ -15,6 +15,7 @@ import * as tags from "../tags.ts";
 import { schema as metadata } from "../upload/metadata.ts";
 import * as workers from "../workers.ts";
 import * as answer from "./answers.ts";
+import { ofKv } from "./kv-operations.ts";
 import { ofAssets, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
 import * as report from "./report-answers.ts";
 import { ofAnalytics, ofZones } from "./zone-operations.ts";
@@ -222,6 +223,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...ofVersions(SCRIPT),
   ...ofAccountWorkers(),
   ...ofZones(V4, ACCOUNT),
+  ...ofKv(ACCOUNT),
   ...ofAnalytics(ACCOUNT, NAMESPACE),
   ...ofTokens(V4, ACCOUNT),
   ...ofAssets(ACCOUNT, SCRIPTS),
@@ -373,11 +375,6 @@ function ofAccountWorkers(): Record<string, Operation> {
       does: "Its objects that have stored something, by id",
       query: { limit: "How many, 10 to 10000", cursor: "From the list before" },
       result: answer.durableObject,
-      list: true,
-    },
-    [`GET ${ACCOUNT}/storage/kv/namespaces`]: {
-      does: "Always empty: `wrangler delete` asks for it",
-      result: answer.nothing,
       list: true,
     },
 
