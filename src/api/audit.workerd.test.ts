@@ -19,6 +19,7 @@ import { difference } from "../registry/snapshot.ts";
 import { RULES } from "./permissions.ts";
 
 const LOGS = `/accounts/${ACCOUNT}/audit_logs`;
+const KV = `/accounts/${ACCOUNT}/storage/kv/namespaces`;
 const TOKENS = `/accounts/${ACCOUNT}/tokens`;
 
 beforeAll(async () => {
@@ -54,6 +55,8 @@ describe("every change is recorded:", () => {
     ];
     return (await call("POST", TOKENS, { name: "made", policies })).result.id as string;
   };
+  const kv = async () =>
+    (await call("POST", KV, { title: crypto.randomUUID() })).result.id as string;
   const route = async () => {
     const pattern = `${crypto.randomUUID()}.example.com/*`;
     return (await call("POST", ROUTES, { pattern, namespace: "production" })).result.id as string;
@@ -109,6 +112,9 @@ describe("every change is recorded:", () => {
       { pattern: "b.example.com/*", namespace: "production" },
     ],
     ["route.delete", "DELETE", async () => `${ROUTES}/${await route()}`],
+    ["kv.create", "POST", KV, { title: "audited" }],
+    ["kv.rename", "PUT", async () => `${KV}/${await kv()}`, { title: "audited anew" }],
+    ["kv.delete", "DELETE", async () => `${KV}/${await kv()}`],
     ["zone.create", "POST", "/zones", { name: "audited.example" }],
     ["zone.delete", "DELETE", zone],
     ["token.roll", "PUT", async () => `${TOKENS}/${await token()}/value`, {}],

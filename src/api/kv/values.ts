@@ -1,4 +1,5 @@
 /** `…/storage/kv/namespaces/{id}/keys`, `values/{key}` and `metadata/{key}`. Values are raw bytes in both directions. */
+import { asciiJson } from "../../protocol/kv.ts";
 import type { ApiContext } from "../context.ts";
 import { ok } from "../envelope.ts";
 import { ApiError } from "../errors.ts";
@@ -49,7 +50,7 @@ export async function putValue(c: ApiContext): Promise<Response> {
   const response = await callBinding(c, pathOf(keyOf(c), query), {
     method: "PUT",
     body,
-    headers: metadata === null ? {} : { "CF-KV-Metadata": metadata },
+    headers: metadata === null ? {} : { "CF-KV-Metadata": asciiJson(metadata) },
   });
   await response.body?.cancel();
   return ok(c, null);
