@@ -269,7 +269,7 @@ function toApiError(failure: RegistryFailure): ApiError {
     case "resource-exists":
       return new ApiError(
         failure.kind === "kv" ? "kvTitleExists" : "resourceExists",
-        `There already is a ${RESOURCE_WORDS[failure.kind]} named '${failure.name}': choose another name.`,
+        `There already is a ${RESOURCE_WORDS[failure.kind]} named '${failure.name}', with the id ${failure.id}: choose another name, or bind to that one.`,
       );
     case "queue-consumer-exists":
       return new ApiError(

@@ -144,6 +144,9 @@ describe("a real answer is as the document says", () => {
     await make("domain", "PUT", `${account}/workers/domains`, domain);
     const route = { pattern: "described.example/*", namespace: "production", script: "described" };
     await make("route", "POST", ROUTES, route);
+    await make("kv", "POST", `${account}/storage/kv/namespaces`, { title: "described" });
+    const pairs = [{ key: "key", value: "v", metadata: { a: 1 }, expiration_ttl: 600 }];
+    await call("PUT", `${account}/storage/kv/namespaces/${ids["kv"]}/bulk`, pairs);
     await make("token", "POST", `${account}/tokens`, TOKEN_BODY);
     await happen();
   });
@@ -255,6 +258,8 @@ describe("a real answer is as the document says", () => {
       dataset: "set",
       zone: ids["zone"],
       token: ids["token"],
+      kv: ids["kv"],
+      key: "key",
       version: ids[`${script} version`],
       deployment: ids[`${script} deployment`],
       id: ids[
