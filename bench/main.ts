@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many attack fuzz] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many attack fuzz state] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -16,6 +16,7 @@ import { fuzz } from "./fuzz/main.ts";
 import { many } from "./many.ts";
 import { memory } from "./memory.ts";
 import type { Section } from "./section.ts";
+import { state } from "./state/main.ts";
 import { start } from "./start.ts";
 import { formatTable, holds, ratioOf, type Row } from "./table.ts";
 import { tail } from "./tail.ts";
@@ -35,6 +36,7 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   many,
   attack,
   fuzz,
+  state,
 };
 
 const { values, positionals } = parseArgs({
