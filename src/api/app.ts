@@ -10,6 +10,7 @@ import * as assets from "./assets/upload-session.ts";
 import { authenticate, authorize } from "./auth.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
+import { routeD1, routeD1Files } from "./d1/routes.ts";
 import { onError, onNoRoute } from "./errors.ts";
 import { routeKv } from "./kv/routes.ts";
 import * as limits from "./limits.ts";
@@ -53,6 +54,8 @@ app.post(`${ACCOUNT}/workers/assets/upload/:hash`, assets.uploadAsset);
 
 // Ours: the WebSocket of a tail, whose URL is its credential
 app.get("/tails/:tail", tails.connectTail);
+
+routeD1Files(app);
 
 app.use(authenticate);
 app.use(authorize);
@@ -141,6 +144,7 @@ app.get(`${SCRIPT}/metrics`, metrics.getScriptMetrics);
 // Zones, with routes and custom domains of account Workers
 routeZones(app, `${V4}/zones`, ACCOUNT);
 routeKv(app, ACCOUNT);
+routeD1(app, ACCOUNT);
 // Ours: data points that functions wrote
 app.get(`${ACCOUNT}/workers/analytics`, analytics.listDatasets);
 app.get(`${ACCOUNT}/workers/analytics/:dataset`, analytics.queryDataset);

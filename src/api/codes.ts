@@ -64,6 +64,14 @@ export const CODES = {
   },
   kvTitleExists: { code: 10014, status: 400, source: "wrangler: has a text of its own for it" },
   kvKeyNotFound: { code: 10009, status: 404, source: "api.cloudflare.com: key not found" },
+  d1Error: {
+    code: 7500,
+    status: 400,
+    source: "api.cloudflare.com: a statement that SQLite refuses",
+  },
+  d1NotFound: { code: 7404, status: 404, source: "wrangler: no such database" },
+  d1Exists: { code: 7502, status: 400, source: "wrangler: has a text of its own for it" },
+  d1FileNotFound: { code: 930080, status: 404, source: "Skep" },
   cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
 
   migrationTag: {

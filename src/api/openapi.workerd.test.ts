@@ -147,6 +147,8 @@ describe("a real answer is as the document says", () => {
     await make("kv", "POST", `${account}/storage/kv/namespaces`, { title: "described" });
     const pairs = [{ key: "key", value: "v", metadata: { a: 1 }, expiration_ttl: 600 }];
     await call("PUT", `${account}/storage/kv/namespaces/${ids["kv"]}/bulk`, pairs);
+    const { result } = await call("POST", `${account}/d1/database`, { name: "described" });
+    ids["database"] = result.uuid;
     await make("token", "POST", `${account}/tokens`, TOKEN_BODY);
     await happen();
   });
@@ -250,6 +252,7 @@ describe("a real answer is as the document says", () => {
     const script = path.includes("/namespaces/") ? user : worker;
     const values: Record<string, string | undefined> = {
       account: ACCOUNT,
+      database: ids["database"],
       namespace: "production",
       script: "described",
       secret: "KEY",

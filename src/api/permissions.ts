@@ -164,6 +164,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ...kvRules(`${A}/storage/kv/namespaces`),
   [`GET ${N}/usage`]: read,
   [`GET ${A}/workers/usage`]: readWorkers,
+  ...d1Rules(`${A}/d1/database`),
 };
 
 /** What is in a namespace is no matter of the audit log: functions change it without end. */
@@ -187,6 +188,27 @@ function kvRules(all: string): Record<string, Rule> {
     [`DELETE ${one}/bulk`]: write,
     [`POST ${one}/bulk/delete`]: write,
     [`POST ${one}/bulk/get`]: write,
+  };
+}
+
+/** What is in a database is no matter of the audit log: functions change it without end. */
+function d1Rules(all: string): Record<string, Rule> {
+  const one = `${all}/:database`;
+  const make = (action: string) => deploy(action, { reach: "namespaces" });
+  const data: Rule = { needs: "data", reach: "namespaces" };
+  return {
+    [`GET ${all}`]: readOwn,
+    [`POST ${all}`]: make("d1.create"),
+    [`GET ${one}`]: readOwn,
+    [`PUT ${one}`]: { ...make(""), action: null },
+    [`PATCH ${one}`]: { ...make(""), action: null },
+    [`DELETE ${one}`]: make("d1.delete"),
+    [`POST ${one}/query`]: { ...data, action: null },
+    [`POST ${one}/raw`]: { ...data, action: null },
+    [`POST ${one}/import`]: { ...data, action: "d1.import" },
+    [`POST ${one}/export`]: { ...data, action: null },
+    [`GET ${one}/time_travel/bookmark`]: data,
+    [`POST ${one}/time_travel/restore`]: { ...data, action: "d1.restore" },
   };
 }
 

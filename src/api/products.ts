@@ -23,7 +23,6 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/cloudchamber", "containers"],
   ["/accounts/*/connectivity", "Workers VPC"],
   ["/accounts/*/containers", "containers"],
-  ["/accounts/*/d1", "D1 databases"],
   ["/accounts/*/email", "Email Routing"],
   ["/accounts/*/event_notifications", "R2 buckets"],
   ["/accounts/*/event_subscriptions", "event subscriptions of queues"],

@@ -99,7 +99,10 @@ export async function findStorage(
   return { ...binding, resourceId: found.id, resourceName: found.name };
 }
 
-const ABSENT: Readonly<Partial<Record<StoreKind, CodeName>>> = { kv: "kvNamespaceNotFound" };
+const ABSENT: Readonly<Partial<Record<StoreKind, CodeName>>> = {
+  kv: "kvNamespaceNotFound",
+  d1: "d1NotFound",
+};
 
 /** With the number that wrangler knows for this kind. */
 export function noResource(kind: StoreKind, reference: string): ApiError {

@@ -16,6 +16,7 @@ import { schema as metadata } from "../upload/metadata.ts";
 import * as workers from "../workers.ts";
 import * as answer from "./answers.ts";
 import { ofKv } from "./kv-operations.ts";
+import { ofD1 } from "./d1-operations.ts";
 import { ofAssets, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
 import * as report from "./report-answers.ts";
 import { ofAnalytics, ofZones } from "./zone-operations.ts";
@@ -224,6 +225,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...ofAccountWorkers(),
   ...ofZones(V4, ACCOUNT),
   ...ofKv(ACCOUNT),
+  ...ofD1(ACCOUNT),
   ...ofAnalytics(ACCOUNT, NAMESPACE),
   ...ofTokens(V4, ACCOUNT),
   ...ofAssets(ACCOUNT, SCRIPTS),

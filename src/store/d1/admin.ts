@@ -2,7 +2,7 @@
  * What the API asks of a database beyond the binding's protocol, below `/admin`. Bodies and answers are JSON; what the database
  * refuses is answered with 400 and `{error}`.
  *
- *   POST /admin/query            {queries: [{sql, params?}]} -> [{columns, rows, meta}]
+ *   POST /admin/query            {queries: [{sql, params?}]} -> [{columns, rows, meta}] for each statement
  *   GET  /admin/info             -> DatabaseInfo
  *   POST /admin/import/init      {etag} -> {filename, token} of the file that is to be sent, or the ImportState if it was imported
  *   PUT  /admin/upload/{token}   the file -> {etag}; 404: nobody waits for it
@@ -18,6 +18,7 @@
 import type { Change } from "./changes.ts";
 import type { DumpOptions } from "./dump.ts";
 import type { Imported } from "./import.ts";
+import { splitStatements } from "./statements.ts";
 import { Refused, type Query, type Result } from "./query.ts";
 
 export interface DatabaseInfo {
@@ -58,7 +59,9 @@ export async function administer(database: Administered, request: Request): Prom
   try {
     switch (`${request.method} ${first}/${second}`) {
       case "POST query/":
-        return Response.json(await database.query((await body<{ queries: Query[] }>()).queries));
+        return Response.json(
+          await database.query((await body<{ queries: Query[] }>()).queries.flatMap(each)),
+        );
       case "GET info/":
         return Response.json(database.info());
       case "POST import/init":
@@ -99,6 +102,16 @@ export async function administer(database: Administered, request: Request): Prom
     const isKnown = error instanceof Refused || (error as Error).message.includes("SQLITE_");
     return Response.json({ error: (error as Error).message }, { status: isKnown ? 400 : 500 });
   }
+}
+
+/** A text may have several statements, as long as they have no parameters. */
+function each({ sql, params }: Query): Query[] {
+  const statements = splitStatements(sql);
+  if (statements.length <= 1) return [{ sql, params: params ?? null }];
+  if (params && params.length > 0) {
+    throw new Refused("parameters can be given for one statement only: send a batch");
+  }
+  return statements.map((statement) => ({ sql: statement }));
 }
 
 function notThere(): Response {

@@ -13,6 +13,7 @@ import { dump, type DumpOptions } from "./dump.ts";
 import type { DatabasesEnv } from "./env.ts";
 import { Files, streamOf } from "./files.ts";
 import { importSql } from "./import.ts";
+import { ingest, type Ingested } from "./ingest.ts";
 import { Queries, Refused, type Query, type Result } from "./query.ts";
 import { makeBookmark, Snapshots, timeOf, type History } from "./snapshots.ts";
 import { isReading, mayLoseMuch, splitWhole } from "./statements.ts";
@@ -319,9 +320,9 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   }
 
   /** Where changes are noted, statements that change the schema are run apart, with new triggers after each. */
-  #ingest(text: string): ReturnType<SqlStorage["ingest"]> {
+  #ingest(text: string): Ingested {
     this.#queries.refuseFull();
-    if (!this.#changes.isActive) return this.#sql.ingest(text);
+    if (!this.#changes.isActive) return ingest(this.#sql, text);
     const { whole, rest } = splitWhole(text);
     const sum = { remainder: rest, rowsRead: 0, rowsWritten: 0, statementCount: whole.length };
     for (const { meta } of whole.length > 0

@@ -1,5 +1,6 @@
 /** Runs a file of SQL statements, part by part; whoever calls puts it into one transaction. */
 import { textsOf } from "./files.ts";
+import type { Ingested } from "./ingest.ts";
 import { Refused } from "./query.ts";
 import { isBlank, namesOurs, splitStatements } from "./statements.ts";
 
@@ -13,7 +14,7 @@ export interface Imported {
 const MAX_STATEMENT_CHARACTERS = 100_000;
 
 /** Runs all whole statements of a text, and gives back what is left over. */
-export type Ingest = (text: string) => ReturnType<SqlStorage["ingest"]>;
+export type Ingest = (text: string) => Ingested;
 
 export async function importSql(file: ReadableStream, ingest: Ingest): Promise<Imported> {
   const sum = { statements: 0, rowsRead: 0, rowsWritten: 0 };

@@ -5,6 +5,7 @@
  */
 import { dump, quoted } from "./dump.ts";
 import { streamOf, textsOf, type Files } from "./files.ts";
+import { ingest } from "./ingest.ts";
 import { OWN_PREFIX } from "./statements.ts";
 
 export interface Snapshot {
@@ -169,7 +170,7 @@ function rowLine(statement: string, table: string, columns: readonly string[]): 
 function applyLines(sql: SqlStorage, lines: readonly Line[]): void {
   let statements = "";
   const flush = () => {
-    if (statements !== "") sql.ingest(statements);
+    if (statements !== "") ingest(sql, statements);
     statements = "";
   };
   for (const line of lines) {
