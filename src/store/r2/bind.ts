@@ -281,7 +281,7 @@ async function keep<T>(
     const { bytes, digests } = await receiveSmall(incoming, algorithms);
     return valueOf(await commit(arrivedAs(digests, { bytes }), verifiedChecksums(call, digests)));
   }
-  const file = valueOf(await bucket.reserve(target));
+  const file = valueOf(await bucket.reserve(target, size));
   try {
     const digests = await receiveIntoFile(incoming, algorithms, files, file);
     return valueOf(await commit(arrivedAs(digests, { file }), verifiedChecksums(call, digests)));

@@ -34,7 +34,17 @@ export interface WrittenChange {
   readonly seq: number;
   /** Ids. */
   readonly queues: readonly string[];
-  readonly message: Readonly<Record<string, unknown>>;
+  readonly message: ChangeMessage;
+}
+
+/** What a queue gets. */
+export interface ChangeMessage {
+  readonly account: string;
+  readonly action: Action;
+  readonly bucket: string;
+  readonly object: { readonly key: string; readonly size?: number; readonly eTag?: string };
+  readonly eventTime: string;
+  readonly copySource?: { readonly bucket: string; readonly object: string };
 }
 
 export function writeChange(sql: SqlStorage, config: StoreConfig, change: Change): void {
@@ -51,7 +61,7 @@ export function writeChange(sql: SqlStorage, config: StoreConfig, change: Change
     .map(({ queueId }) => queueId);
   if (queues.length === 0) return;
   const { action, key, made, copySource } = change;
-  const message = {
+  const message: ChangeMessage = {
     account: config.accountId,
     action,
     bucket: config.name,
@@ -78,7 +88,7 @@ export function changes(sql: SqlStorage, after: number, limit: number): WrittenC
     .map(({ seq, queues, message }) => ({
       seq,
       queues: JSON.parse(queues) as string[],
-      message: JSON.parse(message) as Record<string, unknown>,
+      message: JSON.parse(message) as ChangeMessage,
     }));
 }
 
