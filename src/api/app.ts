@@ -20,8 +20,10 @@ import * as namespaces from "./namespaces.ts";
 import * as openapi from "./openapi/serve.ts";
 import { normalizePath } from "./path.ts";
 import * as placement from "./placement.ts";
+import { routeR2 } from "./r2/routes.ts";
 import { readRefusedBodies } from "./refused-bodies.ts";
 import * as routes from "./routes.ts";
+import { serveS3 } from "./s3/serve.ts";
 import * as scripts from "./scripts.ts";
 import * as secrets from "./secrets.ts";
 import * as settings from "./settings.ts";
@@ -47,6 +49,9 @@ app.notFound(onNoRoute);
 app.get("/healthz", (c) => c.text("ok"));
 
 app.use(readRefusedBodies);
+
+// Ours: whatever is signed as requests to S3 are is one
+app.use(serveS3);
 
 // Contents of static assets come with the token of an upload session instead of an API token.
 app.post(`${ACCOUNT}/workers/assets/upload`, assets.uploadAssets);
@@ -145,6 +150,8 @@ app.get(`${SCRIPT}/metrics`, metrics.getScriptMetrics);
 routeZones(app, `${V4}/zones`, ACCOUNT);
 routeKv(app, ACCOUNT);
 routeD1(app, ACCOUNT);
+// R2 buckets
+routeR2(app, V4, ACCOUNT);
 // Ours: data points that functions wrote
 app.get(`${ACCOUNT}/workers/analytics`, analytics.listDatasets);
 app.get(`${ACCOUNT}/workers/analytics/:dataset`, analytics.queryDataset);

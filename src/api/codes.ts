@@ -2,6 +2,7 @@
  * The error codes of this API, with the HTTP status each is sent with. They are Cloudflare's numbers,
  * because wrangler acts on some of them; `source` says where each was seen. [docs]:
  * https://developers.cloudflare.com/workers/observability/errors/#errors-on-worker-upload
+ * [r2]: https://developers.cloudflare.com/r2/api/error-codes/
  */
 export const CODES = {
   missingCredentials: { code: 9106, status: 401, source: "wrangler: treats 9106 as not logged in" },
@@ -106,6 +107,16 @@ export const CODES = {
   },
   exportsConflict: { code: 100402, status: 400, source: "wrangler: prints errors[].meta.details" },
 
+  bucketNotFound: { code: 10006, status: 404, source: "wrangler: an absent R2 bucket" },
+  bucketExists: { code: 10004, status: 409, source: "[r2] the bucket already exists" },
+  badBucketName: { code: 10005, status: 400, source: "[r2] the bucket's name is not valid" },
+  objectNotFound: { code: 10007, status: 404, source: "[r2] the key does not exist" },
+  bucketNotEmpty: { code: 10008, status: 409, source: "[r2] the bucket is not empty" },
+  badObjectName: { code: 10020, status: 400, source: "[r2] the object's name is not valid" },
+  preconditionFailed: { code: 10031, status: 412, source: "[r2] a precondition did not hold" },
+  noCorsPolicy: { code: 10059, status: 404, source: "[r2] no CORS configuration" },
+  noNotifications: { code: 11015, status: 404, source: "[r2] no event notifications" },
+
   zoneNotFound: { code: 7003, status: 404, source: "api.cloudflare.com, unknown zone" },
   zoneExists: { code: 1061, status: 400, source: "api.cloudflare.com, duplicate zone" },
   routeExists: { code: 10020, status: 409, source: "api.cloudflare.com, duplicate route" },
@@ -141,7 +152,7 @@ export const CODES = {
   resourceExists: { code: 930071, status: 409, source: "Skep" },
   queueConsumerNotFound: { code: 930072, status: 404, source: "Skep" },
   notPulled: { code: 930073, status: 409, source: "Skep" },
-  quotaExceeded: { code: 930072, status: 413, source: "Skep" },
+  quotaExceeded: { code: 930074, status: 413, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

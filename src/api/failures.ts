@@ -15,6 +15,7 @@ export const RESOURCE_WORDS = {
 const TAKEN: Readonly<Partial<Record<StoreKind, CodeName>>> = {
   kv: "kvTitleExists",
   d1: "d1Exists",
+  r2: "bucketExists",
 };
 
 /** The value of an outcome; throws the error of a failure. */

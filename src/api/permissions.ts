@@ -57,6 +57,10 @@ const admin = (action: string, more: Partial<Rule> = {}): Rule => ({
   ...more,
 });
 
+/** Of what functions keep. Contents are no matter of the audit log. */
+const data: Rule = { needs: "data", reach: "namespaces", action: null };
+const deployOwn = (action: string): Rule => deploy(action, { reach: "namespaces" });
+
 /** By method and path, as app.ts has them. */
 export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${V4}/openapi.json`]: any,
@@ -67,6 +71,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${A}`]: any,
   [`GET ${A}/tokens/verify`]: any,
 
+  ...r2Rules(),
   ...tokenRules(`${V4}/user/tokens`),
   ...tokenRules(`${A}/tokens`),
   [`GET ${A}/audit_logs`]: adminRead,
@@ -209,6 +214,34 @@ function d1Rules(all: string): Record<string, Rule> {
     [`POST ${one}/export`]: { ...data, action: null },
     [`GET ${one}/time_travel/bookmark`]: data,
     [`POST ${one}/time_travel/restore`]: { ...data, action: "d1.restore" },
+  };
+}
+
+function r2Rules(): Record<string, Rule> {
+  const all = `${A}/r2/buckets`;
+  const bucket = `${all}/:bucket`;
+  const notified = `${A}/event_notifications/r2/:bucket/configuration`;
+  return {
+    [`GET ${all}`]: readOwn,
+    [`POST ${all}`]: deployOwn("r2.create"),
+    [`GET ${bucket}`]: readOwn,
+    [`PATCH ${bucket}`]: deployOwn("r2.change"),
+    [`DELETE ${bucket}`]: deployOwn("r2.delete"),
+    [`GET ${bucket}/cors`]: readOwn,
+    [`PUT ${bucket}/cors`]: deployOwn("r2.cors"),
+    [`DELETE ${bucket}/cors`]: deployOwn("r2.cors"),
+    [`GET ${bucket}/lifecycle`]: readOwn,
+    [`PUT ${bucket}/lifecycle`]: deployOwn("r2.lifecycle"),
+    [`GET ${bucket}/objects`]: data,
+    [`GET ${bucket}/objects/:key{.+}`]: data,
+    [`PUT ${bucket}/objects/:key{.+}`]: data,
+    [`DELETE ${bucket}/objects/:key{.+}`]: data,
+    [`GET ${notified}`]: readOwn,
+    [`GET ${notified}/queues/:queue`]: readOwn,
+    [`PUT ${notified}/queues/:queue`]: deployOwn("r2.notifications"),
+    [`DELETE ${notified}/queues/:queue`]: deployOwn("r2.notifications"),
+    // Figures of buckets that the token may see.
+    [`POST ${V4}/graphql`]: { ...readOwn, action: null },
   };
 }
 

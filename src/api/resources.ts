@@ -102,6 +102,7 @@ export async function findStorage(
 const ABSENT: Readonly<Partial<Record<StoreKind, CodeName>>> = {
   kv: "kvNamespaceNotFound",
   d1: "d1NotFound",
+  r2: "bucketNotFound",
 };
 
 /** With the number that wrangler knows for this kind. */

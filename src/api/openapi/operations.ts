@@ -18,6 +18,7 @@ import * as answer from "./answers.ts";
 import { ofKv } from "./kv-operations.ts";
 import { ofD1 } from "./d1-operations.ts";
 import { ofAssets, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
+import { ofR2 } from "./r2-operations.ts";
 import * as report from "./report-answers.ts";
 import { ofAnalytics, ofZones } from "./zone-operations.ts";
 
@@ -227,6 +228,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...ofKv(ACCOUNT),
   ...ofD1(ACCOUNT),
   ...ofAnalytics(ACCOUNT, NAMESPACE),
+  ...ofR2(V4, ACCOUNT),
   ...ofTokens(V4, ACCOUNT),
   ...ofAssets(ACCOUNT, SCRIPTS),
   ...ofRollouts(SCRIPTS),

@@ -16,6 +16,7 @@ import type {
   R2OnlyIf,
   R2UploadPart,
 } from "../../protocol/r2.ts";
+import { DEFAULT_LIFECYCLE, type LifecycleRule } from "../../protocol/r2-rules.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 import type { StoreEnv } from "../env.ts";
 import {
@@ -24,10 +25,11 @@ import {
   type QuotaHolder,
   type Released,
   type Reservation,
+  type Usage,
 } from "../quota.ts";
 import { outcomeOf, R2Rejection, type R2Outcome } from "./failure.ts";
 import { BucketFiles } from "./files.ts";
-import { DEFAULT_RULES, endedBy, type LifecycleRule } from "./lifecycle.ts";
+import { endedBy } from "./lifecycle.ts";
 import { thisLife } from "./life.ts";
 import { listObjects } from "./listing.ts";
 import { changes, trim, writeChange, type Change, type WrittenChange } from "./notifications.ts";
@@ -63,7 +65,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     return { bytes, r2_objects: objects };
   });
   /** Room for files that are arriving, by file. */
-  readonly #rooms = new Map<string, Reservation>();
+  readonly #rooms = new Map<string, Reservation[]>();
   #used: BucketUsage = { objects: 0, bytes: 0 };
   #config: StoreConfig | null = null;
   #alarmAt: number | null = null;
@@ -134,8 +136,18 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
       return file;
     });
     if ("failure" in reserved) room.value.free();
-    else this.#rooms.set(reserved.value, room.value);
+    else this.#rooms.set(reserved.value, [room.value]);
     return reserved;
+  }
+
+  /** More bytes than reserve() was told. */
+  async extend(file: string, bytes: number): Promise<R2Outcome<null>> {
+    const rooms = this.#rooms.get(file);
+    if (rooms === undefined) return { failure: { reason: "internal-error" } };
+    const room = await this.#roomFor({ bytes });
+    if ("failure" in room) return room;
+    rooms.push(room.value);
+    return { value: null };
   }
 
   /** The file is not wanted after all. */
@@ -263,8 +275,11 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     }
   }
 
-  async #room(target: Target, bytes: number): Promise<R2Outcome<Reservation>> {
-    const growth = { bytes, ...(!("uploadId" in target) && { r2_objects: 1 }) };
+  #room(target: Target, bytes: number): Promise<R2Outcome<Reservation>> {
+    return this.#roomFor({ bytes, ...(!("uploadId" in target) && { r2_objects: 1 }) });
+  }
+
+  async #roomFor(growth: Usage): Promise<R2Outcome<Reservation>> {
     try {
       return { value: await this.#quota.reserve(growth) };
     } catch (error) {
@@ -274,13 +289,13 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   }
 
   #freeRoom(file: string): void {
-    this.#rooms.get(file)?.free();
+    for (const room of this.#rooms.get(file) ?? []) room.free();
     this.#rooms.delete(file);
   }
 
   #rules(): readonly LifecycleRule[] {
     const { lifecycle } = this.#config?.settings ?? {};
-    return (lifecycle as readonly LifecycleRule[] | undefined) ?? DEFAULT_RULES;
+    return (lifecycle as readonly LifecycleRule[] | undefined) ?? DEFAULT_LIFECYCLE;
   }
 
   #expires(): boolean {
