@@ -32,6 +32,7 @@ import * as tails from "./tails.ts";
 import * as tokens from "./tokens.ts";
 import * as user from "./user.ts";
 import { getUsage } from "./usage.ts";
+import { routeQueues } from "./queues/routes.ts";
 import { routeZones } from "./zone-paths.ts";
 
 const V4 = "/client/v4";
@@ -152,6 +153,10 @@ routeKv(app, ACCOUNT);
 routeD1(app, ACCOUNT);
 // R2 buckets
 routeR2(app, V4, ACCOUNT);
+
+// What functions keep
+routeQueues(app, ACCOUNT);
+
 // Ours: data points that functions wrote
 app.get(`${ACCOUNT}/workers/analytics`, analytics.listDatasets);
 app.get(`${ACCOUNT}/workers/analytics/:dataset`, analytics.queryDataset);

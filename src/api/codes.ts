@@ -123,6 +123,10 @@ export const CODES = {
 
   queueNotFound: { code: 10104, status: 404, source: "Cloudflare's list of errors of Queues" },
   badMessage: { code: 10203, status: 400, source: "the same list" },
+  messageTooLarge: { code: 10204, status: 413, source: "the same list" },
+  batchTooLarge: { code: 10205, status: 413, source: "the same list" },
+  tooManyMessages: { code: 10206, status: 413, source: "the same list" },
+  queueFull: { code: 10251, status: 507, source: "the same list" },
   queueConsumerExists: { code: 11004, status: 409, source: "cloudflare/workers-sdk#5347" },
   badConsumerSettings: { code: 100127, status: 400, source: "wrangler: INVALID_CONSUMER_SETTINGS" },
   badQueueSettings: { code: 100128, status: 400, source: "wrangler: INVALID_QUEUE_SETTINGS" },

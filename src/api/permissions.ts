@@ -170,6 +170,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${N}/usage`]: read,
   [`GET ${A}/workers/usage`]: readWorkers,
   ...d1Rules(`${A}/d1/database`),
+  ...queueRules(`${A}/queues`),
 };
 
 /** What is in a namespace is no matter of the audit log: functions change it without end. */
@@ -242,6 +243,35 @@ function r2Rules(): Record<string, Rule> {
     [`DELETE ${notified}/queues/:queue`]: deployOwn("r2.notifications"),
     // Figures of buckets that the token may see.
     [`POST ${V4}/graphql`]: { ...readOwn, action: null },
+  };
+}
+
+function queueRules(queues: string): Record<string, Rule> {
+  const queue = `${queues}/:queue`;
+  const reach = "namespaces";
+  const data = (action: string | null): Rule => ({ needs: "data", reach, action });
+  return {
+    [`GET ${queues}`]: readOwn,
+    [`POST ${queues}`]: deploy("queue.create", { reach }),
+    [`GET ${queue}`]: readOwn,
+    [`PUT ${queue}`]: deploy("queue.settings", { reach }),
+    [`PATCH ${queue}`]: deploy("queue.settings", { reach }),
+    [`DELETE ${queue}`]: deploy("queue.delete", { reach }),
+    [`GET ${queue}/consumers`]: readOwn,
+    [`POST ${queue}/consumers`]: deploy("queue.consumer", { reach }),
+    [`GET ${queue}/consumers/:consumer`]: readOwn,
+    [`PUT ${queue}/consumers/:consumer`]: deploy("queue.consumer", { reach }),
+    [`DELETE ${queue}/consumers/:consumer`]: deploy("queue.consumer", { reach }),
+    // Messages are many, and say themselves what came.
+    [`POST ${queue}/messages`]: data(null),
+    [`POST ${queue}/messages/batch`]: data(null),
+    [`POST ${queue}/messages/pull`]: data(null),
+    [`POST ${queue}/messages/ack`]: data(null),
+    [`POST ${queue}/messages/peek`]: data(null),
+    [`POST ${queue}/messages/purge`]: data("queue.purge"),
+    [`GET ${queue}/purge`]: readOwn,
+    [`POST ${queue}/purge`]: data("queue.purge"),
+    [`GET ${queue}/metrics`]: readOwn,
   };
 }
 

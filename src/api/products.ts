@@ -34,7 +34,6 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/mtls_certificates", "mTLS certificates"],
   ["/accounts/*/pages", "Cloudflare Pages"],
   ["/accounts/*/pipelines", "Pipelines"],
-  ["/accounts/*/queues", "Queues"],
   ["/accounts/*/r2/buckets/*/domains", "public access to R2 buckets"],
   ["/accounts/*/r2/buckets/*/local-uploads", "local uploads of R2"],
   ["/accounts/*/r2/buckets/*/lock", "bucket locks of R2"],

@@ -20,6 +20,7 @@ import { ofD1 } from "./d1-operations.ts";
 import { ofAssets, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
 import { ofR2 } from "./r2-operations.ts";
 import * as report from "./report-answers.ts";
+import { ofQueues } from "./queue-operations.ts";
 import { ofAnalytics, ofZones } from "./zone-operations.ts";
 
 export interface Operation {
@@ -227,6 +228,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...ofZones(V4, ACCOUNT),
   ...ofKv(ACCOUNT),
   ...ofD1(ACCOUNT),
+  ...ofQueues(ACCOUNT),
   ...ofAnalytics(ACCOUNT, NAMESPACE),
   ...ofR2(V4, ACCOUNT),
   ...ofTokens(V4, ACCOUNT),
