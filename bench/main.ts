@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many attack fuzz state] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many queues attack fuzz state] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -15,6 +15,7 @@ import { deploy } from "./deploy.ts";
 import { fuzz } from "./fuzz/main.ts";
 import { many } from "./many.ts";
 import { memory } from "./memory.ts";
+import { queues } from "./queues.ts";
 import type { Section } from "./section.ts";
 import { state } from "./state/main.ts";
 import { start } from "./start.ts";
@@ -34,6 +35,7 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   cells,
   busy,
   many,
+  queues,
   attack,
   fuzz,
   state,
