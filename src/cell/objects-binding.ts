@@ -7,7 +7,7 @@ import type { DurableObjectNamespaceValue } from "../protocol/bundle.ts";
 import type { ObjectAddress } from "../protocol/objects.ts";
 import { calls, type BindingProps } from "./bindings.ts";
 import { chargeSubrequest } from "./outbound.ts";
-import { isReserved, notAMethod, toRequest, toResult, toThrown } from "./rpc.ts";
+import { isReserved, toRequest, toResult, toThrown } from "./rpc.ts";
 
 /** From the shim: which object of the class; JSON, percent-encoded. */
 const OBJECT_HEADER = "x-skep-object";
@@ -36,7 +36,9 @@ export class SkepObjects extends WorkerEntrypoint<
     args: readonly unknown[],
   ): Promise<unknown> {
     try {
-      if (typeof method !== "string" || isReserved(method)) throw notAMethod(String(method));
+      if (typeof method !== "string")
+        throw new TypeError("a call of a Durable Object names no method");
+      if (isReserved(method)) throw reserved(method);
       const address = { id, name } as Partial<ObjectAddress>;
       const request = toRequest(method, args);
       return await toResult(await this.#send(address, request, { rpc: method }));
@@ -60,4 +62,9 @@ export class SkepObjects extends WorkerEntrypoint<
     const call = { namespace, script, args: undefined, options: undefined, via, object, ...how };
     return calls().dispatch(caller, value, call, request, this.ctx);
   }
+}
+
+/** In the runtime's words. */
+function reserved(method: string): TypeError {
+  return new TypeError(`'${method}' is a reserved method and cannot be called over RPC.`);
 }

@@ -64,7 +64,7 @@ export async function callMethod(
 }
 
 /** In the runtime's words. */
-export function notAMethod(method: string): Error {
+function notAMethod(method: string): Error {
   const message = `The RPC receiver does not implement the method "${method}".`;
   return remoteError("TypeError", message, undefined);
 }

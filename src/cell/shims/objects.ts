@@ -121,6 +121,7 @@ export function makeObjects(stub: Fetcher, { key }: { readonly key: string }): u
     declare readonly name: string | undefined;
     constructor(hex: string, name?: string) {
       this.#hex = hex;
+      Object.defineProperty(this, "jurisdiction", { value: undefined, enumerable: true });
       Object.defineProperty(this, "name", { value: name, enumerable: true });
     }
     toString(): string {
