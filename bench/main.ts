@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many queues attack fuzz state] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many queues objects state attack fuzz] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -18,6 +18,7 @@ import { memory } from "./memory.ts";
 import { queues } from "./queues.ts";
 import type { Section } from "./section.ts";
 import { state } from "./state/main.ts";
+import { objects } from "./objects.ts";
 import { start } from "./start.ts";
 import { formatTable, holds, ratioOf, type Row } from "./table.ts";
 import { tail } from "./tail.ts";
@@ -36,6 +37,7 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   busy,
   many,
   queues,
+  objects,
   attack,
   fuzz,
   state,
