@@ -233,20 +233,15 @@ export const TABLE: readonly Row[] = [
       },
     },
   }),
-  refused("exports.*.container", "this platform has no containers", {
-    exports: {
-      Counter: { type: "durable-object", storage: "sqlite", container: { image: "x" } },
-    },
-  }),
   refused("exports.*.cache", "exports of the type 'worker' are not supported", {
     exports: { default: { type: "worker", cache: { enabled: true } } },
   }),
   refused(
     "exports.*.limits exports.*.concurrency exports.*.schedules exports.*.default_retention exports.*.jurisdiction exports.*.name",
-    "exports of the type 'workflow' are not supported",
+    "Skep has no Workflows",
     { exports: { Flow: { type: "workflow", name: "flow", limits: { steps: 5 } } } },
   ),
-  refused("containers", "metadata.containers: containers", {
+  refused("containers exports.*.container", "metadata.containers: containers", {
     containers: [{ class_name: "Counter", image: "registry.cloudflare.com/x/y:1" }],
     durable_objects: { bindings: [{ name: "B", class_name: "Counter" }] },
   }),
