@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { Readable } from "node:stream";
+import type { WorkerConsumer } from "../src/protocol/queue.ts";
 import {
   STORE_HEADER,
   type StoreCall,
@@ -38,6 +39,21 @@ const GRANT_KEY = "5c".repeat(32);
 const COMPATIBILITY_DATE = "2026-11-01";
 const CELL_LIFE = 1;
 
+/** Of both queues: that of the cases, and the one for its dead letters. */
+const CONSUMER: WorkerConsumer = {
+  id: "consumer",
+  type: "worker",
+  namespace: "conformance",
+  script: "cases",
+  batchSize: 5,
+  maxRetries: 2,
+  retryDelaySeconds: null,
+  maxWaitMs: 0,
+  maxConcurrency: 1,
+  deadLetterQueue: null,
+};
+const DEAD_QUEUE = "conformance-dead";
+
 /** Names of resources, which have the same as ids. */
 const nameOf = (kind: StoreKind) => `conformance-${kind}`;
 
@@ -51,6 +67,15 @@ export async function miniflare(): Promise<Target> {
       r2Buckets: { BUCKET: nameOf("r2") },
       d1Databases: { DB: nameOf("d1") },
       queueProducers: { QUEUE: { queueName: nameOf("queue") } },
+      queueConsumers: {
+        [nameOf("queue")]: {
+          maxBatchSize: CONSUMER.batchSize,
+          maxBatchTimeout: CONSUMER.maxWaitMs / 1_000,
+          maxRetries: CONSUMER.maxRetries,
+          deadLetterQueue: DEAD_QUEUE,
+        },
+        [DEAD_QUEUE]: { maxBatchTimeout: CONSUMER.maxWaitMs / 1_000 },
+      },
     }),
   );
   return {
@@ -143,14 +168,16 @@ class Processes {
     await this.start(
       "store",
       storeConfig(this.paths, {
-        edges: 0,
+        edges: 1,
         limits: DEFAULT_PLATFORM_LIMITS,
         grantKey: GRANT_KEY,
       }).text,
     );
-    for (const kind of Object.values(BINDINGS)) {
-      const id = nameOf(kind);
-      const config: StoreConfig = {
+    const ids = Object.values(BINDINGS).map((kind) => [kind, nameOf(kind)] as const);
+    for (const [kind, id] of [...ids, ["queue", DEAD_QUEUE] as const]) {
+      const deadLetterQueue = id === DEAD_QUEUE ? null : DEAD_QUEUE;
+      const config: StoreConfig & { readonly consumer?: WorkerConsumer } = {
+        ...(kind === "queue" && { consumer: { ...CONSUMER, deadLetterQueue } }),
         kind,
         id,
         name: id,
@@ -171,9 +198,11 @@ class Processes {
     await this.#serve(name, text);
   }
 
-  /** A Worker of test/conformance, served at `{name}.sock`. */
+  /** A Worker of test/conformance, served at `{name}.sock`. What the store tells an edge, its handlers are called for. */
   async startWorker(name: string, bindings: readonly Binding[]): Promise<void> {
     this.#write(`${name}.js`, await bundled(name));
+    this.#write("consumer-edge.js", await bundled("consumer-edge"));
+    const events = socketNames.events(0);
     const text = capnpText({
       services: [
         {
@@ -188,13 +217,22 @@ class Processes {
             ),
           },
         },
+        ...(name === "driver" ? [] : [consumerEdge(name)]),
         ...bindings.flatMap(({ name: bound, to }) =>
           to === undefined
             ? []
             : { name: bound, external: { address: `unix:${to.socket}`, http: httpOf(to.kind) } },
         ),
       ],
-      sockets: [{ name, address: `unix:${name}.sock`, http: {}, service: name }],
+      sockets: [
+        { name, address: `unix:${name}.sock`, http: {}, service: name },
+        {
+          name: "events",
+          address: `unix:${events}`,
+          http: {},
+          service: name === "driver" ? name : "consumer-edge",
+        },
+      ],
     });
     const head = `using Workerd = import "/workerd/workerd.capnp";`;
     await this.#serve(name, `${head}\nconst config :Workerd.Config = ${text};\n`);
@@ -246,6 +284,19 @@ class Processes {
       once(child, "exit").then(() => Promise.reject(new Error(`${name} did not start`))),
     ]);
   }
+}
+
+/** The handlers of `worker` can be called in its own process only. */
+function consumerEdge(worker: string) {
+  return {
+    name: "consumer-edge",
+    worker: {
+      compatibilityDate: COMPATIBILITY_DATE,
+      compatibilityFlags: ["experimental", "service_binding_extra_handlers"],
+      modules: [{ name: "main.js", esModule: new Embed("../consumer-edge.js") }],
+      bindings: [{ name: "WORKER", service: worker }],
+    },
+  };
 }
 
 function valueOf(type: string, service: string) {

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { miniflare, native, shim, type Target } from "./conformance-targets.ts";
 
-const SUITES = ["kv", "d1"];
+const SUITES = ["kv", "r2", "d1", "queue"];
 
 describe.each(SUITES)("%s", { timeout: 240_000 }, (suite) => {
   const targets: Target[] = [];

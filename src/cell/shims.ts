@@ -10,6 +10,7 @@ import { makeQueue } from "./shims/queue.ts";
 import { GET_HEADER, OUTCOME_HEADER } from "../protocol/hop.ts";
 import { makeKv } from "./shims/kv.ts";
 import { makeObjects } from "./shims/objects.ts";
+import { makeR2 } from "./shims/r2.ts";
 
 /** undefined: no binding needs any. */
 export function shimSource(env: Bundle["env"]): string | undefined {
@@ -40,6 +41,7 @@ const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {
   d1: makeD1,
   queue: makeQueue as unknown as MakeBinding,
   "durable-object-namespace": makeObjects,
+  r2: makeR2,
 };
 
 function madeInside(env: Bundle["env"]): string[] {

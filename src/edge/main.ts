@@ -13,7 +13,7 @@ import type { OutboundProps } from "../cell/outbound.ts";
 import { platformError } from "../dispatcher/errors.ts";
 import type { InvocationFacts } from "../namespace/user-worker.ts";
 import { callerOf } from "../protocol/egress.ts";
-import type { EventDelivery } from "../protocol/events.ts";
+import type { Callout, EventDelivery } from "../protocol/events.ts";
 import type { EdgeHealth } from "../protocol/hub.ts";
 import { answer, answerError, CALL_HEADER, receive, type PeerCall } from "../protocol/hop.ts";
 import type { CellNews } from "../protocol/incident.ts";
@@ -21,6 +21,7 @@ import type { RoutingUpdate } from "../protocol/routing.ts";
 import { admit, admitHairpin } from "./admit.ts";
 import { answerBound, callBound } from "./bound-calls.ts";
 import { Edge, type EdgeEnv } from "./edge.ts";
+import { callOut } from "./callout.ts";
 import { deliver } from "./events.ts";
 import { traceEvents, type TailProps } from "../cell/trace.ts";
 import { takeTraces } from "./traces.ts";
@@ -95,6 +96,10 @@ export class HairpinGate extends WorkerEntrypoint {
 /** For the store: the events that wake functions. */
 export class EventGate extends WorkerEntrypoint {
   override async fetch(request: Request): Promise<Response> {
+    if (new URL(request.url).pathname === "/callout") {
+      const { EGRESS } = env as unknown as { readonly EGRESS: Fetcher };
+      return Response.json(await callOut(EGRESS, await request.json<Callout>()));
+    }
     return Response.json(await deliver(parts, await request.json<EventDelivery>(), this.ctx));
   }
 }

@@ -86,6 +86,8 @@ async function hub() {
             QUEUES: { className: "QueueObject", useSQLite: true },
             R2_BUCKET: { className: "R2Bucket", useSQLite: true },
             KV: { className: "KvNamespace", useSQLite: true },
+            SCHEDULES: { className: "Schedules", useSQLite: true },
+            INVOCATIONS: { className: "Invocations", useSQLite: true },
           },
         }),
         await auxiliary("databases", "../store/d1/main.ts", {

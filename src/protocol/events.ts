@@ -1,7 +1,8 @@
 /**
  * Events: what wakes a function beside requests. The store delivers them to an edge, over the link
  * `peers/events-N.sock`, as `POST /` with an EventDelivery; the answer is an EventResult. The edge gives it to the
- * function by the same way as any invocation: limits, metrics, traces, hop count.
+ * function by the same way as any invocation: limits, metrics, traces, hop count. `POST /callout` with a Callout makes
+ * the edge post to a URL for a function; the answer is a CalloutResult.
  */
 
 export interface EventDelivery {
@@ -105,3 +106,13 @@ export interface QueueVerdict {
   readonly explicitAcks: readonly string[];
   readonly retryMessages: readonly { readonly msgId: string; readonly delaySeconds?: number }[];
 }
+
+/** `text`, JSON, goes to `url` as if the function had fetched it. */
+export interface Callout {
+  readonly namespace: string;
+  readonly script: string;
+  readonly url: string;
+  readonly text: string;
+}
+
+export type CalloutResult = { readonly status: number } | { readonly failed: string };

@@ -2,7 +2,11 @@
  * The wire protocol of the runtime's R2 binding, as far as it is spoken here. Reads are GET with the call as JSON in
  * `cf-r2-request`; writes are PUT with the call as JSON before the content, its length in bytes in `cf-r2-metadata-size`.
  * Answers begin with JSON likewise; an error stands in `cf-r2-error`. The runtime sends 64-bit numbers as text.
+ *
+ * JavaScript cannot part a stream without losing how long it is, so our shims and our API send and get the JSON in R2_HEAD.
  */
+/** Ours: the call, or what was found, as base64 of JSON; the body is the content alone. */
+export const R2_HEAD = "x-skep-r2-head";
 export const R2_REQUEST = "cf-r2-request";
 export const R2_METADATA_SIZE = "cf-r2-metadata-size";
 export const R2_ERROR = "cf-r2-error";

@@ -8,6 +8,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Bundle } from "../protocol/bundle.ts";
 import type { Bootstrap } from "../protocol/hub.ts";
 import type { CellRequest, Incident } from "../protocol/incident.ts";
+import type { InvocationSettings } from "../protocol/invocations.ts";
 import type { LimitSettings } from "../protocol/limits.ts";
 import type { PlaceKind } from "../protocol/placement.ts";
 import type { Route, RoutesState, ScriptState } from "../protocol/routing.ts";
@@ -68,6 +69,8 @@ import * as resources from "./resources.ts";
 import type { ResourceRecord } from "./resources.ts";
 import { migrate } from "./schema.ts";
 import { cellRequest, scriptState } from "./script-state.ts";
+import * as scriptEvents from "./script-events.ts";
+import type { ScriptEvents } from "./script-events.ts";
 import * as scripts from "./scripts.ts";
 import { takeSnapshot, type Facts, type Subject } from "./snapshot.ts";
 import { applyConduct, applyIncident } from "./standing.ts";
@@ -864,6 +867,43 @@ export class Registry extends DurableObject<RegistryEnv> {
 
   objectClasses(accountId: string): objectClasses.ObjectClassRecord[] {
     return objectClasses.listClasses(this.#sql, accountId);
+  }
+
+  // What wakes scripts. Those that change it call `settleStore` next.
+
+  scriptEvents(scriptId: string): ScriptEvents {
+    return scriptEvents.scriptEvents(this.#sql, scriptId);
+  }
+
+  setSchedules(
+    namespaceId: string,
+    script: string,
+    crons: readonly string[],
+  ): Outcome<ScriptEvents> {
+    return this.#write(() => {
+      const { id } = scripts.requireScript(this.#sql, namespaceId, script);
+      return success(scriptEvents.setSchedules(this.#sql, id, crons, Date.now()));
+    });
+  }
+
+  setInvocations(
+    namespaceId: string,
+    script: string,
+    settings: InvocationSettings,
+  ): Outcome<ScriptEvents> {
+    return this.#write(() => {
+      const { id } = scripts.requireScript(this.#sql, namespaceId, script);
+      return success(scriptEvents.setInvocations(this.#sql, id, settings));
+    });
+  }
+
+  /** The store takes asynchronous invocations of it from then on. */
+  introduceInvocations(namespaceId: string, script: string): Outcome<ScriptRecord> {
+    return this.#write(() => {
+      const found = scripts.requireScript(this.#sql, namespaceId, script);
+      scriptEvents.introduceInvocations(this.#sql, found.id);
+      return success(found);
+    });
   }
 
   /** Resolves when the store has taken all changes of what it is told (store-config.ts). */

@@ -29,6 +29,7 @@
  *   object_classes   classes of Durable Objects, by key (src/protocol/objects.ts), with the script that has their objects;
  *               `migration_tag` of scripts: the latest migration that made them so
  *   object_changes   what has to be done with the files of objects; JSON of ObjectChange
+ *   script_events  what wakes a script beside requests, both JSON (script-events.ts); the store knows of scripts in it
  *   trust       one row per version: what it has earned or lost (trust.ts)
  *   queue_consumers who takes messages of a queue: a script, or with `script_id` null whoever pulls. `dead_letter_queue` is a
  *               name, among the queues of the same owner (queues.ts)
@@ -382,6 +383,25 @@ const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER object_class_moved AFTER UPDATE OF script_id ON object_classes BEGIN
     INSERT INTO object_changes (change) VALUES (json_object(
       'type', 'transfer', 'key', OLD.key, 'fromScriptId', OLD.script_id, 'toScriptId', NEW.script_id));
+  END;
+
+  CREATE TABLE script_events (
+    script_id TEXT PRIMARY KEY REFERENCES scripts (id) ON DELETE CASCADE,
+    schedules TEXT NOT NULL,
+    invocations TEXT
+  ) STRICT;
+  CREATE TRIGGER script_events_made AFTER INSERT ON script_events BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('script', NEW.script_id);
+  END;
+  CREATE TRIGGER script_events_changed AFTER UPDATE ON script_events BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('script', NEW.script_id);
+  END;
+  CREATE TRIGGER script_events_gone AFTER DELETE ON script_events BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('script', OLD.script_id);
+  END;
+  CREATE TRIGGER namespace_of_events_renamed AFTER UPDATE OF name ON namespaces BEGIN
+    INSERT INTO store_changes (kind, id) SELECT 'script', script_id FROM script_events
+      JOIN scripts ON scripts.id = script_events.script_id WHERE scripts.namespace_id = NEW.id;
   END;
   `,
 ];

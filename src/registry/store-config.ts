@@ -3,10 +3,11 @@ import type { LimitSettings } from "../protocol/limits.ts";
 import type { ConfigKind, StoreConfig } from "../protocol/store.ts";
 import { queueConfigOf } from "./queues.ts";
 import { resourceById } from "./resources.ts";
+import { scriptConfig } from "./script-events.ts";
 
 /** null: there is no such thing any more. */
 export function storeConfigOf(sql: SqlStorage, kind: ConfigKind, id: string): StoreConfig | null {
-  if (kind === "script") return null;
+  if (kind === "script") return scriptConfig(sql, id);
   const resource = resourceById(sql, kind, id);
   if (resource === null) return null;
   const { accountId, namespaceId, namespace, name, settings } = resource;

@@ -4,6 +4,8 @@ import type { KvNamespace } from "./kv/namespace.ts";
 import type { QueueObject } from "./queue/queue-object.ts";
 import type { QuotaBook } from "./quota-book.ts";
 import type { R2Bucket } from "./r2/bucket.ts";
+import type { Invocations } from "./scripts/invocations.ts";
+import type { Schedules } from "./scripts/schedules.ts";
 
 export interface StoreEnv {
   /** Writable disk service: contents too large for a row, each in a file of its own, below a directory per kind. */
@@ -22,6 +24,10 @@ export interface StoreEnv {
   readonly KV: DurableObjectNamespace<KvNamespace>;
   /** By id of the owner (quota.ts). */
   readonly QUOTAS: DurableObjectNamespace<QuotaBook>;
+  /** One instance (scripts/schedules.ts). */
+  readonly SCHEDULES: DurableObjectNamespace<Schedules>;
+  /** One instance per script that has any, named by its id. */
+  readonly INVOCATIONS: DurableObjectNamespace<Invocations>;
   /** `events-N.sock` of each edge, EDGE_0 to EDGE_n (src/protocol/events.ts). */
   readonly [edge: `EDGE_${number}`]: Fetcher;
 }

@@ -5,6 +5,7 @@ import type { StoreEnv } from "./env.ts";
 import { r2 } from "./r2/kind.ts";
 import { queues } from "./queue/kind.ts";
 import { kv } from "./kv/kind.ts";
+import { scripts } from "./scripts/kind.ts";
 
 export interface Kind {
   /** A request in the wire protocol of the runtime's binding. */
@@ -20,16 +21,10 @@ export interface Kind {
   configure(config: unknown, id: string, env: StoreEnv): Promise<void>;
 }
 
-const absent: Kind = {
-  bind: () => Promise.resolve(new Response("not there yet", { status: 501 })),
-  administer: () => Promise.resolve(new Response("not there yet", { status: 501 })),
-  configure: () => Promise.resolve(),
-};
-
 export const kinds: Readonly<Record<ConfigKind, Kind>> = {
   kv,
   r2,
   d1,
   queue: queues,
-  script: absent,
+  script: scripts,
 };

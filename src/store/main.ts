@@ -10,13 +10,15 @@ import { GrantBook } from "./grant-book.ts";
 import { kinds } from "./kinds.ts";
 
 export { KvNamespace } from "./kv/namespace.ts";
+export { QueueObject } from "./queue/queue-object.ts";
 export { QuotaBook } from "./quota-book.ts";
+export { R2Bucket } from "./r2/bucket.ts";
+export { Courier } from "./scripts/courier.ts";
+export { Invocations } from "./scripts/invocations.ts";
+export { Schedules } from "./scripts/schedules.ts";
 
 const env = bindings as unknown as StoreEnv;
 const grants = new GrantBook(new Grants(env.GRANT_KEY));
-
-export { R2Bucket } from "./r2/bucket.ts";
-export { QueueObject } from "./queue/queue-object.ts";
 
 export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler;
 

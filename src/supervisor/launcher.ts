@@ -352,6 +352,7 @@ export class Launcher {
       directory: run,
       configFile,
       sockets: config.sockets,
+      writesData: config.writesData,
       inherited: {},
       environment: {},
       ...extra,

@@ -175,7 +175,11 @@ export class Platform {
       onChange: () => this.#noteProcesses(),
       log,
     });
-    this.#pause = new WriterPause(() => [...this.#slots.hub.alive, ...this.#slots.store.alive]);
+    this.#pause = new WriterPause(() =>
+      [...this.#allSlots().flatMap((slot) => [...slot.alive]), ...this.#guard.pool.alive].filter(
+        ({ writesData }) => writesData,
+      ),
+    );
     this.#certificates = new EdgeCertificates({
       config,
       ca: paths.ca,

@@ -17,6 +17,8 @@ export interface ConfigText {
   readonly text: string;
   /** Names of the sockets in it, which workerd reports when they listen. */
   readonly sockets: readonly string[];
+  /** Whether it may write to a directory of the platform's data. */
+  readonly writesData: boolean;
 }
 
 /** Absolute paths. */
@@ -154,6 +156,8 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
           { name: "KV", durableObjectNamespace: "KvNamespace" },
           { name: "QUOTAS", durableObjectNamespace: "QuotaBook" },
           { name: "R2_BUCKET", durableObjectNamespace: "R2Bucket" },
+          { name: "SCHEDULES", durableObjectNamespace: "Schedules" },
+          { name: "INVOCATIONS", durableObjectNamespace: "Invocations" },
           ...edges.map((edge) => ({ name: `EDGE_${edge}`, service: `edge-${edge}` })),
         ],
         durableObjectNamespaces: [
@@ -161,6 +165,8 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
           objects("R2Bucket"),
           objects("QueueObject"),
           objects("KvNamespace"),
+          objects("Schedules"),
+          objects("Invocations"),
         ],
         durableObjectStorage: { localDisk: "objects" },
         globalOutbound: NO_NETWORK,
@@ -367,7 +373,12 @@ export function config(fields: {
       "",
     ].join("\n"),
     sockets: fields.sockets.map(({ name }) => name),
+    writesData: fields.services.some(({ disk }) => isWritable(disk)),
   };
+}
+
+function isWritable(disk: CapnpValue | undefined): boolean {
+  return typeof disk === "object" && "writable" in disk && disk.writable === true;
 }
 
 export function worker(name: string, fields: Fields): Fields {

@@ -30,6 +30,8 @@ export interface WorkerdCommand {
   readonly configFile: string;
   /** Names of all sockets in the configuration. */
   readonly sockets: readonly string[];
+  /** Whether its configuration lets it write to a directory of the platform's data; false if absent. */
+  readonly writesData?: boolean;
   /** Listening sockets to inherit: descriptor by name of the socket in the configuration. */
   readonly inherited: Readonly<Record<string, number>>;
   readonly environment: Readonly<Record<string, string>>;
@@ -57,6 +59,7 @@ const SIGNAL_CODES = 128;
 export class WorkerdProcess {
   readonly name: string;
   readonly kind: ProcessKind;
+  readonly writesData: boolean;
   /** Differs between all processes of one platform. */
   readonly life: number;
   /** Hex. undefined: it keeps no ledger. */
@@ -88,6 +91,7 @@ export class WorkerdProcess {
     const { kind, ledgerKey, sandbox } = command;
     this.name = name;
     this.kind = kind;
+    this.writesData = command.writesData ?? false;
     this.life = life;
     this.ledgerKey = ledgerKey;
     const writesMarkers = kind === "cell" || kind === "trial";

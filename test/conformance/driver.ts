@@ -1,8 +1,9 @@
 /**
  * Gives the conformance Worker to a real cell as an edge does: `PUT /?store=` loads the module that is the body, with the
- * bindings that `store` names and grants for them; anything else is passed on to it.
+ * bindings that `store` names and grants for them; `POST /` brings an event from the store; anything else is passed on to it.
  */
 import { encodeBundle, type StoreValue } from "../../src/protocol/bundle.ts";
+import type { EventDelivery, EventType, HandlerEnd } from "../../src/protocol/events.ts";
 import { Grants } from "../../src/protocol/grants.ts";
 import { forward } from "../../src/protocol/hop.ts";
 
@@ -17,10 +18,15 @@ let versionId = "";
 
 export default {
   async fetch(request, env) {
-    if (request.method !== "PUT") {
-      const call = { ...TO, versionId, args: undefined, limits: LIMITS, via: [] };
-      return forward(env.CELL, call, request, { versionId: "" });
+    if (request.method === "POST") {
+      const { event } = await request.json<EventDelivery>();
+      const asked = new Request("http://event/", { method: "POST", body: JSON.stringify(event) });
+      const { isHandled: _, ...end } = await (
+        await call(env, asked, event.type)
+      ).json<HandlerEnd>();
+      return Response.json({ ran: true, ...end });
     }
+    if (request.method !== "PUT") return call(env, request);
     versionId = crypto.randomUUID();
     const store = new URL(request.url).searchParams.get("store") ?? "{}";
     const bundle = {
@@ -39,3 +45,9 @@ export default {
     return env.CELL.fetch(url, { method: "POST", body: encodeBundle(granted) });
   },
 } satisfies ExportedHandler<DriverEnv>;
+
+/** `event`: the handler that is called; left out: `fetch`. */
+function call({ CELL }: DriverEnv, request: Request, event?: EventType): Promise<Response> {
+  const invocation = { ...TO, versionId, args: undefined, limits: LIMITS, via: [] };
+  return forward(CELL, event ? { ...invocation, event } : invocation, request, { versionId: "" });
+}

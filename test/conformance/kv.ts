@@ -670,7 +670,7 @@ const objects: Cases = {
     KV.constructor.name,
     Object.keys(KV),
     JSON.stringify(KV),
-    String(KV),
+    `${KV as unknown as string}`,
   ],
   "the object: its methods' names and lengths": ({ KV }) =>
     (["get", "getWithMetadata", "put", "list", "delete"] as const).map((name) => KV[name].name),

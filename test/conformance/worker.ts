@@ -2,10 +2,18 @@
 import { told, type Cases, type ConformanceEnv } from "./cases.ts";
 import { d1Cases } from "./d1.ts";
 import { kvCases } from "./kv.ts";
+import { r2Cases } from "./r2.ts";
 
-const suites: Readonly<Record<string, Cases>> = { kv: kvCases, d1: d1Cases };
+import { consume, queueCases } from "./queue.ts";
+const suites: Readonly<Record<string, Cases>> = {
+  kv: kvCases,
+  r2: r2Cases,
+  d1: d1Cases,
+  queue: queueCases,
+};
 
 export default {
+  queue: consume,
   async fetch(request, env) {
     const [suite = "", name] = new URL(request.url).pathname.slice(1).split("/");
     const cases = suites[suite] ?? {};

@@ -6,16 +6,19 @@ export function makeKv(stub: Fetcher): unknown {
   const TrueError = Error;
   const TrueTypeError = TypeError;
   const TrueResponse = Response;
+  const TrueBlob = Blob;
   const TrueMap = Map;
   const TrueStream = ReadableStream;
   const Buffer = ArrayBuffer;
   const encode = encodeURIComponent;
   const { parse, stringify } = JSON;
   const encoder = new TextEncoder();
-  const { isView } = ArrayBuffer;
+  const decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });
+  const isView = (value: unknown) => Buffer.isView(value);
   const { isArray } = Array;
   const BASE = "https://fake-host/";
   const MAX_KEY_BYTES = 512;
+  const MAX_VALUE_BYTES = 25 * 1024 * 1024;
   const BAD_VALUE =
     "KV put() accepts only strings, ArrayBuffers, ArrayBufferViews, and ReadableStreams as values.";
 
@@ -45,20 +48,36 @@ export function makeKv(stub: Fetcher): unknown {
     throw new TrueError(`KV ${method} failed: ${status} ${statusText}`);
   }
 
+  /** What is left out is no `undefined`, which is a string like any other. */
+  function need(given: number, method: string, ...types: string[]): void {
+    if (given >= types.length) return;
+    throw new TrueTypeError(
+      `Failed to execute '${method}' on 'KvNamespace': parameter ${given + 1} is not of type '${types[given]}'.`,
+    );
+  }
+
   /** As the runtime reads an optional number. */
   function integer(value: unknown): number | undefined {
-    return value === undefined ? undefined : (value as number) | 0;
+    if (value === undefined) return undefined;
+    const number = Number(value) || 0;
+    if (number > -(2 ** 31) - 1 && number < 2 ** 31) return number | 0;
+    throw new TrueTypeError(
+      "Value out of range. Must be between -2147483648 and 2147483647 (inclusive).",
+    );
+  }
+
+  async function textOf(response: Response): Promise<string> {
+    return decoder.decode(await response.arrayBuffer());
   }
 
   function typeAndTtl(options: unknown): { type: string | undefined; ttl: number | undefined } {
     if (options === undefined || options === null) return { type: undefined, ttl: undefined };
-    if (typeof options !== "object") return { type: String(options), ttl: undefined };
+    if (typeof options !== "object") return { type: `${options as string}`, ttl: undefined };
     const { type, cacheTtl } = options as { type?: unknown; cacheTtl?: unknown };
-    return { type: type === undefined ? undefined : String(type), ttl: integer(cacheTtl) };
+    return { type: type === undefined ? undefined : `${type as string}`, ttl: integer(cacheTtl) };
   }
 
   async function getOne(key: string, options: unknown): Promise<Got> {
-    checkKey("GET", key);
     const { type = "text", ttl } = typeAndTtl(options);
     const cache = ttl === undefined ? "" : `&cache_ttl=${ttl}`;
     const response = await stub.fetch(`${BASE}${encode(key)}?urlencoded=true${cache}`);
@@ -76,9 +95,9 @@ export function makeKv(stub: Fetcher): unknown {
   async function read(response: Response, type: string): Promise<unknown> {
     switch (type) {
       case "text":
-        return response.text();
+        return textOf(response);
       case "json":
-        return parse(await response.text());
+        return parse(await textOf(response));
       case "arrayBuffer":
         return response.arrayBuffer();
       case "stream":
@@ -88,6 +107,11 @@ export function makeKv(stub: Fetcher): unknown {
     throw new TrueTypeError(
       'Unknown response type. Possible types are "text", "arrayBuffer", "json", and "stream".',
     );
+  }
+
+  async function getValue(key: string, options: unknown): Promise<unknown> {
+    checkKey("GET", key);
+    return (await getOne(key, options)).value;
   }
 
   async function getMany(
@@ -111,22 +135,45 @@ export function makeKv(stub: Fetcher): unknown {
   }
 
   function bodyOf(value: unknown): BodyInit {
-    if (typeof value !== "object" || value === null) return String(value);
-    if (value instanceof Buffer || isView(value) || value instanceof TrueStream) {
-      return value as BodyInit;
+    if (value === null || (typeof value !== "object" && typeof value !== "function")) {
+      return `${value as string}`;
     }
+    if (value instanceof Buffer || isView(value)) return value as BodyInit;
     throw new TrueTypeError(BAD_VALUE);
   }
 
+  /** A stream that fails on its way would look like one that ends: nothing is sent before it is all there. */
+  async function readWhole(stream: ReadableStream<Uint8Array>): Promise<Blob> {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    const reader = stream.getReader();
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      length += value.byteLength;
+      if (length <= MAX_VALUE_BYTES) chunks.push(value);
+    }
+    if (length <= MAX_VALUE_BYTES) return new TrueBlob(chunks);
+    throw new TrueError(
+      `KV PUT failed: 413 Value length of ${length} exceeds limit of ${MAX_VALUE_BYTES}.`,
+    );
+  }
+
   class KvNamespace {
-    async get(key: unknown, options?: unknown): Promise<unknown> {
+    get(...given: unknown[]): Promise<unknown> {
+      need(given.length, "get", "string or Array");
+      const [key, options] = given;
       if (isArray(key)) return getMany(key, options, false);
-      return (await getOne(String(key), options)).value;
+      return getValue(`${key as string}`, options);
     }
 
-    async getWithMetadata(key: unknown, options?: unknown): Promise<unknown> {
+    getWithMetadata(...given: unknown[]): Promise<unknown> {
+      need(given.length, "getWithMetadata", "Array or string");
+      const [key, options] = given;
       if (isArray(key)) return getMany(key, options, true);
-      return getOne(String(key), options);
+      const name = `${key as string}`;
+      checkKey("GET", name);
+      return getOne(name, options);
     }
 
     async list(options?: Options): Promise<unknown> {
@@ -135,7 +182,7 @@ export function makeKv(stub: Fetcher): unknown {
       if (limit !== undefined && limit > 0) query.set("key_count_limit", String(limit));
       for (const name of ["prefix", "cursor"]) {
         const value = options?.[name];
-        if (value !== undefined && value !== null) query.set(name, String(value));
+        if (value !== undefined && value !== null) query.set(name, `${value as string}`);
       }
       const response = await stub.fetch(`${BASE}?${query.toString()}`);
       await check("GET", response);
@@ -150,8 +197,11 @@ export function makeKv(stub: Fetcher): unknown {
       return listed;
     }
 
-    async put(key: unknown, value: unknown, options?: Options): Promise<void> {
-      const name = String(key);
+    async put(...given: unknown[]): Promise<void> {
+      need(given.length, "put", "string", "string or Object");
+      const [key, value] = given;
+      const options = given[2] as Options;
+      const name = `${key as string}`;
       checkKey("PUT", name);
       const expiration = integer(options?.["expiration"]);
       const ttl = integer(options?.["expirationTtl"]);
@@ -161,7 +211,7 @@ export function makeKv(stub: Fetcher): unknown {
         (ttl === undefined ? "" : `&expiration_ttl=${ttl}`);
       const response = await stub.fetch(`${BASE}${encode(name)}?urlencoded=true${query}`, {
         method: "PUT",
-        body: bodyOf(value),
+        body: value instanceof TrueStream ? await readWhole(value) : bodyOf(value),
         headers:
           metadata === undefined || metadata === null
             ? {}
@@ -171,8 +221,9 @@ export function makeKv(stub: Fetcher): unknown {
       await response.body?.cancel();
     }
 
-    async delete(key: unknown): Promise<void> {
-      const name = String(key);
+    async delete(...given: unknown[]): Promise<void> {
+      need(given.length, "delete", "string");
+      const name = `${given[0] as string}`;
       checkKey("DELETE", name);
       const response = await stub.fetch(`${BASE}${encode(name)}?urlencoded=true`, {
         method: "DELETE",
@@ -182,5 +233,6 @@ export function makeKv(stub: Fetcher): unknown {
     }
   }
   Object.defineProperty(KvNamespace.prototype, Symbol.toStringTag, { value: "KvNamespace" });
-  return new KvNamespace();
+  // A proxy cannot be cloned, as the runtime's object cannot.
+  return new Proxy(new KvNamespace(), {});
 }

@@ -6,9 +6,16 @@ import { DurableObject } from "cloudflare:workers";
 import { DEFAULT_QUEUE_SETTINGS, type NewMessage, type QueueConfig } from "../../protocol/queue.ts";
 import { deliverEvent } from "../deliver-event.ts";
 import type { StoreEnv } from "../env.ts";
+import {
+  QuotaError,
+  QuotaLease,
+  type QuotaHolder,
+  type Released,
+  type Reservation,
+} from "../quota.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Deliveries } from "./deliveries.ts";
-import { Messages } from "./messages.ts";
+import { Messages, sizeOf } from "./messages.ts";
 import { acknowledge, peek, pull, type Acknowledgement, type PullOptions } from "./pull.ts";
 import { readBatch, readMessage, Refused, type Sent } from "./wire.ts";
 
@@ -30,7 +37,11 @@ interface Parts {
   readonly deliveries: Deliveries;
 }
 
-export class QueueObject extends DurableObject<StoreEnv> {
+export class QueueObject extends DurableObject<StoreEnv> implements QuotaHolder {
+  readonly #quota = new QuotaLease(this.ctx, this.env, { binding: "QUEUES", kind: "queue" }, () => {
+    const { count = 0, bytes = 0 } = this.#parts?.messages.backlog ?? {};
+    return { bytes, queue_messages: count };
+  });
   /** null: there is no such queue. */
   #config: QueueConfig | null = null;
   #parts: Parts | null = null;
@@ -71,11 +82,13 @@ export class QueueObject extends DurableObject<StoreEnv> {
       this.#parts?.deliveries.end();
       this.#parts = null;
       this.#alarmAt = null;
+      await this.#quota.drop();
       await this.ctx.storage.deleteAlarm();
       await this.ctx.storage.deleteAll();
       return;
     }
     this.#parts ??= this.#open();
+    this.#quota.configure(asked);
     const settings = { ...DEFAULT_QUEUE_SETTINGS, ...asked.settings };
     const config = { ...asked, settings, consumer: asked.consumer ?? null };
     this.ctx.storage.sql.exec(
@@ -94,8 +107,9 @@ export class QueueObject extends DurableObject<StoreEnv> {
     try {
       this.#require();
       if (method === "POST" && pathname === "/message")
-        return this.#send(await readMessage(request));
-      if (method === "POST" && pathname === "/batch") return this.#send(await readBatch(request));
+        return await this.#send(await readMessage(request));
+      if (method === "POST" && pathname === "/batch")
+        return await this.#send(await readBatch(request));
       if (method === "GET" && pathname === "/metrics") return Response.json(this.metrics());
       await request.body?.cancel();
       return new Response(null, { status: 404 });
@@ -105,15 +119,15 @@ export class QueueObject extends DurableObject<StoreEnv> {
     }
   }
 
-  #send({ messages, delaySeconds }: Sent): Response {
-    this.#add(messages, delaySeconds);
+  async #send({ messages, delaySeconds }: Sent): Promise<Response> {
+    await this.#add(messages, delaySeconds);
     return Response.json({ metadata: { metrics: this.metrics() } });
   }
 
   /** For other parts of the store (enqueue.ts). Returns why they were not taken; null: they were. */
-  enqueue(messages: readonly NewMessage[], source?: string): string | null {
+  async enqueue(messages: readonly NewMessage[], source?: string): Promise<string | null> {
     try {
-      this.#add(messages, undefined, source);
+      await this.#add(messages, undefined, source);
       return null;
     } catch (error) {
       if (error instanceof Refused) return error.message;
@@ -121,15 +135,40 @@ export class QueueObject extends DurableObject<StoreEnv> {
     }
   }
 
-  #add(messages: readonly NewMessage[], delaySeconds: number | undefined, source?: string): void {
-    const { parts, config } = this.#require();
-    const { ordered, deliveryDelaySeconds } = config.settings;
-    const delayMs = ordered ? null : (delaySeconds ?? deliveryDelaySeconds) * 1_000;
-    this.ctx.storage.transactionSync(() => {
-      parts.messages.add(messages, delayMs, Date.now(), source);
-    });
-    parts.deliveries.notice();
-    this.#plan();
+  async #add(
+    messages: readonly NewMessage[],
+    delaySeconds: number | undefined,
+    source?: string,
+  ): Promise<void> {
+    this.#require();
+    const room = await this.#reserve(messages);
+    try {
+      const { parts, config } = this.#require();
+      const { ordered, deliveryDelaySeconds } = config.settings;
+      const delayMs = ordered ? null : (delaySeconds ?? deliveryDelaySeconds) * 1_000;
+      this.ctx.storage.transactionSync(() => {
+        parts.messages.add(messages, delayMs, Date.now(), source);
+      });
+      parts.deliveries.notice();
+      this.#plan();
+    } finally {
+      room.free();
+    }
+  }
+
+  async #reserve(messages: readonly NewMessage[]): Promise<Reservation> {
+    const bytes = messages.reduce((sum, { body }) => sum + sizeOf(body), 0);
+    try {
+      return await this.#quota.reserve({ bytes, queue_messages: messages.length });
+    } catch (error) {
+      if (error instanceof QuotaError) throw new Refused("storage", error.message);
+      throw error;
+    }
+  }
+
+  /** For the book of quotas. */
+  releaseQuota(epoch: number): Released {
+    return this.#quota.release(epoch);
   }
 
   metrics(): Metrics {

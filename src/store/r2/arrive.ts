@@ -6,25 +6,19 @@ import type { Algorithm } from "./rules.ts";
 /** Bytes that are in memory at once, per upload. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** What a body brings before its content: the call. */
+/** Content that is about to come: what `body` still has. */
 export interface Incoming {
-  readonly head: Uint8Array;
-  /** How many bytes follow. */
   readonly size: number;
   readonly body: ReadableStream | null;
 }
 
-/** The body has `length` bytes, of which the call takes the first `headSize`. */
-export async function splitBody(
-  body: ReadableStream,
-  length: number,
-  headSize: number,
-): Promise<Incoming> {
+/** The call that stands before the content. */
+export async function takeHead(body: ReadableStream, size: number): Promise<Uint8Array> {
   const reader = body.getReader({ mode: "byob" });
-  const { value } = await reader.readAtLeast(headSize, new Uint8Array(headSize));
+  const { value } = await reader.readAtLeast(size, new Uint8Array(size));
   reader.releaseLock();
-  if (value?.byteLength !== headSize) throw new R2Rejection("invalid-argument");
-  return { head: value, size: length - headSize, body };
+  if (value?.byteLength !== size) throw new R2Rejection("invalid-argument");
+  return value;
 }
 
 /** Hex by name of the algorithm. */

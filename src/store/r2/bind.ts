@@ -1,5 +1,6 @@
 /** The runtime's R2 protocol (src/protocol/r2.ts), in front of a bucket's object: contents flow between socket and disk here. */
 import {
+  R2_HEAD,
   R2_METADATA_SIZE,
   R2_REQUEST,
   type R2CompleteUpload,
@@ -11,7 +12,7 @@ import {
   type R2Write,
 } from "../../protocol/r2.ts";
 import type { StoreEnv } from "../env.ts";
-import { drain, receiveIntoFile, receiveSmall, splitBody, type Incoming } from "./arrive.ts";
+import { drain, receiveIntoFile, receiveSmall, takeHead, type Incoming } from "./arrive.ts";
 import type { R2Bucket, Target } from "./bucket.ts";
 import { failed, R2Rejection, valueOf } from "./failure.ts";
 import { BucketFiles } from "./files.ts";
@@ -68,50 +69,70 @@ async function answered(work: () => Promise<Response>): Promise<Response> {
 }
 
 async function read(bound: Bound, request: Request): Promise<Response> {
-  const call = parse<R2Read>(request.headers.get(R2_REQUEST) ?? "");
+  const head = request.headers.get(R2_HEAD);
+  const call = parse<R2Read>(
+    head === null ? (request.headers.get(R2_REQUEST) ?? "") : textOf(head),
+  );
+  if (call.method !== "list") checkKey(call.object);
   switch (call.method) {
     case "head":
       return json(valueOf(await bound.bucket.head(call.object)));
     case "list":
       return json(valueOf(await bound.bucket.list(call)));
     case "get":
-      return get(bound, call);
+      return get(bound, call, head !== null);
     default:
       throw new R2Rejection("invalid-argument");
   }
 }
 
-async function get({ bucket, files, ctx }: Bound, call: R2Get): Promise<Response> {
+async function get(
+  { bucket, files, ctx }: Bound,
+  call: R2Get,
+  inHeader: boolean,
+): Promise<Response> {
   refuseCustomerKey(call.ssec);
-  for (let tries = 1; ; tries++) {
+  for (let tries = 1; tries <= OPENINGS; tries++) {
     const opened = valueOf(await bucket.open(call));
     const [first] = opened.pieces;
     const stream =
       first !== undefined && "file" in first.content
         ? await files.read(first.content.file, first.offset, first.length)
         : undefined;
-    if (stream !== null) return contentAnswer(opened, stream, files, ctx);
-    if (tries === OPENINGS) throw new R2Rejection("no-such-key");
+    if (stream === null) continue;
+    const info = encoded(opened.object);
+    return inHeader
+      ? answerWith({ [R2_HEAD]: info.toBase64() }, new Uint8Array(), opened, stream, files, ctx)
+      : answerWith(
+          { [R2_METADATA_SIZE]: String(info.byteLength) },
+          info,
+          opened,
+          stream,
+          files,
+          ctx,
+        );
   }
+  throw new R2Rejection("no-such-key");
 }
 
-/** `first`: what the file of the first piece brings. */
-function contentAnswer(
-  { object, pieces, length }: Opened,
+/** `head` comes before the content; `first` is what the file of the first piece brings. */
+function answerWith(
+  headers: HeadersInit,
+  head: Uint8Array,
+  { pieces, length }: Opened,
   first: ReadableStream | undefined,
   files: BucketFiles,
   ctx: Bound["ctx"],
 ): Response {
-  const head = new TextEncoder().encode(JSON.stringify(object));
-  const headers = { [R2_METADATA_SIZE]: String(head.byteLength) };
-  const inline = pieces.map(({ content }) => ("bytes" in content ? content.bytes : null));
-  const [only] = inline;
-  if (pieces.length === 0) return new Response(head, { headers });
-  if (pieces.length === 1 && only) {
-    const [{ offset }] = pieces as [Opened["pieces"][number]];
+  const [only] = pieces;
+  if (pieces.length === 1 && head.byteLength === 0 && first)
+    return new Response(first, { headers });
+  if (only === undefined || (pieces.length === 1 && "bytes" in only.content)) {
     const body = new Uint8Array(head.byteLength + length);
     body.set(head);
-    body.set(new Uint8Array(only, offset, length), head.byteLength);
+    if (only && "bytes" in only.content) {
+      body.set(new Uint8Array(only.content.bytes, only.offset, length), head.byteLength);
+    }
     return new Response(body, { headers });
   }
   const pipe = new FixedLengthStream(head.byteLength + length);
@@ -128,8 +149,8 @@ async function pump(
   first: ReadableStream | undefined,
   files: BucketFiles,
 ): Promise<void> {
-  await writeTo(writable, head);
   try {
+    if (head.byteLength > 0) await writeTo(writable, head);
     for (const [index, { content, offset, length }] of pieces.entries()) {
       if ("bytes" in content) {
         await writeTo(writable, new Uint8Array(content.bytes, offset, length));
@@ -154,22 +175,27 @@ async function writeTo(writable: WritableStream, bytes: Uint8Array): Promise<voi
 }
 
 async function write(bound: Bound, request: Request): Promise<Response> {
-  const headSize = Number(request.headers.get(R2_METADATA_SIZE) ?? Number.NaN);
-  const length = Number(request.headers.get("content-length") ?? Number.NaN);
-  if (
-    request.body === null ||
-    !(headSize > 0 && headSize <= MAX_CALL_BYTES && length >= headSize)
-  ) {
-    await drain(request.body);
-    throw new R2Rejection("invalid-argument");
-  }
   try {
-    const incoming = await splitBody(request.body, length, headSize);
-    return await perform(bound, parse<R2Write>(new TextDecoder().decode(incoming.head)), incoming);
+    const { text, incoming } = await incomingOf(request);
+    return await perform(bound, parse<R2Write>(text), incoming);
   } catch (error) {
     await drain(request.body);
     throw error;
   }
+}
+
+async function incomingOf(request: Request): Promise<{ text: string; incoming: Incoming }> {
+  const { headers, body } = request;
+  const head = headers.get(R2_HEAD);
+  const length = Number(headers.get("content-length") ?? Number.NaN);
+  if (Number.isNaN(length)) throw new R2Rejection("unknown-length");
+  if (head !== null) return { text: textOf(head), incoming: { size: length, body } };
+  const headSize = Number(headers.get(R2_METADATA_SIZE) ?? Number.NaN);
+  if (body === null || !(headSize > 0 && headSize <= MAX_CALL_BYTES && length >= headSize)) {
+    throw new R2Rejection("invalid-argument");
+  }
+  const text = new TextDecoder().decode(await takeHead(body, headSize));
+  return { text, incoming: { size: length - headSize, body } };
 }
 
 async function perform({ bucket, files }: Bound, call: R2Write, incoming: Incoming) {
@@ -185,6 +211,7 @@ async function perform({ bucket, files }: Bound, call: R2Write, incoming: Incomi
           message: `delete() was given ${keys.length} keys, more than ${MAX_DELETED}.`,
         });
       }
+      keys.forEach(checkKey);
       valueOf(await bucket.delete(keys));
       return new Response();
     }
@@ -264,6 +291,15 @@ async function keep<T>(
   }
 }
 
+/** Of R2_HEAD. */
+function textOf(head: string): string {
+  try {
+    return new TextDecoder().decode(Uint8Array.fromBase64(head));
+  } catch {
+    throw new R2Rejection("invalid-argument");
+  }
+}
+
 function parse<T>(text: string): T {
   try {
     return JSON.parse(text) as T;
@@ -272,7 +308,11 @@ function parse<T>(text: string): T {
   }
 }
 
+function encoded(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
 function json(value: unknown): Response {
-  const body = new TextEncoder().encode(JSON.stringify(value));
+  const body = encoded(value);
   return new Response(body, { headers: { [R2_METADATA_SIZE]: String(body.byteLength) } });
 }

@@ -30,6 +30,7 @@ const FAILURES = {
   "no-such-upload": [400, 10024, "The specified multipart upload does not exist."],
   "invalid-part": [400, 10025, "One or more of the specified parts could not be found."],
   "invalid-argument": [400, 10029, "Metadata missing or invalid"],
+  "unknown-length": [411, 10013, "The content must come with its length."],
   "precondition-failed": [
     412,
     10031,

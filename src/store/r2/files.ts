@@ -25,7 +25,8 @@ export class BucketFiles {
   async read(file: string, offset: number, length: number): Promise<ReadableStream | null> {
     const headers = { range: `bytes=${offset}-${offset + length - 1}` };
     const response = await this.#disk.fetch(`${this.#directory(file)}/content`, { headers });
-    if (response.status === 206 && response.body !== null) return response.body;
+    // 200: the range was all of it.
+    if (response.ok && response.body !== null) return response.body;
     await response.body?.cancel();
     if (response.status === 404) return null;
     throw new Error(`reading an object's file: ${response.status}`);

@@ -1,5 +1,12 @@
 /** What R2 asks of a call, without its storage: limits, preconditions, ranges, and whether checksums agree. */
-import type { R2Get, R2OnlyIf, R2Pair, R2Put, R2UploadPart } from "../../protocol/r2.ts";
+import type {
+  R2Get,
+  R2HttpFields,
+  R2OnlyIf,
+  R2Pair,
+  R2Put,
+  R2UploadPart,
+} from "../../protocol/r2.ts";
 import { R2Rejection } from "./failure.ts";
 
 export const MAX_KEY_BYTES = 1024;
@@ -12,13 +19,13 @@ export const MAX_LISTED = 1000;
 export const MAX_DELETED = 1000;
 
 export function checkKey(key: string): void {
-  if (new TextEncoder().encode(key).byteLength > MAX_KEY_BYTES || key === "") {
-    throw new R2Rejection("invalid-object-name");
-  }
+  if (new TextEncoder().encode(key).byteLength <= MAX_KEY_BYTES) return;
+  throw new R2Rejection("invalid-object-name");
 }
 
 export function checkDescription(call: {
   readonly customFields?: readonly R2Pair[];
+  readonly httpFields?: R2HttpFields;
   readonly ssec?: unknown;
   readonly storageClass?: string;
 }): void {
@@ -27,7 +34,10 @@ export function checkDescription(call: {
     (sum, { k, v }) => sum + metadataBytes(k) + metadataBytes(v),
     0,
   );
-  if (bytes > MAX_METADATA_BYTES) throw new R2Rejection("metadata-too-large");
+  const http = new TextEncoder().encode(JSON.stringify(call.httpFields ?? {})).byteLength;
+  if (bytes > MAX_METADATA_BYTES || http > MAX_METADATA_BYTES) {
+    throw new R2Rejection("metadata-too-large");
+  }
   const { storageClass } = call;
   if (storageClass === undefined || STORAGE_CLASSES.has(storageClass)) return;
   throw new R2Rejection("invalid-argument", {

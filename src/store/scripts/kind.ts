@@ -1,0 +1,54 @@
+/**
+ * Scripts, as far as events go. The hub asks:
+ *   GET  /script/{id}/runs?limit=                       -> ScheduleReport
+ *   POST /script/{id}/invocations      NewInvocation    -> InvocationDetail; 429: too many wait
+ *   GET  /script/{id}/invocations?limit=&state=&before= -> { invocations: InvocationRecord[] }
+ *   GET  /script/{id}/invocations/{id}                  -> InvocationDetail; 404
+ */
+import {
+  INVOCATION_STATES,
+  type InvocationState,
+  type NewInvocation,
+} from "../../protocol/invocations.ts";
+import type { StoreEnv } from "../env.ts";
+import type { Kind } from "../kinds.ts";
+import type { ScriptConfig } from "./config.ts";
+import { deliverNow } from "./courier.ts";
+import { SCHEDULES_NAME } from "./schedules.ts";
+
+export const scripts: Kind = {
+  bind: () => Promise.resolve(new Response("nothing is bound to a script", { status: 404 })),
+  administer,
+  async configure(given, id, env) {
+    const config = given as ScriptConfig | null;
+    const schedules = env.SCHEDULES.getByName(SCHEDULES_NAME);
+    const hasInvocations = await schedules.configure(id, config);
+    if (hasInvocations) await env.INVOCATIONS.getByName(id).configure(config);
+  },
+};
+
+async function administer(request: Request, id: string, env: StoreEnv): Promise<Response> {
+  const { pathname, searchParams } = new URL(request.url);
+  const [, , , what, which] = pathname.split("/");
+  const limit = Number(searchParams.get("limit") ?? 100);
+  if (what === "runs") {
+    return Response.json(await env.SCHEDULES.getByName(SCHEDULES_NAME).report(id, limit));
+  }
+  const invocations = env.INVOCATIONS.getByName(id);
+  if (what !== "invocations") return new Response(`no such call: ${pathname}`, { status: 404 });
+  if (request.method === "POST") {
+    const created = await invocations.create(await request.json<NewInvocation>());
+    if ("refused" in created) return new Response(created.refused, { status: 429 });
+    if (created.errand === null) return Response.json(created.record);
+    await deliverNow(id, created.errand);
+    return Response.json(await invocations.detail(created.record.id));
+  }
+  if (which !== undefined) {
+    const detail = await invocations.detail(which);
+    return detail === null ? new Response(null, { status: 404 }) : Response.json(detail);
+  }
+  const state = searchParams.get("state") as InvocationState | null;
+  const states = state === null ? INVOCATION_STATES : [state];
+  const before = searchParams.get("before");
+  return Response.json({ invocations: await invocations.list(states, limit, before) });
+}

@@ -1,0 +1,447 @@
+/**
+ * The Cron Triggers of all scripts: one object, woken by its alarm when the next one is due. A run is a row before it
+ * begins and until long after it ended, so that nothing that was due is lost with a process: it is begun again if
+ * nobody knows how it ended. Of the times that passed while nothing could run, the last one is run, once.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { Cron } from "../../protocol/cron.ts";
+import { nextTime, parseCron, previousTime } from "../../protocol/cron.ts";
+import { EVENT_WALL_MS, type EventResult } from "../../protocol/events.ts";
+import type { ScheduledRun, ScheduleReport } from "../../protocol/schedules.ts";
+import type { StoreEnv } from "../env.ts";
+import { currentLife } from "../life.ts";
+import type { ScriptConfig } from "./config.ts";
+import { carry, type Errand } from "./courier.ts";
+
+/** There is one object of this class. */
+export const SCHEDULES_NAME = "schedules";
+
+const MINUTE_MS = 60_000;
+
+/** Runs under way at once; those of one namespace leave room for the others'. */
+const MAX_UNDER_WAY = 500;
+const MAX_UNDER_WAY_OF_NAMESPACE = 250;
+
+/** Calls of a handler that throws, and does not say `noRetry()`. */
+const MAX_ATTEMPTS = 3;
+const RETRY_DELAY_MS = 30_000;
+
+/** Between tries to reach a function; doubles up to the second. */
+const MIN_WAIT_MS = 1_000;
+const MAX_WAIT_MS = MINUTE_MS;
+
+/** So long after it was due a run is still begun. */
+const MAX_AGE_MS = 24 * 60 * MINUTE_MS;
+
+/** Ended runs of a script that are kept. */
+const KEPT_RUNS = 200;
+
+/** So often what is under way is looked after. */
+const WATCH_MS = 30_000;
+
+/** Nobody has reported a run after this long: nobody will. */
+const LEASE_MS = EVENT_WALL_MS + 5 * MINUTE_MS;
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS scripts (
+    id TEXT PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    has_invocations INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS triggers (
+    script_id TEXT NOT NULL REFERENCES scripts (id) ON DELETE CASCADE,
+    cron TEXT NOT NULL,
+    next_ms INTEGER NOT NULL,
+    PRIMARY KEY (script_id, cron)
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS triggers_by_time ON triggers (next_ms);
+  CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    script_id TEXT NOT NULL REFERENCES scripts (id) ON DELETE CASCADE,
+    cron TEXT NOT NULL,
+    scheduled_ms INTEGER NOT NULL,
+    missed_since_ms INTEGER,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    waits INTEGER NOT NULL,
+    next_ms INTEGER,
+    life TEXT,
+    began_ms INTEGER,
+    started_ms INTEGER,
+    ended_ms INTEGER,
+    outcome TEXT,
+    error TEXT
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS runs_waiting ON runs (next_ms) WHERE state = 'waiting';
+  CREATE INDEX IF NOT EXISTS runs_unbegun ON runs (script_id, cron) WHERE state = 'waiting';
+  CREATE INDEX IF NOT EXISTS runs_running ON runs (began_ms) WHERE state = 'running';
+  CREATE INDEX IF NOT EXISTS runs_by_script ON runs (script_id, id);`;
+
+export class Schedules extends DurableObject<StoreEnv> {
+  readonly #sql: SqlStorage;
+  /** By namespace. */
+  readonly #underWay = new Map<string, number>();
+  readonly #crons = new Map<string, Cron>();
+  #watchMs = 0;
+  /** 0: not known. */
+  #alarmMs = 0;
+
+  constructor(ctx: DurableObjectState, env: StoreEnv) {
+    super(ctx, env);
+    this.#sql = ctx.storage.sql;
+    this.#sql.exec(TABLES);
+    for (const { namespace } of this.#running(`runs.life = ?`, currentLife())) {
+      this.#count(namespace, 1);
+    }
+  }
+
+  /** The whole configuration of a script; null: it is gone. Returns whether it has, or had, invocations. */
+  configure(id: string, config: ScriptConfig | null): boolean {
+    return this.ctx.storage.transactionSync(() => {
+      if (config === null) return this.#forget(id);
+      const { namespace, name, settings } = config;
+      const hasInvocations = settings.invocations !== null;
+      this.#sql.exec(
+        `INSERT INTO scripts (id, namespace, name, has_invocations) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET namespace = excluded.namespace, name = excluded.name,
+           has_invocations = excluded.has_invocations`,
+        id,
+        namespace,
+        name,
+        Number(hasInvocations),
+      );
+      this.#setTriggers(id, settings.crons);
+      this.#wake();
+      return hasInvocations;
+    });
+  }
+
+  report(id: string, limit: number): ScheduleReport {
+    const runs = this.#sql
+      .exec<RunRow>(`SELECT * FROM runs WHERE script_id = ? ORDER BY id DESC LIMIT ?`, id, limit)
+      .toArray()
+      .map(toRun);
+    const next = this.#sql
+      .exec<{ cron: string; next_ms: number }>(
+        `SELECT cron, next_ms FROM triggers WHERE script_id = ? ORDER BY next_ms, cron`,
+        id,
+      )
+      .toArray()
+      .map(({ cron, next_ms: atMs }) => ({ cron, atMs }));
+    return { runs, next };
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarmMs = 0;
+    const nowMs = Date.now();
+    this.ctx.storage.transactionSync(() => {
+      this.#takeLost(nowMs);
+      this.#takeDue(nowMs);
+    });
+    await this.#begin(nowMs);
+  }
+
+  /** By the courier. */
+  async ended(id: number, result: EventResult): Promise<void> {
+    const nowMs = Date.now();
+    this.ctx.storage.transactionSync(() => this.#end(id, result, nowMs));
+    await this.#begin(nowMs);
+  }
+
+  #setTriggers(id: string, crons: readonly string[]): void {
+    const nowMs = Date.now();
+    const known = this.#sql
+      .exec<{ cron: string }>(`SELECT cron FROM triggers WHERE script_id = ?`, id)
+      .toArray()
+      .map(({ cron }) => cron);
+    for (const cron of known) {
+      if (crons.includes(cron)) continue;
+      this.#sql.exec(`DELETE FROM triggers WHERE script_id = ? AND cron = ?`, id, cron);
+      // It was not begun yet, and is not wanted any more.
+      this.#sql.exec(
+        `DELETE FROM runs WHERE script_id = ? AND cron = ? AND state = 'waiting'`,
+        id,
+        cron,
+      );
+    }
+    for (const cron of crons) {
+      if (!known.includes(cron)) this.#setNext(id, cron, nowMs);
+    }
+  }
+
+  #setNext(id: string, cron: string, afterMs: number): void {
+    const nextMs = nextTime(this.#cron(cron), afterMs);
+    if (nextMs === null) return;
+    this.#sql.exec(
+      `INSERT INTO triggers (script_id, cron, next_ms) VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET next_ms = excluded.next_ms`,
+      id,
+      cron,
+      nextMs,
+    );
+  }
+
+  #forget(id: string): boolean {
+    const [row] = this.#sql
+      .exec<{ has_invocations: number }>(`SELECT has_invocations FROM scripts WHERE id = ?`, id)
+      .toArray();
+    this.#sql.exec(`DELETE FROM scripts WHERE id = ?`, id);
+    return row?.has_invocations === 1;
+  }
+
+  /** Many scripts have the same few. */
+  #cron(text: string): Cron {
+    let cron = this.#crons.get(text);
+    if (cron === undefined) {
+      if (this.#crons.size >= 10_000) this.#crons.clear();
+      this.#crons.set(text, (cron = parseCron(text)));
+    }
+    return cron;
+  }
+
+  /** Makes runs of the triggers that are due. */
+  #takeDue(nowMs: number): void {
+    const due = this.#sql
+      .exec<{ script_id: string; cron: string; next_ms: number }>(
+        `SELECT script_id, cron, next_ms FROM triggers WHERE next_ms <= ?`,
+        nowMs,
+      )
+      .toArray();
+    for (const { script_id: id, cron, next_ms: dueMs } of due) {
+      const lastMs = previousTime(this.#cron(cron), nowMs) ?? dueMs;
+      const [unbegun] = this.#sql
+        .exec<{ since_ms: number }>(
+          `DELETE FROM runs WHERE script_id = ? AND cron = ? AND state = 'waiting' AND attempts = 0
+           RETURNING COALESCE(missed_since_ms, scheduled_ms) AS since_ms`,
+          id,
+          cron,
+        )
+        .toArray();
+      const sinceMs = unbegun?.since_ms ?? dueMs;
+      this.#sql.exec(
+        `INSERT INTO runs (script_id, cron, scheduled_ms, missed_since_ms, state, attempts, waits, next_ms)
+         VALUES (?, ?, ?, ?, 'waiting', 0, 0, ?)`,
+        id,
+        cron,
+        lastMs,
+        sinceMs < lastMs ? sinceMs : null,
+        nowMs,
+      );
+      this.#setNext(id, cron, nowMs);
+    }
+  }
+
+  /** Runs that nobody will report: they are begun again. */
+  #takeLost(nowMs: number): void {
+    const lost = this.#running(
+      `runs.life <> ? OR runs.began_ms < ?`,
+      currentLife(),
+      nowMs - LEASE_MS,
+    );
+    for (const { id } of lost) {
+      const message = "the process that had begun it was lost";
+      this.#end(id, { ran: false, reason: "unavailable", message, mayHaveRun: true }, nowMs);
+    }
+  }
+
+  #running(where: string, ...values: SqlStorageValue[]) {
+    return this.#sql
+      .exec<{ id: number; namespace: string }>(
+        `SELECT runs.id, scripts.namespace FROM runs JOIN scripts ON scripts.id = runs.script_id
+         WHERE runs.state = 'running' AND (${where})`,
+        ...values,
+      )
+      .toArray();
+  }
+
+  /** Begins as many as there is room for, and sees to being woken for the others. */
+  async #begin(nowMs: number): Promise<void> {
+    const errands = this.ctx.storage.transactionSync(() => this.#beginWaiting(nowMs));
+    this.#wake();
+    if (errands.length > 0) await carry("SCHEDULES", SCHEDULES_NAME, errands);
+  }
+
+  #beginWaiting(nowMs: number): Errand[] {
+    const errands: Errand[] = [];
+    for (;;) {
+      const rows = this.#sql
+        .exec<RunRow & { namespace: string; name: string }>(
+          `SELECT runs.*, scripts.namespace, scripts.name FROM runs JOIN scripts ON scripts.id = runs.script_id
+           WHERE runs.state = 'waiting' AND runs.next_ms <= ?
+             AND scripts.namespace NOT IN (SELECT value FROM json_each(?))
+           ORDER BY runs.next_ms, runs.id LIMIT ?`,
+          nowMs,
+          JSON.stringify(this.#fullNamespaces()),
+          MAX_UNDER_WAY - this.#total(),
+        )
+        .toArray();
+      if (rows.length === 0) return errands;
+      for (const row of rows) {
+        const { id, namespace, name: script, cron, scheduled_ms, attempts } = row;
+        if ((this.#underWay.get(namespace) ?? 0) >= MAX_UNDER_WAY_OF_NAMESPACE) continue;
+        this.#count(namespace, 1);
+        this.#sql.exec(
+          `UPDATE runs SET state = 'running', next_ms = NULL, life = ?, began_ms = ?,
+             started_ms = COALESCE(started_ms, ?) WHERE id = ?`,
+          currentLife(),
+          nowMs,
+          nowMs,
+          id,
+        );
+        const event = { type: "scheduled", cron, scheduledTimeMs: scheduled_ms } as const;
+        errands.push({
+          does: "deliver",
+          key: id,
+          delivery: { namespace, script, event, attempt: attempts + 1 },
+        });
+      }
+    }
+  }
+
+  /** A handler ended, or was not called. */
+  #end(id: number, result: EventResult, nowMs: number): void {
+    const [row] = this.#sql
+      .exec<RunRow & { namespace: string }>(
+        `SELECT runs.*, scripts.namespace FROM runs JOIN scripts ON scripts.id = runs.script_id
+         WHERE runs.id = ? AND runs.state = 'running'`,
+        id,
+      )
+      .toArray();
+    // Reported twice; or its script is gone, and with it the count of its namespace is looked up anew.
+    if (row === undefined) return this.#recount();
+    if (row.life === currentLife()) this.#count(row.namespace, -1);
+    const next = whatNext(row, result, nowMs);
+    this.#sql.exec(
+      `UPDATE runs SET state = ?, attempts = ?, waits = ?, next_ms = ?, ended_ms = ?, outcome = ?, error = ?
+       WHERE id = ?`,
+      next.waitMs === null ? "ended" : "waiting",
+      next.attempts,
+      next.waits,
+      next.waitMs === null ? null : nowMs + next.waitMs,
+      next.waitMs === null ? nowMs : null,
+      next.outcome,
+      next.error,
+      id,
+    );
+    if (next.waitMs === null) this.#dropOld(row.script_id);
+  }
+
+  #dropOld(scriptId: string): void {
+    this.#sql.exec(
+      `DELETE FROM runs WHERE script_id = ? AND state = 'ended' AND id <= (
+         SELECT id FROM runs WHERE script_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)`,
+      scriptId,
+      scriptId,
+      KEPT_RUNS,
+    );
+  }
+
+  #recount(): void {
+    this.#underWay.clear();
+    for (const { namespace } of this.#running(`runs.life = ?`, currentLife())) {
+      this.#count(namespace, 1);
+    }
+  }
+
+  #total(): number {
+    return this.#underWay.values().reduce((sum, count) => sum + count, 0);
+  }
+
+  #fullNamespaces(): string[] {
+    return [...this.#underWay]
+      .filter(([, count]) => count >= MAX_UNDER_WAY_OF_NAMESPACE)
+      .map(([namespace]) => namespace);
+  }
+
+  #count(namespace: string, by: 1 | -1): void {
+    const count = (this.#underWay.get(namespace) ?? 0) + by;
+    if (count > 0) this.#underWay.set(namespace, count);
+    else this.#underWay.delete(namespace);
+  }
+
+  /** For the next thing that is due, and to look after what is under way. What waits for room is begun when a run ends. */
+  #wake(): void {
+    const nowMs = Date.now();
+    const isFull = this.#total() >= MAX_UNDER_WAY || this.#fullNamespaces().length > 0;
+    const { at_ms: nextMs } = this.#sql
+      .exec<{ at_ms: number | null }>(
+        `SELECT MIN(at_ms) AS at_ms FROM (
+           SELECT MIN(next_ms) AS at_ms FROM triggers
+           UNION ALL SELECT MIN(next_ms) FROM runs WHERE state = 'waiting' AND next_ms > ?)`,
+        isFull ? nowMs : 0,
+      )
+      .one();
+    // Kept where it is while runs end, which happens often.
+    if (this.#watchMs <= nowMs) this.#watchMs = nowMs + WATCH_MS;
+    const watchMs = this.#underWay.size > 0 ? this.#watchMs : Infinity;
+    const atMs = Math.min(nextMs ?? Infinity, watchMs);
+    if (atMs === this.#alarmMs || atMs === Infinity) return;
+    this.#alarmMs = atMs;
+    void this.ctx.storage.setAlarm(atMs);
+  }
+}
+
+interface Next {
+  readonly attempts: number;
+  readonly waits: number;
+  /** null: it has ended. */
+  readonly waitMs: number | null;
+  readonly outcome: string | null;
+  readonly error: string | null;
+}
+
+function whatNext(row: RunRow, result: EventResult, nowMs: number): Next {
+  const { waits } = row;
+  if (result.ran) {
+    const attempts = row.attempts + 1;
+    const { outcome, error = null, noRetry = false } = result;
+    const isOver = outcome === "ok" || noRetry || attempts >= MAX_ATTEMPTS;
+    const waitMs = isOver ? null : RETRY_DELAY_MS * 2 ** (attempts - 1);
+    return { attempts, waits, waitMs, outcome, error };
+  }
+  const { reason, message, retryAfterSeconds = 0, mayHaveRun = false } = result;
+  const attempts = mayHaveRun ? row.attempts + 1 : row.attempts;
+  const end = { attempts, waits: waits + 1, error: message };
+  if (reason === "no-handler") return { ...end, waitMs: null, outcome: "exception" };
+  const isOver = attempts >= MAX_ATTEMPTS || nowMs - row.scheduled_ms >= MAX_AGE_MS;
+  if (isOver) return { ...end, waitMs: null, outcome: "unknown" };
+  const backOffMs = Math.min(MIN_WAIT_MS * 2 ** waits, MAX_WAIT_MS);
+  return { ...end, waitMs: Math.max(backOffMs, retryAfterSeconds * 1000), outcome: null };
+}
+
+interface RunRow extends Record<string, SqlStorageValue> {
+  id: number;
+  script_id: string;
+  cron: string;
+  scheduled_ms: number;
+  missed_since_ms: number | null;
+  state: string;
+  attempts: number;
+  waits: number;
+  next_ms: number | null;
+  life: string | null;
+  /** Of the try under way, and of the first one. */
+  began_ms: number | null;
+  started_ms: number | null;
+  ended_ms: number | null;
+  outcome: string | null;
+  error: string | null;
+}
+
+function toRun(row: RunRow): ScheduledRun {
+  const { started_ms: startedMs, scheduled_ms: scheduledMs } = row;
+  return {
+    id: row.id,
+    cron: row.cron,
+    scheduledMs,
+    missedSinceMs: row.missed_since_ms,
+    state: row.state as ScheduledRun["state"],
+    isLate: startedMs !== null && startedMs - scheduledMs > MINUTE_MS,
+    attempts: row.attempts,
+    startedMs,
+    endedMs: row.ended_ms,
+    outcome: row.outcome,
+    error: row.error,
+  };
+}
