@@ -66,6 +66,13 @@ export class Ledger {
     words[entry + CPU_MS] = cpuMs;
   }
 
+  /** Something began and ended that has no entry: what runs does make progress. */
+  pass(): void {
+    const words = this.#words;
+    words[BEGINS] = ((words[BEGINS] as number) + 1) | 0;
+    words[ENDS] = (words[ENDS] as number) + 1;
+  }
+
   end(entry: LedgerEntry): void {
     const words = this.#words;
     words[ENDS] = (words[ENDS] as number) + 1;

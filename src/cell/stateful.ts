@@ -58,7 +58,9 @@ connectBindings(callsThroughEgress(env.EGRESS, env.STORE, env.DATABASES));
 /** Of what a Worker of the configuration takes nobody has to guess: nothing is ended for it. */
 const UNKNOWN = { isPinned: false, isUncountable: true, bundleBytes: 0 };
 const of = { versionId, id: versionId, key: versionId, ...UNKNOWN };
-const isolate = new Isolate(new Ledger(env.LEDGER_KEY), of, Date.now());
+/** Made at once: the supervisor looks for it when the process has started. */
+const ledger = new Ledger(env.LEDGER_KEY);
+const isolate = new Isolate(ledger, of, Date.now());
 renewAllowance(versionId, limits.subrequests);
 const deadlines = new Deadlines((task) => waitUntil(task));
 
@@ -111,6 +113,8 @@ const traces = new TraceBuffer(([batch]) =>
 export class Tail extends WorkerEntrypoint {
   override tail(items: TraceItem[]): void {
     isolate.lastUsedMs = Date.now();
+    // Calls of objects by their own script are seen here only, and may go on for long without any input or output.
+    ledger.pass();
     const told = items.filter(
       ({ entrypoint, event }) => entrypoint !== START && (isTraced || isAlarm(event)),
     );

@@ -34,6 +34,10 @@ export class Counter extends DurableObject {
   async rang() { return (await this.ctx.storage.get("rang")) ?? 0; }
   async spinAtAlarm() { await this.ctx.storage.put("spins", true); await this.wakeIn(0); }
   spin() { for (;;); }
+  async eat() {
+    const eaten = [];
+    for (;;) { eaten.push(new Uint8Array(8 << 20).fill(1)); await scheduler.wait(1); }
+  }
   fetch(request) {
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
@@ -53,6 +57,7 @@ export default {
       case "/spin-alarm": return Response.json((await stub.spinAtAlarm()) ?? null);
       case "/spin": return Response.json(await stub.spin());
       case "/socket": return stub.fetch(request);
+      case "/eat": return Response.json(await stub.eat());
       case "/slow": await scheduler.wait(Number(searchParams.get("ms"))); return new Response("${version}");
       default: return new Response("no", { status: 404 });
     }
@@ -105,8 +110,8 @@ describe("a script with Durable Objects", () => {
   });
 
   test("is one process, and keeps its objects through the next version", async () => {
+    await expect.poll(dedicated).toHaveLength(1);
     const before = await dedicated();
-    expect(before).toHaveLength(1);
     // While requests come all the time.
     const answers: string[] = [];
     let isDeployed = false;
@@ -120,8 +125,8 @@ describe("a script with Durable Objects", () => {
     expect(answers.filter((answer) => !/^\d+$/.test(answer))).toEqual([]);
     expect(new Set(answers).size).toBe(answers.length);
     expect(Number(await get("counter", "/increment"))).toBe(3 + answers.length);
+    await expect.poll(dedicated).toHaveLength(1);
     const after = await dedicated();
-    expect(after).toHaveLength(1);
     expect(after[0]?.pid).not.toBe(before[0]?.pid);
   });
 
@@ -192,6 +197,13 @@ describe("a script with Durable Objects", () => {
     };
     await expect.poll(ends).toContain("convicted");
     expect(await get("counter", "/version")).toBe("two");
+  });
+
+  test("is killed when an object eats memory, and comes back with what it had stored", async () => {
+    await deploy("eater", "one", FIRST);
+    expect(await get("eater", "/increment")).toBe("1");
+    expect(await get("eater", "/eat")).toMatch(/1102|503/);
+    await expect.poll(() => get("eater", "/increment")).toBe("2");
   });
 
   test("speaks by WebSockets, which a new version ends", async () => {

@@ -51,6 +51,7 @@ export class Named extends WorkerEntrypoint {
   fetch() { return new Response("named " + JSON.stringify(this.ctx.props)); }
 }
 export default {
+  async scheduled({ cron }, env) { await env.COUNTER.getByName(cron).increment(1); },
   async fetch(request, env, ctx) {
     const { pathname, searchParams } = new URL(request.url);
     const stub = env.COUNTER.getByName(searchParams.get("name") ?? "one");
@@ -256,6 +257,16 @@ describe("a stateful cell", () => {
     expect(await answerOf("/", { object: { key: "ff", id } })).toContain(
       "no such Durable Object class",
     );
+  });
+
+  test("is given events, and says which it has no handler for", async () => {
+    const tick = { type: "scheduled", cron: "* * * * *", scheduledTimeMs: 5 };
+    const ran = await call("/", { event: "scheduled" }, JSON.stringify(tick), "POST");
+    expect(JSON.parse(ran.text)).toEqual({ outcome: "ok", noRetry: false, isHandled: true });
+    expect(await answerOf("/increment?name=" + encodeURIComponent("* * * * *"))).toBe("2");
+    const batch = { type: "queue", queue: "q", messages: [] };
+    const missed = await call("/", { event: "queue" }, JSON.stringify(batch), "POST");
+    expect(JSON.parse(missed.text)).toMatchObject({ outcome: "exception", isHandled: false });
   });
 
   test("is asked in vain for another version", async () => {

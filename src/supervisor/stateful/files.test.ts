@@ -1,0 +1,82 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ObjectFiles } from "./files.ts";
+
+const KEY = "a".repeat(32);
+const ID = "b".repeat(64);
+let root: string;
+let files: ObjectFiles;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "skep-objects-"));
+  files = new ObjectFiles(root);
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+function makeClass(scriptId: string, key: string, ids: readonly string[], alarms: number[] = []) {
+  const path = join(files.home(scriptId), key);
+  mkdirSync(path);
+  for (const id of ids) writeFileSync(join(path, `${id}.sqlite`), id);
+  const database = new DatabaseSync(join(path, "metadata.sqlite"));
+  database.exec("PRAGMA journal_mode = WAL");
+  database.exec(
+    "CREATE TABLE _cf_ALARM (actor_id TEXT PRIMARY KEY, scheduled_time INTEGER, actor_name TEXT) WITHOUT ROWID",
+  );
+  for (const [index, ms] of alarms.entries()) {
+    database
+      .prepare("INSERT INTO _cf_ALARM VALUES (?, ?, NULL)")
+      .run(String(index), BigInt(ms) * 1_000_000n);
+  }
+  database.close();
+}
+
+test("the next alarm of a script is the earliest of all its classes", () => {
+  expect(files.nextAlarm("s")).toBeUndefined();
+  makeClass("s", KEY, [ID], [1_800_000_000_123, 1_900_000_000_000]);
+  makeClass("s", "c".repeat(32), [], [1_700_000_000_456]);
+  makeClass("s", "d".repeat(32), [], []);
+  expect(files.nextAlarm("s")).toBe(1_700_000_000_456);
+  expect(files.scripts()).toEqual(["s"]);
+});
+
+test("a deleted class takes nothing else with it, and the last one its directory", () => {
+  makeClass("s", KEY, [ID]);
+  makeClass("s", "c".repeat(32), [ID]);
+  for (let time = 0; time < 2; time++) {
+    files.apply({ type: "delete", scriptId: "s", key: KEY });
+    expect(readdirSync(join(root, "s"))).toEqual(["c".repeat(32)]);
+  }
+  files.apply({ type: "delete", scriptId: "s", key: "c".repeat(32) });
+  expect(readdirSync(root)).toEqual([]);
+});
+
+test("a transferred class is with its new owner, however often that is done", () => {
+  makeClass("from", KEY, [ID]);
+  // As a process leaves it that was started too early.
+  makeClass("to", KEY, []);
+  const change = { type: "transfer", key: KEY, fromScriptId: "from", toScriptId: "to" } as const;
+  for (let time = 0; time < 2; time++) {
+    files.apply(change);
+    expect(files.list("to", KEY, "", 10)).toEqual({ ids: [ID], isTruncated: false });
+    expect(existsSync(join(root, "from"))).toBe(false);
+  }
+});
+
+test("objects of the new owner are never overwritten", () => {
+  makeClass("from", KEY, [ID]);
+  makeClass("to", KEY, ["c".repeat(64)]);
+  expect(() =>
+    files.apply({ type: "transfer", key: KEY, fromScriptId: "from", toScriptId: "to" }),
+  ).toThrow("are in both from and to");
+  expect(files.list("to", KEY, "", 10).ids).toEqual(["c".repeat(64)]);
+});
+
+test("no name leads out of the directory", () => {
+  for (const name of ["..", "../x", "", "a/b"]) {
+    expect(() => files.home(name)).toThrow(TypeError);
+    expect(() => files.apply({ type: "delete", scriptId: "s", key: name })).toThrow(TypeError);
+  }
+});
