@@ -6,10 +6,13 @@ import {
   bootstrap,
   call,
   edgeGate,
+  ES_MODULE,
   helloForm,
+  MAIN,
   NAMESPACES,
   ROUTES,
   scriptPath,
+  uploadForm,
 } from "../hub/test/api.ts";
 import { batchOf, COLD } from "../dispatcher/test/batch.ts";
 import type { Incident } from "../protocol/incident.ts";
@@ -72,6 +75,11 @@ const MANIFEST = {
   "/a": { hash: "a".repeat(32), size: 1 },
   "/b": { hash: "b".repeat(32), size: 1 },
 };
+const KINDS_OF_ID = [
+  ["/zones/", "zone route"],
+  ["/domains", "domain"],
+  ["/durable_objects/", "objects"],
+] as const;
 const TOKEN_BODY = {
   name: "ci",
   expires_on: "2100-01-01",
@@ -149,6 +157,14 @@ describe("a real answer is as the document says", () => {
     });
     const domain = { hostname: "b.zone.example", service: "described" };
     await make("domain", "PUT", `${account}/workers/domains`, domain);
+    const classes = uploadForm({ ...MAIN, migrations: { steps: [{ new_classes: ["Room"] }] } }, [
+      "index.js",
+      "export class Room {}; export default { fetch: () => new Response() };",
+      ES_MODULE,
+    ]);
+    expect((await call("PUT", scriptPath("with-objects"), classes)).errors).toEqual([]);
+    const namespaces = await call("GET", `${account}/workers/durable_objects/namespaces`);
+    ids["objects"] = namespaces.result[0].id;
     const route = { pattern: "described.example/*", namespace: "production", script: "described" };
     await make("route", "POST", ROUTES, route);
     await make("kv", "POST", `${account}/storage/kv/namespaces`, { title: "described" });
@@ -285,9 +301,7 @@ describe("a real answer is as the document says", () => {
       key: "key",
       version: ids[`${script} version`],
       deployment: ids[`${script} deployment`],
-      id: ids[
-        path.startsWith("/zones") ? "zone route" : path.includes("/domains") ? "domain" : "route"
-      ],
+      id: ids[KINDS_OF_ID.find(([part]) => path.includes(part))?.[1] ?? "route"],
     };
     return path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? `no-${name}`);
   }

@@ -10,6 +10,7 @@ import type { Bootstrap } from "../protocol/hub.ts";
 import type { CellRequest, Incident } from "../protocol/incident.ts";
 import type { InvocationSettings } from "../protocol/invocations.ts";
 import type { LimitSettings } from "../protocol/limits.ts";
+import type { ObjectOwner } from "../protocol/objects.ts";
 import type { PlaceKind } from "../protocol/placement.ts";
 import type { Route, RoutesState, ScriptState } from "../protocol/routing.ts";
 import * as accounts from "./accounts.ts";
@@ -868,6 +869,11 @@ export class Registry extends DurableObject<RegistryEnv> {
   }
 
   // Durable Objects
+
+  objectOwner(key: string): ObjectOwner | null {
+    const found = objectClasses.findClass(this.#sql, key);
+    return found && { namespace: found.namespace, script: found.script };
+  }
 
   objectClasses(accountId: string): objectClasses.ObjectClassRecord[] {
     return objectClasses.listClasses(this.#sql, accountId);

@@ -188,16 +188,60 @@ export const TABLE: readonly Row[] = [
   refusedKey("cache", "cache_options", "the cache in front of a Worker", {
     cache: { enabled: true },
   }),
-  refusedKey("migrations", "migrations", "Durable Objects", {
-    migrations: [{ tag: "v1", new_sqlite_classes: ["Counter"] }],
+  honoured(
+    "durable_objects durable_objects.bindings durable_objects.bindings[].name durable_objects.bindings[].class_name durable_objects.bindings[].script_name",
+    "to classes of the same Worker, or of another one of the same account or namespace ([durable-objects.md](durable-objects.md))",
+  ),
+  {
+    keys: ["durable_objects.bindings[].environment"],
+    verdict: "refused",
+    note: "Workers have no environments",
+    says: "may only be production",
+    sample: {
+      durable_objects: {
+        bindings: [{ name: "B", class_name: "C", script_name: "other", environment: "staging" }],
+      },
+    },
+  },
+  noEffect("durable_objects.code_update_strategy", "a new version is in force at once", {
+    durable_objects: { bindings: [], code_update_strategy: { mode: "deferred", max_delay: 300 } },
   }),
-  refused("exports", "metadata.exports: Durable Objects", {
-    exports: { Counter: { type: "durable-object", storage: "sqlite" } },
+  honoured(
+    "migrations migrations[].tag migrations[].new_classes migrations[].new_sqlite_classes migrations[].renamed_classes migrations[].renamed_classes[].from migrations[].renamed_classes[].to migrations[].deleted_classes",
+    "with the deploy that brings them, all or nothing; what is stored is in SQLite in either case",
+  ),
+  honoured(
+    "migrations[].transferred_classes migrations[].transferred_classes[].from migrations[].transferred_classes[].from_script migrations[].transferred_classes[].to",
+    "from a Worker of the same account, or namespace",
+  ),
+  honoured(
+    "exports exports.*.type exports.*.state exports.*.storage exports.*.renamed_to",
+    "of the type `durable-object`, which is `created`, `renamed` or `deleted`",
+  ),
+  refused("exports.*.transferred_to", "use migrations with transferred_classes", {
+    exports: {
+      Counter: { type: "durable-object", state: "transferred", transferred_to: "other" },
+    },
   }),
-  refusedBinding("durable_objects", "durable_object_namespace", (name) => ({
-    bindings: [{ name, class_name: "Counter" }],
-  })),
-  refused("containers", "metadata.containers: containers", {
+  refused("exports.*.transfer_from", "use migrations with transferred_classes", {
+    exports: {
+      Counter: {
+        type: "durable-object",
+        state: "expecting-transfer",
+        storage: "sqlite",
+        transfer_from: "other",
+      },
+    },
+  }),
+  refused("exports.*.cache", "exports of the type 'worker' are not supported", {
+    exports: { default: { type: "worker", cache: { enabled: true } } },
+  }),
+  refused(
+    "exports.*.limits exports.*.concurrency exports.*.schedules exports.*.default_retention exports.*.jurisdiction exports.*.name",
+    "Skep has no Workflows",
+    { exports: { Flow: { type: "workflow", name: "flow", limits: { steps: 5 } } } },
+  ),
+  refused("containers exports.*.container", "metadata.containers: containers", {
     containers: [{ class_name: "Counter", image: "registry.cloudflare.com/x/y:1" }],
     durable_objects: { bindings: [{ name: "B", class_name: "Counter" }] },
   }),
