@@ -72,7 +72,7 @@ export const CODES = {
   },
   d1NotFound: { code: 7404, status: 404, source: "wrangler: no such database" },
   d1Exists: { code: 7502, status: 400, source: "wrangler: has a text of its own for it" },
-  d1FileNotFound: { code: 930080, status: 404, source: "Skep" },
+  d1FileNotFound: { code: 930085, status: 404, source: "Skep" },
   cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
 
   migrationTag: {

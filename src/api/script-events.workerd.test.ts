@@ -119,7 +119,7 @@ describe("invocations", () => {
   });
 
   it("that nobody remembers are not found", async () => {
-    expect((await call("GET", `${S}/invocations/none`)).errors[0]).toMatchObject({ code: 930080 });
+    expect((await call("GET", `${S}/invocations/none`)).errors[0]).toMatchObject({ code: 930090 });
     expect((await call("GET", `${S}/invocations?status=odd`)).status).toBe(400);
   });
 
