@@ -261,6 +261,65 @@ describe("invocations", () => {
     });
   }, 60_000);
 
+  test("are made and shown by skep, and counted by kind", async () => {
+    await platform.deploy("told-by-skep", flaky());
+    const payload = JSON.stringify({ name: "cli", fails: 0 });
+    const name = "production/told-by-skep";
+    const now = await platform.skep("invoke", name, "--payload", payload);
+    expect(now.stdout).toBe("done cli at 1 by POST");
+    const dry = await platform.skep("invoke", name, "--dry-run");
+    expect(dry.stdout).toMatch(/^production\/told-by-skep: [0-9a-f-]{36} would be called\n$/);
+    const stored = await platform.skep(
+      "invoke",
+      name,
+      "--event",
+      "--key",
+      "k",
+      "--payload",
+      payload,
+    );
+    const id = stored.stdout.trim();
+    const again = await platform.skep(
+      "invoke",
+      name,
+      "--event",
+      "--key",
+      "k",
+      "--payload",
+      "other",
+    );
+    expect(again.stdout.trim()).toBe(id);
+    await expect
+      .poll(async () => (await platform.skep("invocations", name, id)).stdout, MINUTES)
+      .toContain("response 201:\ndone cli at 1 by POST\n");
+    expect((await platform.skep("invocations", name)).stdout).toMatch(
+      /RequestResponse {2}succeeded {2}1\n.*Event {12}succeeded {2}1\n$/,
+    );
+    const failing = JSON.stringify({ name: "cli", fails: 1 });
+    await expect(platform.skep("invoke", name, "--payload", failing)).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("failed  1  call 1"),
+    });
+    await platform.skep("schedules", "set", name, "0 17 * * sun");
+    expect((await platform.skep("schedules", "list", name)).stdout).toMatch(
+      /^20\d\d-\d\d-\d\dT17:00:00.000Z {2}0 17 \* \* sun {2}next\n$/,
+    );
+    await platform.fetch("told-by-skep", "/", { method: "POST", body: payload });
+    interface Metrics {
+      readonly summary: { readonly requests: number };
+      readonly kinds: readonly { readonly kind: string; readonly requests: number }[];
+    }
+    const metrics = async () =>
+      (await api<Metrics>("GET", `${scriptPath("told-by-skep")}/metrics`)).result;
+    await expect.poll(metrics, MINUTES).toMatchObject({
+      summary: { requests: 4 },
+      kinds: [
+        { kind: "invocation", requests: 3, errors: 1 },
+        { kind: "fetch", requests: 1 },
+      ],
+    });
+  }, 60_000);
+
   test("none that was taken is lost when the store is killed", async () => {
     await platform.deploy(
       "counted",

@@ -157,7 +157,7 @@ describe("reading", () => {
       'skep_invocations_total{namespace="production",script="a",kind="fetch",outcome="ok"} 40\n',
     );
     expect(text).toContain(
-      'skep_invocation_wall_seconds_bucket{namespace="production",script="a",le="0.01"} 22\n',
+      'skep_invocation_wall_seconds_bucket{namespace="production",script="a",kind="fetch",le="0.01"} 22\n',
     );
   });
 });
