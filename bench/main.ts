@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many queues objects state attack fuzz] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many cron queues objects state attack fuzz] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -11,6 +11,7 @@ import { attack } from "./attack/main.ts";
 import { busy } from "./busy.ts";
 import { cells } from "./cells.ts";
 import { cold } from "./cold.ts";
+import { cron } from "./cron.ts";
 import { deploy } from "./deploy.ts";
 import { fuzz } from "./fuzz/main.ts";
 import { many } from "./many.ts";
@@ -38,6 +39,7 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   many,
   queues,
   objects,
+  cron,
   attack,
   fuzz,
   state,
