@@ -297,6 +297,12 @@ function tailRules(path: string): Record<string, Rule> {
 function scriptRules(script: string): Record<string, Rule> {
   return {
     [`PUT ${script}`]: deploy("script.deploy"),
+    [`GET ${script}/changes`]: read,
+    [`POST ${script}/changes`]: deploy("changes.create"),
+    [`PUT ${script}/changes`]: deploy("changes.update"),
+    [`GET ${script}/changes/:feed`]: read,
+    [`DELETE ${script}/changes/:feed`]: deploy("changes.delete"),
+    [`PUT ${script}/changes/:feed/position`]: deploy("changes.position"),
     [`POST ${script}/rollout`]: deploy("rollout.start"),
     [`GET ${script}/rollout`]: read,
     [`DELETE ${script}/rollout`]: deploy("rollout.abort"),
