@@ -33,7 +33,7 @@ export const COMMANDS: readonly Command[] = [
 
   works(
     "deploy",
-    "of account Workers, with `--env`, `--var`, `--keep-vars`, `--secrets-file`; `crons` are refused",
+    "of account Workers, with `--env`, `--var`, `--keep-vars`, `--secrets-file`",
   ),
   works("versions upload, list, view, deploy", "see [versions.md](versions.md)"),
   works("versions secret put, delete, list, bulk", "a new version that is not deployed"),
@@ -43,7 +43,7 @@ export const COMMANDS: readonly Command[] = [
     "secret put, delete, list, bulk",
     "of account Workers, also before the first deploy; refused (10215) while the newest version does not get all traffic. Of user Workers by API or SDK",
   ),
-  works("triggers deploy", "routes and custom domains; `crons` are refused"),
+  works("triggers deploy", "routes, custom domains and `crons`"),
   works(
     "delete",
     "of account Workers; it names the Workers that depend on it. Of user Workers by API or SDK",

@@ -707,6 +707,22 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     proves: { "route.zone_id": ({ after }) => [after, '"hello"'] },
   },
 
+  timed: {
+    ofAccount: true,
+    config: {
+      main: "index.js",
+      workers_dev: true,
+      triggers: { crons: ["0 17 * * sun", "59 23 LW * *"] },
+    },
+    files: { "index.js": HELLO },
+    after: async (platform, { path }) => {
+      const response = await platform.api("GET", `${path}/schedules`);
+      const { result } = (await response.json()) as { result: { schedules: { cron: string }[] } };
+      return result.schedules.map(({ cron }) => cron);
+    },
+    proves: { "triggers.crons": ({ after }) => [after, ["0 17 * * sun", "59 23 LW * *"]] },
+  },
+
   "routed-domain": {
     ofAccount: true,
     config: {

@@ -292,12 +292,10 @@ export const TABLE: readonly Row[] = [
   },
   noEffect("triggers", "by itself; see below", { triggers: {} }),
   {
-    ...noEffect("triggers.crons", "the same, with a warning", {
+    ...noEffect("triggers.crons", "wrangler warns and sends none; `skep schedules set` does", {
       triggers: { crons: ["* * * * *"] },
     }),
-    account: refused("triggers.crons", "Cron Triggers are not supported by this platform yet", {
-      triggers: { crons: ["* * * * *"] },
-    }),
+    account: { verdict: "honoured", note: "see [events.md](events.md)" },
   },
   refused("triggers.events", "that Workflow is not defined by this Worker", {
     triggers: { events: [EVENT] },
