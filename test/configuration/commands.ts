@@ -43,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
     "secret put, delete, list, bulk",
     "of account Workers, also before the first deploy; refused (10215) while the newest version does not get all traffic. Of user Workers by API or SDK",
   ),
+  works("kv namespace, key, bulk", "`key` and `bulk` with `--remote` ([kv.md](kv.md))"),
   works("triggers deploy", "routes, custom domains and `crons`"),
   works(
     "delete",
@@ -85,20 +86,6 @@ export const COMMANDS: readonly Command[] = [
   refused("flagship", "Skep has no Flagship", "flagship apps list"),
   refused("hyperdrive", "Skep has no Hyperdrive", "hyperdrive list", "hyperdrive get x"),
   refused("k2", "Skep has no K2 streams", "k2 streams list"),
-  refused(
-    "kv",
-    "Skep has no Workers KV",
-    "kv namespace create n",
-    "kv key list --namespace-id x --remote",
-    "kv key get k --namespace-id x --remote",
-  ),
-  {
-    commands: ["kv namespace list"],
-    verdict: "empty",
-    note: "`[]`: `wrangler delete` needs an answer to the same call",
-    tries: ["kv namespace list"],
-    says: "[]",
-  },
   refused(
     "pages",
     "Skep has no Cloudflare Pages",

@@ -537,6 +537,58 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     },
   },
 
+  "kept-in-kv": {
+    config: { main: "index.js" },
+    before: async (platform, { path }) => {
+      const title = `of ${path}`;
+      const made = await platform.api("POST", "/storage/kv/namespaces", { title });
+      const { result } = (await made.json()) as { result: { id: string } };
+      const pairs = [{ key: "greeting", value: "hello" }];
+      await platform.api("PUT", `/storage/kv/namespaces/${result.id}/bulk`, pairs);
+      return { kv_namespaces: [{ binding: "KV", id: result.id }] };
+    },
+    files: {
+      "index.js": `
+        export default {
+          fetch: async (request, env) => Response.json({ kept: await env.KV.get("greeting") }),
+        };`,
+    },
+    proves: {
+      kv_namespaces: ({ answer }) => [answer.kept, "hello"],
+      "kv_namespaces[].binding": ({ answer }) => [answer.kept, "hello"],
+      "kv_namespaces[].id": ({ answer }) => [answer.kept, "hello"],
+    },
+  },
+
+  site: {
+    config: {
+      main: "index.js",
+      site: { bucket: "public", include: ["*.txt"], exclude: ["secret.txt"] },
+    },
+    files: {
+      "index.js": `
+        import manifest from "__STATIC_CONTENT_MANIFEST";
+        export default {
+          async fetch(request, env) {
+            const paths = JSON.parse(manifest);
+            return Response.json({
+              paths: Object.keys(paths),
+              text: await env.__STATIC_CONTENT.get(paths["page.txt"]),
+            });
+          },
+        };`,
+      "public/page.txt": "a page",
+      "public/page.html": "not included",
+      "public/secret.txt": "excluded",
+    },
+    proves: {
+      site: ({ answer }) => [answer.text, "a page"],
+      "site.bucket": ({ answer }) => [answer.text, "a page"],
+      "site.include": ({ answer }) => [answer.paths, ["page.txt"]],
+      "site.exclude": ({ answer }) => [answer.paths, ["page.txt"]],
+    },
+  },
+
   told: {
     config: { main: "index.js", tail_consumers: [{ service: "told-collector" }] },
     before: (platform, place) =>
