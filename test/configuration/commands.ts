@@ -31,10 +31,7 @@ export const COMMANDS: readonly Command[] = [
   works("deploy --dispatch-namespace", "with `--env`, `--var`, `--tag`, `--message`, `--dry-run`"),
   works("deploy --dry-run, versions upload --dry-run", "no call at all"),
 
-  works(
-    "deploy",
-    "of account Workers, with `--env`, `--var`, `--keep-vars`, `--secrets-file`",
-  ),
+  works("deploy", "of account Workers, with `--env`, `--var`, `--keep-vars`, `--secrets-file`"),
   works("versions upload, list, view, deploy", "see [versions.md](versions.md)"),
   works("versions secret put, delete, list, bulk", "a new version that is not deployed"),
   works("deployments list, status"),
