@@ -93,7 +93,16 @@ export const COMMANDS: readonly Command[] = [
     ...refused("preview", "Skep has no Previews of branches", "preview --name x"),
     note: "Skep has no Previews of branches; `versions upload --preview-alias` gives a version a host name of its own",
   },
-  refused("queues", "Skep has no Queues", "queues list", "queues create q", "queues info q"),
+  works(
+    "queues list, create, update, delete, info, pause-delivery, resume-delivery, purge",
+    "see [queues.md](queues.md)",
+  ),
+  works("queues consumer add, remove, list, queues consumer http add, remove"),
+  refused(
+    "queues subscription",
+    "Skep has no event subscriptions of queues",
+    "queues subscription get q --id x",
+  ),
   refused(
     "r2",
     "Skep has no R2 buckets",
