@@ -1,6 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many objects attack fuzz] [--json] [--effort 0.2]
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many queues attack fuzz state] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many objects queues attack fuzz state] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
