@@ -27,7 +27,7 @@ export interface CellPoolOptions {
   /** From which on a probation cell is replaced. */
   readonly probationMemoryBytes: number;
   readonly launch: () => WorkerdProcess;
-  readonly stateful: Pick<StatefulStarts, "take" | "end">;
+  readonly stateful: Pick<StatefulStarts, "take" | "end" | "failureOf">;
   /** Leads whoever calls cell `index` to this process from now on; null: to nobody. */
   readonly connect: (index: number, process: WorkerdProcess | null) => void;
   readonly watch: Pick<Watch, "add" | "update" | "remove">;
@@ -164,6 +164,8 @@ export class CellPool {
   /** The cell of a version, made if there is none. Rejects if all are in use. */
   async assign(request: CellRequest): Promise<CellAssignment> {
     if (this.#stopped) throw new Error("the platform is being stopped");
+    const failure = isStateful(request) && this.#options.stateful.failureOf(request);
+    if (failure) throw new Error(failure);
     this.#makeWay(request);
     const cell = this.#dedicated.get(request.versionId) ?? (await this.#dedicate(request));
     cell.idleSinceMs = Date.now();
