@@ -1,10 +1,11 @@
 /** Bindings that are objects with methods, on the real platform: of functions in cells, in edges, and across both. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { startPlatform, type Platform } from "./platform.ts";
 import { createProject, wrangler } from "./wrangler.ts";
 
+const ROOT = join(import.meta.dirname, "..");
 const NAMESPACES = "/workers/dispatch/namespaces";
 
 /** `secret`: from its props; what it was asked, and how. */
@@ -424,30 +425,36 @@ test("wrangler deploys an account's Workers that are bound to each other and to 
   expect(await response.json()).toEqual([3, { is: "admin", props: { who: "w" } }, out]);
 });
 
-test("the dispatcher of this repository is refused for its Durable Object alone", async () => {
-  const built = await readFile(join(import.meta.dirname, "../dist/workers/dispatcher.js"));
-  const own = await readFile(join(import.meta.dirname, "../wrangler.toml"), "utf8");
-  const host = "skep-dispatcher.workers.localhost";
+test("the dispatcher of this repository is deployed as it is, and counts in its own objects", async () => {
   await platform.deploy("shop", form(SHOP));
-  const route = `{ id = "1", pattern = "${host}/*", namespace = "production", script = "shop" }`;
-  const toml = own
-    .replace("src/dispatcher/index.ts", "dispatcher.js")
-    .replace("workers_dev = false", "workers_dev = true")
-    .replace("ROUTES = []", `ROUTES = [${route}]`);
-  const withoutObject = toml
-    .replace(/\[\[durable_objects\.bindings\]\]\n.*\n.*\n/, "")
-    .replace(/\[\[migrations\]\]\n.*\n.*\n/, "");
-  const deploy = async (config: string) => {
-    const directory = await createProject({ "wrangler.toml": config, "dispatcher.js": built });
-    const run = await wrangler(directory, platform.wranglerEnv, "deploy");
-    await rm(directory, { recursive: true });
-    return run;
-  };
-  expect((await deploy(toml)).output).toMatch(/migrations: Durable Objects .* not supported/);
-  const run = await deploy(withoutObject);
+  const run = await wrangler(ROOT, platform.wranglerEnv, "deploy");
   expect(run.exitCode, run.output).toBe(0);
-  const response = await platform.fetchHost(host, "/things");
-  expect(await response.json()).toMatchObject({ pathname: "/things" });
+  expect(run.output).toMatch(/env\.METRICS \(FunctionMetrics\)/);
+  const again = await wrangler(ROOT, platform.wranglerEnv, "deploy");
+  expect(again.exitCode, again.output).toBe(0);
+  const front = `
+    export default { async fetch(request, env) {
+      const { pathname } = new URL(request.url);
+      const metrics = env.METRICS.getByName("production/shop");
+      if (pathname === "/totals") return Response.json(await metrics.totals());
+      return env.DISPATCHER.fetch("http://shop.production.functions.example.com" + pathname);
+    } };`;
+  const bindings = [
+    { type: "service", name: "DISPATCHER", service: "skep-dispatcher" },
+    {
+      type: "durable_object_namespace",
+      name: "METRICS",
+      class_name: "FunctionMetrics",
+      script_name: "skep-dispatcher",
+    },
+  ];
+  await deployToAccount("front", form(front, bindings));
+  const ask = async (path: string) =>
+    (await platform.fetchHost("front.workers.localhost", path)).json();
+  for (const path of ["/one", "/two", "/three"]) {
+    expect(await ask(path)).toMatchObject({ pathname: path });
+  }
+  await expect.poll(() => ask("/totals")).toMatchObject({ outcomes: { ok: 3 } });
 });
 
 test("an env that cannot be imported goes not together with bindings that are made in it", async () => {

@@ -211,6 +211,7 @@ function has(config: unknown, key: string): boolean {
   for (const name of key.split(/\.|(?=\[\])/)) {
     nodes = nodes.flatMap((node) => {
       if (typeof node !== "object" || node === null) return [];
+      if (name === "*") return Object.values(node);
       return name === "[]" ? (node as unknown[]) : [(node as Record<string, unknown>)[name]];
     });
   }

@@ -121,8 +121,11 @@ describe("an account Worker", () => {
     const { schedules, subdomain } = client.workers.scripts;
     expect(await schedules.get(name, account)).toEqual({ schedules: [] });
     expect(await schedules.update(name, { ...account, body: [] })).toEqual({ schedules: [] });
+    const body = [{ cron: "0 17 * * sun" }];
+    const set = await schedules.update(name, { ...account, body });
+    expect(set.schedules).toMatchObject(body);
     await expect(
-      schedules.update(name, { ...account, body: [{ cron: "* * * * *" }] }),
+      schedules.update(name, { ...account, body: [{ cron: "* * * * 0" }] }),
     ).rejects.toMatchObject({ status: 400 });
     expect(await client.workers.subdomains.get(account)).toEqual({ subdomain: "workers" });
     await expect(

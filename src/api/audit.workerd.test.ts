@@ -15,6 +15,7 @@ import {
   scriptPath,
   uploadForm,
 } from "../hub/test/api.ts";
+import { registryOf } from "../registry/client.ts";
 import { difference } from "../registry/snapshot.ts";
 import { RULES } from "./permissions.ts";
 
@@ -82,6 +83,21 @@ describe("every change is recorded:", () => {
     return `${S}/rollout/promote`;
   };
 
+  const followed = async () => {
+    const registry = registryOf(hub);
+    const id = crypto.randomUUID().replaceAll("-", "");
+    const kept = { id, accountId: ACCOUNT, namespaceId: null, kind: "kv", name: id } as const;
+    await registry.createResource({ ...kept, settings: {} });
+    await registry.settleStore();
+    const bindings = [{ type: "kv_namespace", name: "KEPT", namespace_id: id }];
+    await call("PUT", S, uploadForm({ main_module: "index.js", bindings }, hello));
+    return `${S}/changes`;
+  };
+  const feed = async () => {
+    const made = await call("POST", await followed(), { binding: "KEPT" });
+    return `${S}/changes/${made.result.id}`;
+  };
+
   it.each<[string, string, string | (() => Promise<string>), unknown?]>([
     ["namespace.create", "POST", NAMESPACES, { name: "made" }],
     ["namespace.update", "PUT", `${NAMESPACES}/made`, { name: "renamed" }],
@@ -102,9 +118,15 @@ describe("every change is recorded:", () => {
     ["version.upload", "POST", `${S}/versions`, helloForm("two")],
     ["deployment.create", "POST", `${S}/deployments`, newestVersion],
     ["deployment.delete", "DELETE", async () => `${S}/deployments/${await oldestDeployment()}`],
+    ["script.schedules", "PUT", `${S}/schedules`, [{ cron: "* * * * *" }]],
+    ["script.invocations", "PUT", `${S}/invocations/config`, { max_attempts: 2 }],
     ["rollout.start", "POST", `${S}/rollout`, candidate],
     ["rollout.abort", "DELETE", `${S}/rollout`],
     ["rollout.promote", "POST", startedRollout],
+    ["changes.create", "POST", followed, { binding: "KEPT" }],
+    ["changes.update", "PUT", followed, { changes: [] }],
+    ["changes.position", "PUT", async () => `${await feed()}/position`, { position: 0 }],
+    ["changes.delete", "DELETE", feed],
     ["script.delete", "DELETE", S],
     ["scripts.delete", "DELETE", `${NAMESPACES}/production/scripts?tags=none:yes`],
     ["route.create", "POST", ROUTES, { pattern: "a.example.com/*", namespace: "production" }],

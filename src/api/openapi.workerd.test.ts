@@ -6,13 +6,18 @@ import {
   bootstrap,
   call,
   edgeGate,
+  ES_MODULE,
   helloForm,
+  hub,
+  MAIN,
   NAMESPACES,
   ROUTES,
   scriptPath,
+  uploadForm,
 } from "../hub/test/api.ts";
 import { batchOf, COLD } from "../dispatcher/test/batch.ts";
 import type { Incident } from "../protocol/incident.ts";
+import { registryOf } from "../registry/client.ts";
 import type { TraceEvent } from "../protocol/trace.ts";
 import { app } from "./app.ts";
 import { nothing } from "./openapi/answers.ts";
@@ -72,6 +77,11 @@ const MANIFEST = {
   "/a": { hash: "a".repeat(32), size: 1 },
   "/b": { hash: "b".repeat(32), size: 1 },
 };
+const KINDS_OF_ID = [
+  ["/zones/", "zone route"],
+  ["/domains", "domain"],
+  ["/durable_objects/", "objects"],
+] as const;
 const TOKEN_BODY = {
   name: "ci",
   expires_on: "2100-01-01",
@@ -83,6 +93,8 @@ const TOKEN_BODY = {
     },
   ],
 };
+
+const KEPT = "0".repeat(32);
 
 async function tell(what: string, body: object): Promise<void> {
   const init = { method: "POST", body: JSON.stringify(body) };
@@ -121,8 +133,19 @@ describe("a real answer is as the document says", () => {
 
   beforeAll(async () => {
     const metadata = { tags: ["a"], observability: { enabled: true } };
+    const registry = registryOf(hub);
+    const kept = {
+      id: KEPT,
+      accountId: ACCOUNT,
+      namespaceId: null,
+      kind: "kv",
+      name: "kept",
+    } as const;
+    await registry.createResource({ ...kept, settings: {} });
+    const bindings = [{ type: "kv_namespace", name: "KEPT", namespace_id: KEPT }];
     for (const script of [user, worker]) {
-      await call("PUT", script, helloForm("hi", metadata));
+      await call("PUT", script, helloForm("hi", { ...metadata, bindings }));
+      await make(`${script} feed`, "POST", `${script}/changes`, { binding: "KEPT" });
       const secret = { name: "KEY", type: "secret_text", text: "x" };
       await call("PUT", `${script}/secrets`, secret);
       const { deployments } = (await call("GET", `${script}/deployments`)).result;
@@ -131,6 +154,7 @@ describe("a real answer is as the document says", () => {
       const rollout = { version_id: ids[`${script} version`] };
       await make(`${script} rollout`, "POST", `${script}/rollout`, rollout);
       await make(`${script} tail`, "POST", `${script}/tails`, {});
+      await make(`${script} invocation`, "POST", `${script}/invocations`);
     }
     const queues = `${account}/queues`;
     ids["queue"] = (await call("POST", queues, { queue_name: "described" })).result.queue_id;
@@ -138,8 +162,8 @@ describe("a real answer is as the document says", () => {
     const added = await call("POST", `${queues}/${ids["queue"]}/consumers`, pulls);
     ids["consumer"] = added.result.consumer_id;
     await make("namespace tail", "POST", `${NAMESPACES}/production/tails`);
-    const bindings = [{ type: "service", name: "SERVICE", service: "described" }];
-    const uses = { bindings, tail_consumers: [{ service: "described" }] };
+    const service = { type: "service", name: "SERVICE", service: "described" };
+    const uses = { bindings: [service], tail_consumers: [{ service: "described" }] };
     await call("PUT", `${account}/workers/scripts/user`, helloForm("hi", uses));
 
     await make("zone", "POST", "/zones", { name: "zone.example" });
@@ -149,6 +173,14 @@ describe("a real answer is as the document says", () => {
     });
     const domain = { hostname: "b.zone.example", service: "described" };
     await make("domain", "PUT", `${account}/workers/domains`, domain);
+    const classes = uploadForm({ ...MAIN, migrations: { steps: [{ new_classes: ["Room"] }] } }, [
+      "index.js",
+      "export class Room {}; export default { fetch: () => new Response() };",
+      ES_MODULE,
+    ]);
+    expect((await call("PUT", scriptPath("with-objects"), classes)).errors).toEqual([]);
+    const namespaces = await call("GET", `${account}/workers/durable_objects/namespaces`);
+    ids["objects"] = namespaces.result[0].id;
     const route = { pattern: "described.example/*", namespace: "production", script: "described" };
     await make("route", "POST", ROUTES, route);
     await make("kv", "POST", `${account}/storage/kv/namespaces`, { title: "described" });
@@ -284,10 +316,10 @@ describe("a real answer is as the document says", () => {
       kv: ids["kv"],
       key: "key",
       version: ids[`${script} version`],
+      feed: ids[`${script} feed`],
       deployment: ids[`${script} deployment`],
-      id: ids[
-        path.startsWith("/zones") ? "zone route" : path.includes("/domains") ? "domain" : "route"
-      ],
+      id: ids[KINDS_OF_ID.find(([part]) => path.includes(part))?.[1] ?? "route"],
+      invocation: ids[`${script} invocation`],
     };
     return path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? `no-${name}`);
   }

@@ -296,11 +296,11 @@ describe("a refused upload", () => {
       10021,
       /service-worker syntax only/,
     ],
-    "Durable Object migrations": [
-      helloForm("", { migrations: { new_tag: "v1", steps: [{ new_classes: ["A"] }] } }),
+    containers: [
+      helloForm("", { containers: [{ class_name: "A" }] }),
       400,
       10021,
-      /metadata\.migrations: .*not supported/,
+      /metadata\.containers: .*not supported/,
     ],
     "nine tags": [
       helloForm("", { tags: Array.from({ length: 9 }, (_, n) => `t${n}`) }),

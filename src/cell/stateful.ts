@@ -184,7 +184,13 @@ async function invoke(forwarded: Request): Promise<Response> {
 }
 
 function send(call: CellCall, request: Request): Promise<Response> {
-  const { rpc, event, object } = call;
+  const { rpc, event, object, variant } = call;
+  if (variant?.parameters !== undefined) {
+    throw new Error(
+      "a Worker with Durable Objects gets no parameters as an outbound Worker; " +
+        "let another Worker take them and call this one",
+    );
+  }
   if (object !== undefined) {
     const stub = stubOf(object);
     return rpc === undefined ? stub.fetch(request) : callMethod(stub, rpc, request);

@@ -14,6 +14,7 @@ import { ScriptTable } from "../namespace/script-table.ts";
 import { createDispatchNamespace, type CalledBy } from "../namespace/user-worker.ts";
 import { DEFAULT_NAMESPACE } from "../dispatcher/env.ts";
 import type { CellAssignment, CellNews } from "../protocol/incident.ts";
+import type { ObjectOwner } from "../protocol/objects.ts";
 import type { CellCounts } from "../protocol/placement.ts";
 import type { Route, RoutesState, RoutingUpdate } from "../protocol/routing.ts";
 import { Analytics } from "./analytics.ts";
@@ -111,6 +112,7 @@ export class Edge {
     const keepAlive = (work: Promise<unknown>) => waitUntil(work);
     const hub = new HubClient(env.HUB, edgeIndex);
     this.analytics = new Analytics(hub, keepAlive);
+    const owners = new Once<ObjectOwner | null>(keepAlive);
     const assignments = new Once<CellAssignment>(keepAlive);
     const cells = new Cells(
       cellCounts,
@@ -169,6 +171,7 @@ export class Edge {
       edgeCount,
       traces: this.traces,
       resolve: (namespace, script) => routing.resolve(namespace, script),
+      ownerOf: (key) => owners.share(key, () => hub.objectOwner(key)).result,
     });
     this.#hub = hub;
     this.#routing = routing;

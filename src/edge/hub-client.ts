@@ -3,6 +3,7 @@
  * UnavailableError: nothing ran, and the request may be sent again.
  */
 import { UnavailableError } from "../protocol/dispatch-errors.ts";
+import type { ObjectOwner } from "../protocol/objects.ts";
 import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
 import type { AnalyticsFlush } from "../protocol/analytics.ts";
 import type { CellAssignment } from "../protocol/incident.ts";
@@ -53,6 +54,11 @@ export class HubClient {
     const response = await this.#call(`/cell?version=${versionId}`, undefined, [404, 409]);
     if (!response.ok) throw new VersionGoneError(await response.text());
     return response.json();
+  }
+
+  /** null: no script has such a class. */
+  async objectOwner(key: string): Promise<ObjectOwner | null> {
+    return (await this.#call(`/object-owner?key=${encodeURIComponent(key)}`)).json();
   }
 
   async telemetry(flush: TelemetryFlush): Promise<TelemetryResult> {

@@ -6,6 +6,7 @@
  */
 import { workerNotFound } from "../protocol/dispatch-errors.ts";
 import type { PeerCall } from "../protocol/hop.ts";
+import type { ObjectAddress, ObjectOwner } from "../protocol/objects.ts";
 import type { ScriptState } from "../protocol/routing.ts";
 import { isolateId, refuseUndeclared } from "../protocol/outbound.ts";
 import type { Isolates } from "../cell/isolates.ts";
@@ -33,6 +34,8 @@ export interface InvokerOptions {
   readonly traces: Pick<Traces, "ended">;
   /** Asks the hub, and takes its answer. */
   readonly resolve: (namespace: string, script: string) => Promise<ScriptEntry>;
+  /** Which script has this class of Durable Objects now, as far as the hub has to be asked; null: none. */
+  readonly ownerOf: (key: string) => Promise<ObjectOwner | null>;
 }
 
 export class Invoker {
@@ -104,7 +107,10 @@ export class Invoker {
     const { versionId, namespace, script } = state;
     if (versionId === null || !isReachable(state, dispatch))
       throw workerNotFound(namespace, script);
-    if (dispatch.object !== undefined && state.isStateful !== true) throw noClass(script);
+    const { object } = dispatch;
+    if (object !== undefined && !hasClass(state, object)) {
+      return this.#follow(state, dispatch, object, original, facts);
+    }
     if (state.previewOf !== undefined) facts.script = state.previewOf;
     if (state.assets !== undefined && isForScript(dispatch)) {
       // It is no invocation: nothing runs, so no limit holds, and it says nothing about the version's conduct.
@@ -143,6 +149,26 @@ export class Invoker {
     }
   }
 
+  /** Whoever has a binding to a class knows which script had it when the binding was made. */
+  async #follow(
+    { namespace, script }: ScriptState,
+    dispatch: DispatchCall,
+    object: ObjectAddress,
+    request: Request,
+    facts: InvocationFacts,
+  ): Promise<Response> {
+    const owner = await this.#options.ownerOf(object.key);
+    if (owner?.namespace !== namespace) throw noClass(script);
+    const known = this.#scripts.get(namespace, owner.script);
+    const entry =
+      known !== undefined && hasClass(known.state, object)
+        ? known
+        : await this.#options.resolve(namespace, owner.script);
+    if (!hasClass(entry.state, object)) throw noClass(script);
+    facts.script = owner.script;
+    return this.#admit(entry, { ...dispatch, script: owner.script }, request, facts);
+  }
+
   #cold(call: EdgeCall): Promise<Response> {
     return this.#place(call, () => this.#options.edges.call(call));
   }
@@ -169,6 +195,10 @@ function cut(name: string): string {
 function isForScript({ entrypoint, rpc, event, object, asOutbound }: DispatchCall): boolean {
   const isRequest = rpc === undefined && event === undefined && object === undefined;
   return isRequest && entrypoint === undefined && asOutbound === undefined;
+}
+
+function hasClass({ objectKeys }: ScriptState, { key }: ObjectAddress): boolean {
+  return objectKeys?.includes(key) === true;
 }
 
 function noClass(script: string): Error {

@@ -60,6 +60,7 @@ function invokerOf(of: ScriptState, assets?: Pick<Assets, "serve">): Invoker {
     edgeCount: 1,
     traces: { ended: () => undefined },
     resolve: () => Promise.resolve(scripts.accept(of).entry),
+    ownerOf: () => Promise.resolve(null),
   });
 }
 

@@ -43,6 +43,9 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
     }
     if (call === "GET /assets") return this.#assets(searchParams.get("version") ?? "");
     if (call === "GET /cell") return this.#cell(searchParams.get("version") ?? "");
+    if (call === "GET /object-owner") {
+      return Response.json(await registry.objectOwner(searchParams.get("key") ?? ""));
+    }
     if (call === "POST /telemetry") {
       const flush = await request.json<TelemetryFlush>();
       return this.#telemetry(flush, Number(searchParams.get("edge")));

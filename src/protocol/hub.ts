@@ -10,6 +10,7 @@
  *   GET  /blobs/{hash}                 -> a manifest of assets (assets.ts), or the content of one
  *   GET  /cell?version=                -> CellAssignment: the dedicated cell of the version, made if need be; 404: no such
  *                                      version, 409: its place is another one, 503: no cell is free
+ *   GET  /object-owner?key=            -> ObjectOwner (objects.ts), or null: no script has that class
  *   POST /telemetry?edge=N             TelemetryFlush -> TelemetryResult
  *   POST /analytics                    AnalyticsFlush (analytics.ts) -> 204
  *   POST /traces                       TraceFlush -> 204

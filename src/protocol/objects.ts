@@ -21,6 +21,12 @@ export interface ObjectHome {
   readonly classes: readonly ObjectClass[];
 }
 
+/** Who has a class, by name. */
+export interface ObjectOwner {
+  readonly namespace: string;
+  readonly script: string;
+}
+
 /** The object that a call is for. */
 export interface ObjectAddress {
   /** Of its class. */

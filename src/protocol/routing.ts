@@ -15,8 +15,6 @@ export interface VersionState {
   readonly versionId: string;
   readonly place: Place;
   readonly limits: Limits;
-  /** Its script has Durable Objects: it runs in a stateful cell. */
-  readonly isStateful?: true;
   /** Its static assets; absent: it has none. */
   readonly assets?: AssetsState;
 }
@@ -57,8 +55,8 @@ export interface ScriptState {
   /** What follows is there if there is a version. */
   readonly place?: Place;
   readonly limits?: Limits;
-  /** As in VersionState. */
-  readonly isStateful?: true;
+  /** Of its classes of Durable Objects (objects.ts); absent: it has none. */
+  readonly objectKeys?: readonly string[];
   /** Of the namespace: its functions see `request.cf`. */
   readonly trusted?: boolean;
   /** Of the namespace: gets every fetch of its functions. */

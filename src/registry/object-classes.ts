@@ -134,6 +134,12 @@ export function releaseClasses(
   return bindings.map((binding) => bindClass(sql, owner, binding));
 }
 
+/** Names of the scripts that a release takes classes from. */
+export function transferredFrom(change: ObjectMigrations | DeclaredClasses | undefined): string[] {
+  if (change === undefined || "live" in change) return [];
+  return change.steps.flatMap(({ transferred }) => transferred.map((one) => one.fromScript));
+}
+
 /** By bindings of the very version that is to be without these classes. */
 function refuseBound(bindings: readonly StoredBinding[], deleted: readonly string[]): void {
   for (const binding of bindings) {

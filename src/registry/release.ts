@@ -9,7 +9,7 @@ import { Rejection } from "./failures.ts";
 import { beginChange } from "./generation.ts";
 import { dispatchNamespaceName, namespaceName, unknownScript } from "./namespaces.ts";
 import { touchAlias } from "./previews.ts";
-import { releaseClasses } from "./object-classes.ts";
+import { releaseClasses, transferredFrom } from "./object-classes.ts";
 import type { Release, ScriptRecord, ScriptSettings, VersionSettings } from "./records.ts";
 import { refuseRetiredKeys } from "./reseal.ts";
 import { findNewest } from "./scripts.ts";
@@ -84,6 +84,8 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
     putInForce(sql, scriptId, { shares, annotations, author, source }, now);
     change.script(namespace, release.script, true);
   }
+  // Who gave a class away may have none left, and so another place.
+  for (const giver of transferredFrom(release.classes)) change.script(namespace, giver);
   touchAlias(change, namespace, release);
   return change.generation;
 }

@@ -9,7 +9,7 @@ import type { ScriptState, VersionShare, VersionState } from "../protocol/routin
 import { ASSETS_COLUMNS, assetsOf, type AssetsRow } from "./assets-state.ts";
 import type { Policy } from "./env.ts";
 import type { Outcome } from "./failures.ts";
-import { homeOf, IS_STATEFUL, ISOLATION } from "./object-classes.ts";
+import { classesOf, homeOf, IS_STATEFUL, ISOLATION } from "./object-classes.ts";
 import { readOutbound } from "./outbound.ts";
 import { findPreview } from "./previews.ts";
 import type { DeploymentRecord } from "./records.ts";
@@ -114,6 +114,9 @@ function baseState(sql: SqlStorage, policy: Policy, row: Row) {
     trusted: row.trusted_workers !== 0,
     ...(outbound !== null && { outbound }),
     ...(row.kind === "account" && { isAccountWorker: true as const }),
+    ...(row.is_stateful !== 0 && {
+      objectKeys: classesOf(sql, row.script_id).map(({ key }) => key),
+    }),
     ...tracedOf(sql, row.namespace, row.script),
   };
 }
@@ -123,7 +126,6 @@ function versionState(row: Row, policy: Policy): VersionState {
     versionId: row.version_id,
     place: placeOf(row, policy),
     limits: limitsOf(row, policy),
-    ...(row.is_stateful !== 0 && { isStateful: true as const }),
     ...assetsOf(row),
   };
 }

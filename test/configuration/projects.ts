@@ -101,6 +101,53 @@ async function result<T>(platform: Platform, path: string): Promise<T> {
   return ((await (await platform.api("GET", path)).json()) as { result: T }).result;
 }
 
+const OBJECT_NAMESPACES = "/workers/durable_objects/namespaces?per_page=1000";
+
+interface ObjectNamespace {
+  readonly script: string;
+  readonly class: string;
+  readonly use_sqlite: boolean;
+}
+
+/** Keeps the paths that it was given, and tells them. */
+const KEEPER = `
+  import { DurableObject } from "cloudflare:workers";
+  class Keeper extends DurableObject {
+    async keep(path) {
+      const kept = [...((await this.ctx.storage.get("kept")) ?? []), path];
+      await this.ctx.storage.put("kept", kept);
+      return kept;
+    }
+  }`;
+
+/** A script whose one object keeps the paths of its requests. `steps`: more of its migration. */
+async function uploadClass(
+  platform: Platform,
+  place: Place,
+  name: string,
+  steps: readonly { readonly new_sqlite_classes: readonly string[] }[] = [],
+): Promise<void> {
+  const others = steps.flatMap((step) => step.new_sqlite_classes);
+  const source = `${KEEPER}
+    export { ${[name, ...others].map((exported) => `Keeper as ${exported}`).join(", ")} };
+    export default {
+      fetch: async (request, env) =>
+        Response.json(await env.IT.getByName("it").keep(new URL(request.url).pathname)),
+    };`;
+  const bindings = [{ type: "durable_object_namespace", name: "IT", class_name: name }];
+  const migrations = { new_tag: "v0", steps: [{ new_sqlite_classes: [name] }, ...steps] };
+  await upload(platform, place, source, { bindings, migrations });
+}
+
+type Proof = (seen: Seen) => readonly [got: unknown, want: unknown];
+
+const keptOf =
+  (binding: string): Proof =>
+  ({ answer }) => [answer[binding], ["/kept"]];
+const transferred: Proof = ({ answer }) => [answer.TAKEN, ["/given", "/kept"]];
+const ownClasses: Proof = ({ after }) => [after, { Old: false, Room: true, Taken: true }];
+const declaredClasses: Proof = ({ after }) => [after, { Old: false, Room: true }];
+
 interface Logs {
   readonly events: readonly { readonly event: { readonly request: { readonly url: string } } }[];
 }
@@ -305,6 +352,123 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     proves: { env: ({ answer }) => [answer.which, "staging"] },
   },
 
+  objects: {
+    config: {
+      main: "index.js",
+      durable_objects: {
+        bindings: [
+          { name: "ROOM", class_name: "Room" },
+          { name: "TAKEN", class_name: "Taken" },
+          { name: "SHARED", class_name: "Shared", script_name: "objects-owner" },
+        ],
+      },
+      migrations: [
+        { tag: "v1", new_classes: ["Old"], new_sqlite_classes: ["Before", "Gone"] },
+        {
+          tag: "v2",
+          renamed_classes: [{ from: "Before", to: "Room" }],
+          deleted_classes: ["Gone"],
+        },
+        {
+          tag: "v3",
+          transferred_classes: [{ from: "Given", from_script: "objects-giver", to: "Taken" }],
+        },
+      ],
+    },
+    before: async (platform, place) => {
+      await uploadClass(platform, beside(place, "objects-owner"), "Shared");
+      const giver = beside(place, "objects-giver");
+      await uploadClass(platform, giver, "Given");
+      await ask(platform, giver.host, "/given");
+    },
+    files: {
+      "index.js": `
+        ${KEEPER}
+        export { Keeper as Old, Keeper as Room, Keeper as Taken };
+        export default {
+          async fetch(request, { ROOM, SHARED, TAKEN }) {
+            const seen = {};
+            for (const [name, objects] of Object.entries({ ROOM, SHARED, TAKEN }))
+              seen[name] = await objects.getByName("it").keep("/kept");
+            return Response.json(seen);
+          },
+        };`,
+    },
+    after: async (platform, { path }) => {
+      const all = await result<ObjectNamespace[]>(platform, OBJECT_NAMESPACES);
+      const isUser = path.includes("/dispatch/");
+      const own = all.filter(
+        (found) => found.script === "objects" && "dispatch_namespace" in found === isUser,
+      );
+      return Object.fromEntries(own.map((found) => [found.class, found.use_sqlite]));
+    },
+    proves: {
+      durable_objects: keptOf("ROOM"),
+      "durable_objects.bindings": keptOf("ROOM"),
+      "durable_objects.bindings[].name": keptOf("ROOM"),
+      "durable_objects.bindings[].class_name": keptOf("ROOM"),
+      "durable_objects.bindings[].script_name": keptOf("SHARED"),
+      ...Object.fromEntries(
+        [
+          "",
+          "[].tag",
+          "[].new_classes",
+          "[].new_sqlite_classes",
+          "[].renamed_classes",
+          "[].renamed_classes[].from",
+          "[].renamed_classes[].to",
+          "[].deleted_classes",
+        ].map((key) => [`migrations${key}`, ownClasses] as const),
+      ),
+      ...Object.fromEntries(
+        ["", "[].from", "[].from_script", "[].to"].map(
+          (key) => [`migrations[].transferred_classes${key}`, transferred] as const,
+        ),
+      ),
+    },
+  },
+
+  declared: {
+    config: {
+      main: "index.js",
+      exports: {
+        Room: { type: "durable-object", storage: "sqlite" },
+        Old: { type: "durable-object", storage: "legacy-kv" },
+        Before: { type: "durable-object", state: "renamed", renamed_to: "Room" },
+        Gone: { type: "durable-object", state: "deleted" },
+      },
+    },
+    before: async (platform, place) => {
+      const steps = [{ new_sqlite_classes: ["Gone"] }];
+      await uploadClass(platform, place, "Before", steps);
+      await ask(platform, place.host, "/before");
+    },
+    files: {
+      "index.js": `
+        ${KEEPER}
+        export { Keeper as Old, Keeper as Room };
+        export default {
+          fetch: async (request, env, { exports }) =>
+            Response.json(await exports.Room.getByName("it").keep("/kept")),
+        };`,
+    },
+    after: async (platform, { path }) => {
+      const all = await result<ObjectNamespace[]>(platform, OBJECT_NAMESPACES);
+      const isUser = path.includes("/dispatch/");
+      const own = all.filter(
+        (found) => found.script === "declared" && "dispatch_namespace" in found === isUser,
+      );
+      return Object.fromEntries(own.map((found) => [found.class, found.use_sqlite]));
+    },
+    proves: {
+      exports: declaredClasses,
+      "exports.*.type": declaredClasses,
+      "exports.*.state": declaredClasses,
+      "exports.*.storage": declaredClasses,
+      "exports.*.renamed_to": ({ answer }) => [answer, ["/before", "/kept"]],
+    },
+  },
+
   bound: {
     config: {
       main: "index.js",
@@ -370,6 +534,58 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
       analytics_engine_datasets: ({ after }) => [after, [["b"]]],
       "analytics_engine_datasets[].binding": ({ after }) => [after, [["b"]]],
       "analytics_engine_datasets[].dataset": ({ after }) => [after, [["b"]]],
+    },
+  },
+
+  "kept-in-kv": {
+    config: { main: "index.js" },
+    before: async (platform, { path }) => {
+      const title = `of ${path}`;
+      const made = await platform.api("POST", "/storage/kv/namespaces", { title });
+      const { result } = (await made.json()) as { result: { id: string } };
+      const pairs = [{ key: "greeting", value: "hello" }];
+      await platform.api("PUT", `/storage/kv/namespaces/${result.id}/bulk`, pairs);
+      return { kv_namespaces: [{ binding: "KV", id: result.id }] };
+    },
+    files: {
+      "index.js": `
+        export default {
+          fetch: async (request, env) => Response.json({ kept: await env.KV.get("greeting") }),
+        };`,
+    },
+    proves: {
+      kv_namespaces: ({ answer }) => [answer.kept, "hello"],
+      "kv_namespaces[].binding": ({ answer }) => [answer.kept, "hello"],
+      "kv_namespaces[].id": ({ answer }) => [answer.kept, "hello"],
+    },
+  },
+
+  site: {
+    config: {
+      main: "index.js",
+      site: { bucket: "public", include: ["*.txt"], exclude: ["secret.txt"] },
+    },
+    files: {
+      "index.js": `
+        import manifest from "__STATIC_CONTENT_MANIFEST";
+        export default {
+          async fetch(request, env) {
+            const paths = JSON.parse(manifest);
+            return Response.json({
+              paths: Object.keys(paths),
+              text: await env.__STATIC_CONTENT.get(paths["page.txt"]),
+            });
+          },
+        };`,
+      "public/page.txt": "a page",
+      "public/page.html": "not included",
+      "public/secret.txt": "excluded",
+    },
+    proves: {
+      site: ({ answer }) => [answer.text, "a page"],
+      "site.bucket": ({ answer }) => [answer.text, "a page"],
+      "site.include": ({ answer }) => [answer.paths, ["page.txt"]],
+      "site.exclude": ({ answer }) => [answer.paths, ["page.txt"]],
     },
   },
 
@@ -541,6 +757,22 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     files: { "index.js": HELLO },
     after: (platform) => ask(platform, "by-id.test"),
     proves: { "route.zone_id": ({ after }) => [after, '"hello"'] },
+  },
+
+  timed: {
+    ofAccount: true,
+    config: {
+      main: "index.js",
+      workers_dev: true,
+      triggers: { crons: ["0 17 * * sun", "59 23 LW * *"] },
+    },
+    files: { "index.js": HELLO },
+    after: async (platform, { path }) => {
+      const response = await platform.api("GET", `${path}/schedules`);
+      const { result } = (await response.json()) as { result: { schedules: { cron: string }[] } };
+      return result.schedules.map(({ cron }) => cron);
+    },
+    proves: { "triggers.crons": ({ after }) => [after, ["0 17 * * sun", "59 23 LW * *"]] },
   },
 
   "routed-domain": {

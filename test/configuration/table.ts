@@ -188,16 +188,60 @@ export const TABLE: readonly Row[] = [
   refusedKey("cache", "cache_options", "the cache in front of a Worker", {
     cache: { enabled: true },
   }),
-  refusedKey("migrations", "migrations", "Durable Objects", {
-    migrations: [{ tag: "v1", new_sqlite_classes: ["Counter"] }],
+  honoured(
+    "durable_objects durable_objects.bindings durable_objects.bindings[].name durable_objects.bindings[].class_name durable_objects.bindings[].script_name",
+    "to classes of the same Worker, or of another one of the same account or namespace ([durable-objects.md](durable-objects.md))",
+  ),
+  {
+    keys: ["durable_objects.bindings[].environment"],
+    verdict: "refused",
+    note: "Workers have no environments",
+    says: "may only be production",
+    sample: {
+      durable_objects: {
+        bindings: [{ name: "B", class_name: "C", script_name: "other", environment: "staging" }],
+      },
+    },
+  },
+  noEffect("durable_objects.code_update_strategy", "a new version is in force at once", {
+    durable_objects: { bindings: [], code_update_strategy: { mode: "deferred", max_delay: 300 } },
   }),
-  refused("exports", "metadata.exports: Durable Objects", {
-    exports: { Counter: { type: "durable-object", storage: "sqlite" } },
+  honoured(
+    "migrations migrations[].tag migrations[].new_classes migrations[].new_sqlite_classes migrations[].renamed_classes migrations[].renamed_classes[].from migrations[].renamed_classes[].to migrations[].deleted_classes",
+    "with the deploy that brings them, all or nothing; what is stored is in SQLite in either case",
+  ),
+  honoured(
+    "migrations[].transferred_classes migrations[].transferred_classes[].from migrations[].transferred_classes[].from_script migrations[].transferred_classes[].to",
+    "from a Worker of the same account, or namespace",
+  ),
+  honoured(
+    "exports exports.*.type exports.*.state exports.*.storage exports.*.renamed_to",
+    "of the type `durable-object`, which is `created`, `renamed` or `deleted`",
+  ),
+  refused("exports.*.transferred_to", "use migrations with transferred_classes", {
+    exports: {
+      Counter: { type: "durable-object", state: "transferred", transferred_to: "other" },
+    },
   }),
-  refusedBinding("durable_objects", "durable_object_namespace", (name) => ({
-    bindings: [{ name, class_name: "Counter" }],
-  })),
-  refused("containers", "metadata.containers: containers", {
+  refused("exports.*.transfer_from", "use migrations with transferred_classes", {
+    exports: {
+      Counter: {
+        type: "durable-object",
+        state: "expecting-transfer",
+        storage: "sqlite",
+        transfer_from: "other",
+      },
+    },
+  }),
+  refused("exports.*.cache", "exports of the type 'worker' are not supported", {
+    exports: { default: { type: "worker", cache: { enabled: true } } },
+  }),
+  refused(
+    "exports.*.limits exports.*.concurrency exports.*.schedules exports.*.default_retention exports.*.jurisdiction exports.*.name",
+    "Skep has no Workflows",
+    { exports: { Flow: { type: "workflow", name: "flow", limits: { steps: 5 } } } },
+  ),
+  refused("containers exports.*.container", "metadata.containers: containers", {
     containers: [{ class_name: "Counter", image: "registry.cloudflare.com/x/y:1" }],
     durable_objects: { bindings: [{ name: "B", class_name: "Counter" }] },
   }),
@@ -216,7 +260,10 @@ export const TABLE: readonly Row[] = [
   refused("assets.base_path", "metadata.assets.config.base_path: is not supported", {
     assets: { directory: "public", base_path: "/a" },
   }),
-  refused("site", "Skep has no Workers KV", { site: { bucket: "public" } }),
+  honoured("site site.bucket site.include site.exclude", "files go to a KV namespace of their own"),
+  refused("site.entry-point", "Don't define both the `main` and `site.entry-point` fields", {
+    site: { bucket: "public", "entry-point": "." },
+  }),
 
   // How it is reached
   {
@@ -248,12 +295,10 @@ export const TABLE: readonly Row[] = [
   },
   noEffect("triggers", "by itself; see below", { triggers: {} }),
   {
-    ...noEffect("triggers.crons", "the same, with a warning", {
+    ...noEffect("triggers.crons", "wrangler warns and sends none; `skep schedules set` does", {
       triggers: { crons: ["* * * * *"] },
     }),
-    account: refused("triggers.crons", "Cron Triggers are not supported by this platform yet", {
-      triggers: { crons: ["* * * * *"] },
-    }),
+    account: { verdict: "honoured", note: "see [events.md](events.md)" },
   },
   refused("triggers.events", "that Workflow is not defined by this Worker", {
     triggers: { events: [EVENT] },
@@ -283,7 +328,19 @@ export const TABLE: readonly Row[] = [
   refusedBinding("hyperdrive", "hyperdrive", (binding) => [{ binding, id: "1" }]),
   refusedBinding("images", "images", (binding) => ({ binding })),
   refusedBinding("k2", "k2", (binding) => [{ binding, stream: "s" }]),
-  refusedBinding("kv_namespaces", "kv_namespace", (binding) => [{ binding, id: "1" }]),
+  honoured(
+    "kv_namespaces kv_namespaces[].binding kv_namespaces[].id",
+    "without an id wrangler makes one, for a user Worker once ([kv.md](kv.md))",
+  ),
+  {
+    ...noEffect("kv_namespaces[].preview_id kv_namespaces[].remote", LOCAL, {
+      kv_namespaces: [{ binding: "REMOTE_KV", preview_id: "1", remote: false }],
+    }),
+    // One that is made has its name from this.
+    account: noEffect("kv_namespaces[].preview_id kv_namespaces[].remote", LOCAL, {
+      kv_namespaces: [{ binding: "REMOTE_KV_OF_ACCOUNT", preview_id: "1", remote: false }],
+    }),
+  },
   refusedBinding("logfwdr", "logfwdr", (name) => ({ bindings: [{ name, destination: "d" }] })),
   refusedBinding("media", "media", (binding) => ({ binding })),
   refusedBinding("mtls_certificates", "mtls_certificate", (binding) => [

@@ -16,7 +16,7 @@ import {
   type InvocationSettings,
 } from "../../protocol/invocations.ts";
 import type { StoreEnv } from "../env.ts";
-import { currentLife } from "../life.ts";
+import { currentLife, lostResult } from "../life.ts";
 import type { ScriptConfig } from "./config.ts";
 import { carry, type Errand } from "./courier.ts";
 import { r2Of, TABLES, toDetail, told, toRecord, type InvocationRow } from "./invocation-rows.ts";
@@ -32,6 +32,8 @@ const MAX_PENDING_BYTES = 1024 ** 3;
 /** Ended ones that are remembered, and those of them whose responses are. */
 const KEPT = 10_000;
 const KEPT_RESPONSES = 500;
+/** To look for old ones costs as much as many invocations do. */
+const FORGET_EVERY = 100;
 
 /** Nobody has reported a try after this long: nobody will. */
 const LEASE_MS = EVENT_WALL_MS + 5 * 60_000;
@@ -56,6 +58,7 @@ export type Created =
 
 export class Invocations extends DurableObject<StoreEnv> {
   readonly #sql: SqlStorage;
+  #settledCount = 0;
   /** Those that have not ended. */
   readonly #pending: { count: number; bytes: number };
 
@@ -190,11 +193,10 @@ export class Invocations extends DurableObject<StoreEnv> {
       currentLife(),
       nowMs - LEASE_MS,
     );
-    const message = "the process that had begun it was lost";
-    for (const { seq, state } of lost) {
-      if (state !== "running") this.#told(seq, message, nowMs);
-      else
-        this.#ended(seq, { ran: false, reason: "unavailable", message, mayHaveRun: true }, nowMs);
+    for (const { seq, state, life } of lost) {
+      const result = lostResult(life);
+      if (state === "running") this.#ended(seq, result, nowMs);
+      else this.#told(seq, result.message, nowMs);
     }
   }
 
@@ -304,11 +306,17 @@ export class Invocations extends DurableObject<StoreEnv> {
   /** Nothing more happens to it. */
   #settled(seq: number): void {
     this.#sql.exec(`UPDATE invocations SET payload = NULL WHERE seq = ?`, seq);
-    const oldest = (offset: number) =>
-      `seq = (SELECT seq FROM invocations WHERE ended_ms IS NOT NULL AND next_ms IS NULL AND life IS NULL
-              ORDER BY seq DESC LIMIT 1 OFFSET ${offset})`;
-    this.#sql.exec(`UPDATE invocations SET response = NULL WHERE ${oldest(KEPT_RESPONSES)}`);
-    this.#sql.exec(`DELETE FROM invocations WHERE ${oldest(KEPT)}`);
+    if (++this.#settledCount % FORGET_EVERY === 0) this.#forgetOld();
+  }
+
+  #forgetOld(): void {
+    const isSettled = `ended_ms IS NOT NULL AND next_ms IS NULL AND life IS NULL`;
+    const older = `seq <= (SELECT seq FROM invocations ORDER BY seq DESC LIMIT 1 OFFSET ?)`;
+    this.#sql.exec(
+      `UPDATE invocations SET response = NULL WHERE response IS NOT NULL AND ${isSettled} AND ${older}`,
+      KEPT_RESPONSES,
+    );
+    this.#sql.exec(`DELETE FROM invocations WHERE ${isSettled} AND ${older}`, KEPT);
   }
 
   #errandOf(row: InvocationRow): Errand & { does: "deliver" } {
@@ -331,8 +339,8 @@ export class Invocations extends DurableObject<StoreEnv> {
       event: { type: "invocation", request },
       attempt,
     };
-    const r2 = r2Of(row);
-    return { does: "deliver", key, delivery, ...(r2 && { payload: r2 }) };
+    const object = r2Of(row);
+    return { does: "deliver", key, delivery, ...(object && { object }) };
   }
 
   #tellingOf(row: InvocationRow, { namespace, name: script }: Config): Errand {
