@@ -269,6 +269,11 @@ describe("a stateful cell", () => {
     expect(JSON.parse(missed.text)).toMatchObject({ outcome: "exception", isHandled: false });
   });
 
+  test("refuses what only an isolate of a loader can be given", async () => {
+    const variant = { digest: "d", parameters: { tenant: "t" } };
+    expect(await answerOf("/env", { variant })).toContain("gets no parameters");
+  });
+
   test("is asked in vain for another version", async () => {
     const { outcome } = await call("/env", { versionId: "22222222-2222-4333-8444-555555555555" });
     expect(outcome.missing).toBe(true);
@@ -287,11 +292,10 @@ describe("a stateful cell", () => {
         }
       }
     });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await expect.poll(() => acknowledged).toBeGreaterThan(20);
     await kill();
     writing = false;
     await Promise.all(writers);
-    expect(acknowledged).toBeGreaterThan(10);
     await start();
     expect(Number(await answerOf("/increment?name=load"))).toBeGreaterThan(acknowledged);
   });

@@ -5,6 +5,9 @@
 import type { Bundle } from "../../protocol/bundle.ts";
 import type { CellRequest } from "../../protocol/incident.ts";
 import type { ObjectHome } from "../../protocol/objects.ts";
+import { callControl } from "../control-client.ts";
+import { drain } from "../drain.ts";
+import { socketNames } from "../socket-names.ts";
 import type { WorkerdProcess } from "../workerd-process.ts";
 import type { Turns } from "./turns.ts";
 
@@ -24,9 +27,26 @@ export interface StatefulStartsOptions {
 }
 
 const START_TIMEOUT_MS = 30_000;
+const HANG_UP_MS = 500;
+const DRAIN_MS = 3_000;
+
+/** A version that did not start. */
+interface Failure {
+  readonly versionId: string;
+  readonly reason: string;
+  readonly pauseMs: number;
+  /** performance.now */
+  readonly untilMs: number;
+}
+
+/** Each request would start a process: the first one after a pause does, which grows. */
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 60_000;
 
 export class StatefulStarts {
   readonly #options: StatefulStartsOptions;
+  /** By script. */
+  readonly #failures = new Map<string, Failure>();
 
   constructor(options: StatefulStartsOptions) {
     this.#options = options;
@@ -43,16 +63,47 @@ export class StatefulStarts {
     fail: (reason: string) => void,
   ): () => void {
     const wish = { isWithdrawn: false };
+    const { scriptId } = request.objects;
     this.#start(request, wish, launched).then(
       (process) => {
+        if (process !== undefined) this.#failures.delete(scriptId);
         if (wish.isWithdrawn) process?.kill("SIGKILL");
         else if (process !== undefined) use(process);
       },
       (error: unknown) => {
-        if (!wish.isWithdrawn) fail(error instanceof Error ? error.message : String(error));
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#failed(request, reason);
+        if (!wish.isWithdrawn) fail(reason);
       },
     );
     return () => (wish.isWithdrawn = true);
+  }
+
+  /** Why a start would be in vain now. */
+  failureOf({ versionId, objects }: StatefulRequest): string | undefined {
+    const failure = this.#failures.get(objects.scriptId);
+    const isRecent = failure?.versionId === versionId && performance.now() < failure.untilMs;
+    return isRecent ? failure.reason : undefined;
+  }
+
+  #failed({ versionId, objects }: StatefulRequest, reason: string): void {
+    const before = this.#failures.get(objects.scriptId);
+    const pauseMs =
+      before?.versionId === versionId
+        ? Math.min(2 * before.pauseMs, LONGEST_PAUSE_MS)
+        : FIRST_PAUSE_MS;
+    const untilMs = performance.now() + pauseMs;
+    this.#failures.set(objects.scriptId, { versionId, reason, pauseMs, untilMs });
+  }
+
+  /** Lets a process finish its requests, within a bound, since the next one waits for its end. WebSockets end at once. */
+  async end(process: WorkerdProcess): Promise<void> {
+    const socket = socketNames.cellControl(process.life);
+    const call = { socket, method: "POST", path: "/hang-up", timeoutMs: HANG_UP_MS } as const;
+    await callControl(call).catch(() => {
+      // It is stuck, or gone.
+    });
+    await drain(process, DRAIN_MS);
   }
 
   /** undefined: nobody wants it any more. */
