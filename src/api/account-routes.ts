@@ -12,7 +12,6 @@ import * as durableObjects from "./durable-objects.ts";
 import * as limits from "./limits.ts";
 import * as metrics from "./metrics.ts";
 import * as placement from "./placement.ts";
-import { listNone } from "./products.ts";
 import * as rollouts from "./rollouts.ts";
 import { getSchedules, putSchedules } from "./schedules.ts";
 import * as scripts from "./scripts.ts";
@@ -21,6 +20,7 @@ import * as services from "./services.ts";
 import * as settings from "./settings.ts";
 import * as subdomain from "./subdomain.ts";
 import * as tags from "./tags.ts";
+import { getUsage } from "./usage.ts";
 import * as versions from "./versions.ts";
 import * as workers from "./workers.ts";
 
@@ -114,5 +114,5 @@ export function routeAccountWorkers(app: Hono<Api>, account: string): void {
   app.get(`${all}/durable_objects/namespaces`, durableObjects.listObjectNamespaces);
   app.get(`${all}/durable_objects/namespaces/:id`, durableObjects.getObjectNamespace);
   app.get(`${all}/durable_objects/namespaces/:id/objects`, durableObjects.listObjectsOfNamespace);
-  app.get(`${account}/storage/kv/namespaces`, listNone);
+  app.get(`${all}/usage`, getUsage);
 }

@@ -339,7 +339,6 @@ describe("what is not there", () => {
     [`/workers/subdomain`, { subdomain: "workers" }],
     [`/workers/account-settings`, { default_usage_model: "standard", green_compute: false }],
     [`/workers/durable_objects/namespaces?per_page=1000&page=1`, []],
-    [`/storage/kv/namespaces`, []],
   ])("GET %s", async (path, result) => {
     expect(await call("GET", `/accounts/${ACCOUNT}${path}`)).toMatchObject({
       success: true,
@@ -351,9 +350,7 @@ describe("what is not there", () => {
     ["GET", `/workflows/mine`, 930006],
     ["GET", `/r2/buckets`, 930006],
     ["GET", `/queues?page=1&name=q`, 930006],
-    ["GET", `/storage/kv/namespaces/mine/keys`, 930006],
     ["GET", `/workers/subdomain/edge-preview`, 930006],
-    ["POST", `/storage/kv/namespaces`, 930006],
     ["PUT", `/workflows/mine`, 930006],
     ["PUT", `/workers/subdomain`, 930006],
   ])("%s %s is answered %d", async (method, path, code) => {

@@ -10,7 +10,9 @@ import * as assets from "./assets/upload-session.ts";
 import { authenticate, authorize } from "./auth.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
+import { routeD1, routeD1Files } from "./d1/routes.ts";
 import { onError, onNoRoute } from "./errors.ts";
+import { routeKv } from "./kv/routes.ts";
 import * as limits from "./limits.ts";
 import * as logs from "./logs.ts";
 import * as metrics from "./metrics.ts";
@@ -18,8 +20,10 @@ import * as namespaces from "./namespaces.ts";
 import * as openapi from "./openapi/serve.ts";
 import { normalizePath } from "./path.ts";
 import * as placement from "./placement.ts";
+import { routeR2 } from "./r2/routes.ts";
 import { readRefusedBodies } from "./refused-bodies.ts";
 import * as routes from "./routes.ts";
+import { serveS3 } from "./s3/serve.ts";
 import * as scripts from "./scripts.ts";
 import * as secrets from "./secrets.ts";
 import * as settings from "./settings.ts";
@@ -27,6 +31,8 @@ import * as tags from "./tags.ts";
 import * as tails from "./tails.ts";
 import * as tokens from "./tokens.ts";
 import * as user from "./user.ts";
+import { getUsage } from "./usage.ts";
+import { routeQueues } from "./queues/routes.ts";
 import { routeZones } from "./zone-paths.ts";
 
 const V4 = "/client/v4";
@@ -45,12 +51,17 @@ app.get("/healthz", (c) => c.text("ok"));
 
 app.use(readRefusedBodies);
 
+// Ours: whatever is signed as requests to S3 are is one
+app.use(serveS3);
+
 // Contents of static assets come with the token of an upload session instead of an API token.
 app.post(`${ACCOUNT}/workers/assets/upload`, assets.uploadAssets);
 app.post(`${ACCOUNT}/workers/assets/upload/:hash`, assets.uploadAsset);
 
 // Ours: the WebSocket of a tail, whose URL is its credential
 app.get("/tails/:tail", tails.connectTail);
+
+routeD1Files(app);
 
 app.use(authenticate);
 app.use(authorize);
@@ -123,6 +134,7 @@ app.delete(`${NAMESPACE}/tails/:tail`, tails.deleteTail);
 // Ours: limits, where functions run, what happened
 app.get(`${NAMESPACE}/limits`, limits.getNamespaceLimits);
 app.put(`${NAMESPACE}/limits`, limits.putNamespaceLimits);
+app.get(`${NAMESPACE}/usage`, getUsage);
 app.get(`${SCRIPT}/limits`, limits.getScriptLimits);
 app.put(`${SCRIPT}/limits`, limits.putScriptLimits);
 app.get(`${SCRIPT}/placement`, placement.getPlacement);
@@ -137,6 +149,14 @@ app.get(`${SCRIPT}/metrics`, metrics.getScriptMetrics);
 
 // Zones, with routes and custom domains of account Workers
 routeZones(app, `${V4}/zones`, ACCOUNT);
+routeKv(app, ACCOUNT);
+routeD1(app, ACCOUNT);
+// R2 buckets
+routeR2(app, V4, ACCOUNT);
+
+// What functions keep
+routeQueues(app, ACCOUNT);
+
 // Ours: data points that functions wrote
 app.get(`${ACCOUNT}/workers/analytics`, analytics.listDatasets);
 app.get(`${ACCOUNT}/workers/analytics/:dataset`, analytics.queryDataset);

@@ -19,6 +19,8 @@ import { difference } from "../registry/snapshot.ts";
 import { RULES } from "./permissions.ts";
 
 const LOGS = `/accounts/${ACCOUNT}/audit_logs`;
+const KV = `/accounts/${ACCOUNT}/storage/kv/namespaces`;
+const QUEUES = `/accounts/${ACCOUNT}/queues`;
 const TOKENS = `/accounts/${ACCOUNT}/tokens`;
 
 beforeAll(async () => {
@@ -54,10 +56,14 @@ describe("every change is recorded:", () => {
     ];
     return (await call("POST", TOKENS, { name: "made", policies })).result.id as string;
   };
+  const kv = async () =>
+    (await call("POST", KV, { title: crypto.randomUUID() })).result.id as string;
   const route = async () => {
     const pattern = `${crypto.randomUUID()}.example.com/*`;
     return (await call("POST", ROUTES, { pattern, namespace: "production" })).result.id as string;
   };
+  const queue = async () =>
+    `${QUEUES}/${(await call("GET", `${QUEUES}?name=audited`)).result[0].queue_id}`;
   const zone = async () => `/zones/${(await call("GET", "/zones")).result[0].id}`;
   const S = scriptPath("audited");
   const newestVersion = async () => {
@@ -109,8 +115,21 @@ describe("every change is recorded:", () => {
       { pattern: "b.example.com/*", namespace: "production" },
     ],
     ["route.delete", "DELETE", async () => `${ROUTES}/${await route()}`],
+    ["kv.create", "POST", KV, { title: "audited" }],
+    ["kv.rename", "PUT", async () => `${KV}/${await kv()}`, { title: "audited anew" }],
+    ["kv.delete", "DELETE", async () => `${KV}/${await kv()}`],
     ["zone.create", "POST", "/zones", { name: "audited.example" }],
     ["zone.delete", "DELETE", zone],
+    ["queue.create", "POST", QUEUES, { queue_name: "audited" }],
+    ["queue.settings", "PATCH", queue, { settings: { delivery_delay: 1 } }],
+    ["queue.consumer", "POST", async () => `${await queue()}/consumers`, { type: "http_pull" }],
+    [
+      "queue.purge",
+      "POST",
+      async () => `${await queue()}/purge`,
+      { delete_messages_permanently: true },
+    ],
+    ["queue.delete", "DELETE", queue],
     ["token.roll", "PUT", async () => `${TOKENS}/${await token()}/value`, {}],
     ["token.delete", "DELETE", async () => `${TOKENS}/${await token()}`],
   ])("%s by %s %s", async (action, method, path, body) => {

@@ -2,6 +2,7 @@
  * The error codes of this API, with the HTTP status each is sent with. They are Cloudflare's numbers,
  * because wrangler acts on some of them; `source` says where each was seen. [docs]:
  * https://developers.cloudflare.com/workers/observability/errors/#errors-on-worker-upload
+ * [r2]: https://developers.cloudflare.com/r2/api/error-codes/
  */
 export const CODES = {
   missingCredentials: { code: 9106, status: 401, source: "wrangler: treats 9106 as not logged in" },
@@ -57,6 +58,21 @@ export const CODES = {
     status: 400,
     source: "api.cloudflare.com, binding to a KV namespace that is not there",
   },
+  kvNamespaceNotFound: {
+    code: 10013,
+    status: 404,
+    source: "api.cloudflare.com: namespace not found",
+  },
+  kvTitleExists: { code: 10014, status: 400, source: "wrangler: has a text of its own for it" },
+  kvKeyNotFound: { code: 10009, status: 404, source: "api.cloudflare.com: key not found" },
+  d1Error: {
+    code: 7500,
+    status: 400,
+    source: "api.cloudflare.com: a statement that SQLite refuses",
+  },
+  d1NotFound: { code: 7404, status: 404, source: "wrangler: no such database" },
+  d1Exists: { code: 7502, status: 400, source: "wrangler: has a text of its own for it" },
+  d1FileNotFound: { code: 930080, status: 404, source: "Skep" },
   cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
 
   migrationTag: {
@@ -91,12 +107,26 @@ export const CODES = {
   },
   exportsConflict: { code: 100402, status: 400, source: "wrangler: prints errors[].meta.details" },
 
+  bucketNotFound: { code: 10006, status: 404, source: "wrangler: an absent R2 bucket" },
+  bucketExists: { code: 10004, status: 409, source: "[r2] the bucket already exists" },
+  badBucketName: { code: 10005, status: 400, source: "[r2] the bucket's name is not valid" },
+  objectNotFound: { code: 10007, status: 404, source: "[r2] the key does not exist" },
+  bucketNotEmpty: { code: 10008, status: 409, source: "[r2] the bucket is not empty" },
+  badObjectName: { code: 10020, status: 400, source: "[r2] the object's name is not valid" },
+  preconditionFailed: { code: 10031, status: 412, source: "[r2] a precondition did not hold" },
+  noCorsPolicy: { code: 10059, status: 404, source: "[r2] no CORS configuration" },
+  noNotifications: { code: 11015, status: 404, source: "[r2] no event notifications" },
+
   zoneNotFound: { code: 7003, status: 404, source: "api.cloudflare.com, unknown zone" },
   zoneExists: { code: 1061, status: 400, source: "api.cloudflare.com, duplicate zone" },
   routeExists: { code: 10020, status: 409, source: "api.cloudflare.com, duplicate route" },
 
   queueNotFound: { code: 10104, status: 404, source: "Cloudflare's list of errors of Queues" },
   badMessage: { code: 10203, status: 400, source: "the same list" },
+  messageTooLarge: { code: 10204, status: 413, source: "the same list" },
+  batchTooLarge: { code: 10205, status: 413, source: "the same list" },
+  tooManyMessages: { code: 10206, status: 413, source: "the same list" },
+  queueFull: { code: 10251, status: 507, source: "the same list" },
   queueConsumerExists: { code: 11004, status: 409, source: "cloudflare/workers-sdk#5347" },
   badConsumerSettings: { code: 100127, status: 400, source: "wrangler: INVALID_CONSUMER_SETTINGS" },
   badQueueSettings: { code: 100128, status: 400, source: "wrangler: INVALID_QUEUE_SETTINGS" },
@@ -126,6 +156,7 @@ export const CODES = {
   resourceExists: { code: 930071, status: 409, source: "Skep" },
   queueConsumerNotFound: { code: 930072, status: 404, source: "Skep" },
   notPulled: { code: 930073, status: 409, source: "Skep" },
+  quotaExceeded: { code: 930074, status: 413, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

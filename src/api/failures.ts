@@ -1,6 +1,7 @@
 /** The registry's expected failures as HTTP errors: the one switch. */
 import type { StoreKind } from "../protocol/store.ts";
 import type { Outcome, RegistryFailure } from "../registry/failures.ts";
+import type { CodeName } from "./codes.ts";
 import { ApiError } from "./errors.ts";
 
 export const RESOURCE_WORDS = {
@@ -9,6 +10,13 @@ export const RESOURCE_WORDS = {
   d1: "D1 database",
   queue: "queue",
 } as const satisfies Record<StoreKind, string>;
+
+/** Where wrangler knows a number of its own. */
+const TAKEN: Readonly<Partial<Record<StoreKind, CodeName>>> = {
+  kv: "kvTitleExists",
+  d1: "d1Exists",
+  r2: "bucketExists",
+};
 
 /** The value of an outcome; throws the error of a failure. */
 export function unwrap<T>(outcome: Outcome<T>): T {
@@ -268,8 +276,8 @@ function toApiError(failure: RegistryFailure): ApiError {
       );
     case "resource-exists":
       return new ApiError(
-        "resourceExists",
-        `There already is a ${RESOURCE_WORDS[failure.kind]} named '${failure.name}': choose another name.`,
+        TAKEN[failure.kind] ?? "resourceExists",
+        `There already is a ${RESOURCE_WORDS[failure.kind]} named '${failure.name}', with the id ${failure.id}: choose another name, or bind to that one.`,
       );
     case "queue-consumer-exists":
       return new ApiError(

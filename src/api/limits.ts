@@ -8,6 +8,7 @@ import { accountId, namespaceOf, param, registry, settle, type ApiContext } from
 import { ok } from "./envelope.ts";
 import { unwrap } from "./failures.ts";
 import { jsonBody } from "./json-body.ts";
+import { settleStore } from "./resources.ts";
 import * as z from "zod";
 import { parseLimits } from "./limit-rules.ts";
 
@@ -20,6 +21,7 @@ export async function putNamespaceLimits(c: ApiContext): Promise<Response> {
   const name = param(c, "namespace");
   const stored = unwrap(await registry(c).setNamespaceLimits(accountId(c), name, limits));
   await settle(c, stored.generation);
+  await settleStore(c);
   return ok(c, ofNamespace(c, stored.value));
 }
 

@@ -29,6 +29,8 @@ interface Document {
   >;
 }
 
+const QUEUE = "/client/v4/accounts/:account/queues/:queue";
+
 beforeAll(async () => {
   await bootstrap();
 });
@@ -138,6 +140,11 @@ describe("a real answer is as the document says", () => {
       await make(`${script} rollout`, "POST", `${script}/rollout`, rollout);
       await make(`${script} tail`, "POST", `${script}/tails`, {});
     }
+    const queues = `${account}/queues`;
+    ids["queue"] = (await call("POST", queues, { queue_name: "described" })).result.queue_id;
+    const pulls = { type: "http_pull" };
+    const added = await call("POST", `${queues}/${ids["queue"]}/consumers`, pulls);
+    ids["consumer"] = added.result.consumer_id;
     await make("namespace tail", "POST", `${NAMESPACES}/production/tails`);
     const bindings = [{ type: "service", name: "SERVICE", service: "described" }];
     const uses = { bindings, tail_consumers: [{ service: "described" }] };
@@ -160,6 +167,11 @@ describe("a real answer is as the document says", () => {
     ids["objects"] = namespaces.result[0].id;
     const route = { pattern: "described.example/*", namespace: "production", script: "described" };
     await make("route", "POST", ROUTES, route);
+    await make("kv", "POST", `${account}/storage/kv/namespaces`, { title: "described" });
+    const pairs = [{ key: "key", value: "v", metadata: { a: 1 }, expiration_ttl: 600 }];
+    await call("PUT", `${account}/storage/kv/namespaces/${ids["kv"]}/bulk`, pairs);
+    const { result } = await call("POST", `${account}/d1/database`, { name: "described" });
+    ids["database"] = result.uuid;
     await make("token", "POST", `${account}/tokens`, TOKEN_BODY);
     await happen();
   });
@@ -198,6 +210,17 @@ describe("a real answer is as the document says", () => {
     [`PUT ${V4}/accounts/:account/tokens/:token/value`, {}],
     [`DELETE ${V4}/accounts/:account/tokens/:token`, null],
     [`DELETE ${V4}/zones/:zone`, null],
+    [`POST ${QUEUE}/messages`, { body: "x" }],
+    [`POST ${QUEUE}/messages/batch`, { messages: [{ body: "y", content_type: "text" }] }],
+    [`POST ${QUEUE}/messages/peek`, {}],
+    [`POST ${QUEUE}/messages/pull`, {}],
+    [`POST ${QUEUE}/messages/ack`, { acks: [{ lease_id: "1.0" }] }],
+    [`POST ${QUEUE}/messages/purge`, { refs: [] }],
+    [`POST ${QUEUE}/purge`, { delete_messages_permanently: true }],
+    [`PATCH ${QUEUE}`, { settings: { delivery_delay: 1 } }],
+    [`PUT ${QUEUE}/consumers/:consumer`, { type: "http_pull" }],
+    [`DELETE ${QUEUE}/consumers/:consumer`, null],
+    [`DELETE ${QUEUE}`, null],
   ])("%s", async ([key, body, query = ""]) => {
     const operation = OPERATIONS[key];
     const [method = ""] = key.split(" ");
@@ -263,6 +286,7 @@ describe("a real answer is as the document says", () => {
     const script = path.includes("/namespaces/") ? user : worker;
     const values: Record<string, string | undefined> = {
       account: ACCOUNT,
+      database: ids["database"],
       namespace: "production",
       script: "described",
       secret: "KEY",
@@ -270,7 +294,11 @@ describe("a real answer is as the document says", () => {
       environment: "production",
       dataset: "set",
       zone: ids["zone"],
+      queue: ids["queue"],
+      consumer: ids["consumer"],
       token: ids["token"],
+      kv: ids["kv"],
+      key: "key",
       version: ids[`${script} version`],
       deployment: ids[`${script} deployment`],
       id: ids[KINDS_OF_ID.find(([part]) => path.includes(part))?.[1] ?? "route"],

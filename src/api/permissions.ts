@@ -57,6 +57,10 @@ const admin = (action: string, more: Partial<Rule> = {}): Rule => ({
   ...more,
 });
 
+/** Of what functions keep. Contents are no matter of the audit log. */
+const data: Rule = { needs: "data", reach: "namespaces", action: null };
+const deployOwn = (action: string): Rule => deploy(action, { reach: "namespaces" });
+
 /** By method and path, as app.ts has them. */
 export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${V4}/openapi.json`]: any,
@@ -67,6 +71,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${A}`]: any,
   [`GET ${A}/tokens/verify`]: any,
 
+  ...r2Rules(),
   ...tokenRules(`${V4}/user/tokens`),
   ...tokenRules(`${A}/tokens`),
   [`GET ${A}/audit_logs`]: adminRead,
@@ -161,9 +166,114 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${A}/workers/durable_objects/namespaces/:id`]: readOwn,
   [`GET ${A}/workers/durable_objects/namespaces/:id/objects`]: readOwn,
 
-  // Always empty.
-  [`GET ${A}/storage/kv/namespaces`]: any,
+  ...kvRules(`${A}/storage/kv/namespaces`),
+  [`GET ${N}/usage`]: read,
+  [`GET ${A}/workers/usage`]: readWorkers,
+  ...d1Rules(`${A}/d1/database`),
+  ...queueRules(`${A}/queues`),
 };
+
+/** What is in a namespace is no matter of the audit log: functions change it without end. */
+function kvRules(all: string): Record<string, Rule> {
+  const one = `${all}/:kv`;
+  const make = (action: string) => deploy(action, { reach: "namespaces" });
+  const data: Rule = { needs: "data", reach: "namespaces" };
+  const write: Rule = { ...data, action: null };
+  return {
+    [`GET ${all}`]: readOwn,
+    [`POST ${all}`]: make("kv.create"),
+    [`GET ${one}`]: readOwn,
+    [`PUT ${one}`]: make("kv.rename"),
+    [`DELETE ${one}`]: make("kv.delete"),
+    [`GET ${one}/keys`]: data,
+    [`GET ${one}/values/:key`]: data,
+    [`PUT ${one}/values/:key`]: write,
+    [`DELETE ${one}/values/:key`]: write,
+    [`GET ${one}/metadata/:key`]: data,
+    [`PUT ${one}/bulk`]: write,
+    [`DELETE ${one}/bulk`]: write,
+    [`POST ${one}/bulk/delete`]: write,
+    [`POST ${one}/bulk/get`]: write,
+  };
+}
+
+/** What is in a database is no matter of the audit log: functions change it without end. */
+function d1Rules(all: string): Record<string, Rule> {
+  const one = `${all}/:database`;
+  const make = (action: string) => deploy(action, { reach: "namespaces" });
+  const data: Rule = { needs: "data", reach: "namespaces" };
+  return {
+    [`GET ${all}`]: readOwn,
+    [`POST ${all}`]: make("d1.create"),
+    [`GET ${one}`]: readOwn,
+    [`PUT ${one}`]: { ...make(""), action: null },
+    [`PATCH ${one}`]: { ...make(""), action: null },
+    [`DELETE ${one}`]: make("d1.delete"),
+    [`POST ${one}/query`]: { ...data, action: null },
+    [`POST ${one}/raw`]: { ...data, action: null },
+    [`POST ${one}/import`]: { ...data, action: "d1.import" },
+    [`POST ${one}/export`]: { ...data, action: null },
+    [`GET ${one}/time_travel/bookmark`]: data,
+    [`POST ${one}/time_travel/restore`]: { ...data, action: "d1.restore" },
+  };
+}
+
+function r2Rules(): Record<string, Rule> {
+  const all = `${A}/r2/buckets`;
+  const bucket = `${all}/:bucket`;
+  const notified = `${A}/event_notifications/r2/:bucket/configuration`;
+  return {
+    [`GET ${all}`]: readOwn,
+    [`POST ${all}`]: deployOwn("r2.create"),
+    [`GET ${bucket}`]: readOwn,
+    [`PATCH ${bucket}`]: deployOwn("r2.change"),
+    [`DELETE ${bucket}`]: deployOwn("r2.delete"),
+    [`GET ${bucket}/cors`]: readOwn,
+    [`PUT ${bucket}/cors`]: deployOwn("r2.cors"),
+    [`DELETE ${bucket}/cors`]: deployOwn("r2.cors"),
+    [`GET ${bucket}/lifecycle`]: readOwn,
+    [`PUT ${bucket}/lifecycle`]: deployOwn("r2.lifecycle"),
+    [`GET ${bucket}/objects`]: data,
+    [`GET ${bucket}/objects/:key{.+}`]: data,
+    [`PUT ${bucket}/objects/:key{.+}`]: data,
+    [`DELETE ${bucket}/objects/:key{.+}`]: data,
+    [`GET ${notified}`]: readOwn,
+    [`GET ${notified}/queues/:queue`]: readOwn,
+    [`PUT ${notified}/queues/:queue`]: deployOwn("r2.notifications"),
+    [`DELETE ${notified}/queues/:queue`]: deployOwn("r2.notifications"),
+    // Figures of buckets that the token may see.
+    [`POST ${V4}/graphql`]: { ...readOwn, action: null },
+  };
+}
+
+function queueRules(queues: string): Record<string, Rule> {
+  const queue = `${queues}/:queue`;
+  const reach = "namespaces";
+  const data = (action: string | null): Rule => ({ needs: "data", reach, action });
+  return {
+    [`GET ${queues}`]: readOwn,
+    [`POST ${queues}`]: deploy("queue.create", { reach }),
+    [`GET ${queue}`]: readOwn,
+    [`PUT ${queue}`]: deploy("queue.settings", { reach }),
+    [`PATCH ${queue}`]: deploy("queue.settings", { reach }),
+    [`DELETE ${queue}`]: deploy("queue.delete", { reach }),
+    [`GET ${queue}/consumers`]: readOwn,
+    [`POST ${queue}/consumers`]: deploy("queue.consumer", { reach }),
+    [`GET ${queue}/consumers/:consumer`]: readOwn,
+    [`PUT ${queue}/consumers/:consumer`]: deploy("queue.consumer", { reach }),
+    [`DELETE ${queue}/consumers/:consumer`]: deploy("queue.consumer", { reach }),
+    // Messages are many, and say themselves what came.
+    [`POST ${queue}/messages`]: data(null),
+    [`POST ${queue}/messages/batch`]: data(null),
+    [`POST ${queue}/messages/pull`]: data(null),
+    [`POST ${queue}/messages/ack`]: data(null),
+    [`POST ${queue}/messages/peek`]: data(null),
+    [`POST ${queue}/messages/purge`]: data("queue.purge"),
+    [`GET ${queue}/purge`]: readOwn,
+    [`POST ${queue}/purge`]: data("queue.purge"),
+    [`GET ${queue}/metrics`]: readOwn,
+  };
+}
 
 function tokenRules(tokens: string): Record<string, Rule> {
   return {

@@ -13,8 +13,8 @@ import {
 import { app } from "./app.ts";
 import { RULES } from "./permissions.ts";
 
-/** The URL of a tail is a credential itself. */
-const WITHOUT_TOKEN = ["/healthz", "/tails/:tail"];
+/** The URL of a tail, or of a file of a database, is a credential itself. */
+const WITHOUT_TOKEN = ["/healthz", "/tails/:tail", "/d1-files/:database/:token"];
 
 /** Middleware is registered for all methods. The health check stands before it. */
 const routes = app.routes

@@ -3,8 +3,6 @@
  * its name, and not that some object identifier may be invalid. A product leaves this table when app.ts gets
  * its routes; routes go first in any case.
  */
-import type { ApiContext } from "./context.ts";
-import { page } from "./envelope.ts";
 
 /** Below `/client/v4`. `*` is any one segment; what follows the pattern does not matter. */
 const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
@@ -25,9 +23,7 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/cloudchamber", "containers"],
   ["/accounts/*/connectivity", "Workers VPC"],
   ["/accounts/*/containers", "containers"],
-  ["/accounts/*/d1", "D1 databases"],
   ["/accounts/*/email", "Email Routing"],
-  ["/accounts/*/event_notifications", "R2 buckets"],
   ["/accounts/*/event_subscriptions", "event subscriptions of queues"],
   ["/accounts/*/flagship", "Flagship"],
   ["/accounts/*/hyperdrive", "Hyperdrive"],
@@ -38,13 +34,16 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/mtls_certificates", "mTLS certificates"],
   ["/accounts/*/pages", "Cloudflare Pages"],
   ["/accounts/*/pipelines", "Pipelines"],
-  ["/accounts/*/queues", "Queues"],
-  ["/accounts/*/r2", "R2 buckets"],
+  ["/accounts/*/r2/buckets/*/domains", "public access to R2 buckets"],
+  ["/accounts/*/r2/buckets/*/local-uploads", "local uploads of R2"],
+  ["/accounts/*/r2/buckets/*/lock", "bucket locks of R2"],
+  ["/accounts/*/r2/buckets/*/sippy", "R2 migrations"],
+  ["/accounts/*/r2/metrics", "metrics of R2"],
+  ["/accounts/*/r2/temp-access-credentials", "temporary credentials of R2"],
   ["/accounts/*/r2-catalog", "R2 Data Catalog"],
   ["/accounts/*/registrar", "domain registration"],
   ["/accounts/*/secrets_store", "Secrets Store"],
   ["/accounts/*/slurper", "R2 migrations"],
-  ["/accounts/*/storage/kv", "Workers KV"],
   ["/accounts/*/stream", "Cloudflare Stream"],
   ["/accounts/*/teamnet", "Cloudflare Tunnel"],
   ["/accounts/*/triggers", "event triggers"],
@@ -55,7 +54,6 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/workers/subdomain/edge-preview", "remote development"],
   ["/accounts/*/workers/workers/*/previews", "Previews of branches"],
   ["/accounts/*/workflows", "Workflows"],
-  ["/graphql", "analytics in GraphQL"],
   ["/radar", "Radar"],
   ["/zones/*/email", "Email Routing"],
   ["/zones/*/hold", "zone holds"],
@@ -72,9 +70,4 @@ export function productOf(path: string): string | undefined {
       segment === "*" ? Boolean(asked[index]) : segment === asked[index],
     ),
   )?.product;
-}
-
-/** `wrangler delete` asks whether the Worker leaves anything of a product behind, and would end with a refusal. */
-export function listNone(c: ApiContext): Response {
-  return page(c, []);
 }

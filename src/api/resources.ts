@@ -14,6 +14,7 @@ import {
 import type { ResourceQuery, ResourceRecord } from "../registry/resources.ts";
 import { mayTouch, refuseOtherNamespace } from "./auth.ts";
 import { accountId, registry, type ApiContext } from "./context.ts";
+import type { CodeName } from "./codes.ts";
 import { ApiError } from "./errors.ts";
 import { RESOURCE_WORDS, unwrap } from "./failures.ts";
 import type { ClearBinding, StorageReference } from "./upload/binding.ts";
@@ -98,10 +99,16 @@ export async function findStorage(
   return { ...binding, resourceId: found.id, resourceName: found.name };
 }
 
+const ABSENT: Readonly<Partial<Record<StoreKind, CodeName>>> = {
+  kv: "kvNamespaceNotFound",
+  d1: "d1NotFound",
+  r2: "bucketNotFound",
+};
+
 /** With the number that wrangler knows for this kind. */
 export function noResource(kind: StoreKind, reference: string): ApiError {
   return new ApiError(
-    "resourceNotFound",
+    ABSENT[kind] ?? "resourceNotFound",
     `There is no ${RESOURCE_WORDS[kind]} '${reference}' that this token may see.`,
   );
 }

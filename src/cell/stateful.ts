@@ -9,7 +9,7 @@ import { answer, answerError, answerMissing, CALL_HEADER, receive } from "../pro
 import type { CellCall } from "../protocol/hop.ts";
 import type { CellLoad, EdgeHealth } from "../protocol/hub.ts";
 import type { ObjectAddress } from "../protocol/objects.ts";
-import { relayed } from "../protocol/relay.ts";
+import { relayed, type Relay } from "../protocol/relay.ts";
 import {
   aimed,
   isAlarm,
@@ -50,6 +50,9 @@ interface StatefulEnv {
   readonly [objects: string]: unknown;
 }
 
+/** Close code of WebSockets. */
+const SERVICE_RESTART = 1012;
+
 const env = bindings as unknown as StatefulEnv;
 const { life, namespace, script, versionId, limits, classes, traceGrant } = env.CELL;
 
@@ -60,14 +63,16 @@ const UNKNOWN = { isPinned: false, isUncountable: true, bundleBytes: 0 };
 const of = { versionId, id: versionId, key: versionId, ...UNKNOWN };
 /** Made at once: the supervisor looks for it when the process has started. */
 const ledger = new Ledger(env.LEDGER_KEY);
-const isolate = new Isolate(ledger, of, Date.now());
+/** There is no time before the first event. */
+const NEVER = 0;
+const isolate = new Isolate(ledger, of, NEVER);
 renewAllowance(versionId, limits.subrequests);
 const deadlines = new Deadlines((task) => waitUntil(task));
 
 /** As of the latest call: a Worker of a configuration cannot be loaded anew for whoever calls it otherwise. */
 let outbound = env.CELL.outbound;
 let isTraced = false;
-let sockets = 0;
+const relays = new Set<Relay>();
 let isFirst = true;
 /** Those of the script's default export, once somebody had to know. */
 let handlers: readonly string[] | undefined;
@@ -127,12 +132,20 @@ export class Tail extends WorkerEntrypoint {
 export class CellControl extends WorkerEntrypoint {
   override fetch(request: Request): Response {
     const { pathname } = new URL(request.url);
-    if (`${request.method} ${pathname}` !== "POST /heartbeat") {
-      return new Response(`no such call: ${request.method} ${pathname}`, { status: 404 });
+    switch (`${request.method} ${pathname}`) {
+      case "POST /heartbeat": {
+        const isBusy = isolate.underWay > 0 || relays.size > 0;
+        const { lastUsedMs } = isolate;
+        const idleMs = isBusy ? 0 : Date.now() - lastUsedMs;
+        const health: EdgeHealth = { loadedIsolates: 1, ...(lastUsedMs !== NEVER && { idleMs }) };
+        return Response.json(health);
+      }
+      case "POST /hang-up":
+        for (const relay of relays) relay.close(SERVICE_RESTART, "the Worker was replaced");
+        return new Response(null, { status: 204 });
+      default:
+        return new Response(`no such call: ${request.method} ${pathname}`, { status: 404 });
     }
-    const isBusy = isolate.underWay > 0 || sockets > 0;
-    const idleMs = isBusy ? 0 : Date.now() - isolate.lastUsedMs;
-    return Response.json({ loadedIsolates: 1, idleMs } satisfies EdgeHealth);
   }
 }
 
@@ -212,10 +225,11 @@ function stubOf({ key, id, name }: ObjectAddress): Fetcher {
 
 /** A WebSocket keeps the cell alive, however quiet it is: where it hibernates, nothing else is to be seen of it. */
 function counted(response: Response): Response {
-  if (response.webSocket === null) return response;
-  sockets++;
-  return relayed(response, () => {
-    sockets--;
-    isolate.lastUsedMs = Date.now();
+  return relayed(response, (relay) => {
+    relays.add(relay);
+    return () => {
+      relays.delete(relay);
+      isolate.lastUsedMs = Date.now();
+    };
   });
 }

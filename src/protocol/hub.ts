@@ -45,6 +45,7 @@
  *                                      `variant`: JSON (outbound.ts)
  * and by the supervisor (`cells/<life>/control.sock`):
  *   POST /heartbeat                    -> EdgeHealth
+ *   POST /hang-up                      closes all WebSockets (stateful cells) -> 204
  *   POST /trial                        encoded Bundle -> TrialResult (the trial cell; asked by the hub)
  */
 import type { IncidentKind } from "./incident.ts";

@@ -11,5 +11,13 @@ export interface KvPair {
   readonly expirationTtl: string | null;
 }
 
+/** The same JSON in a header, where the runtime warns of anything but ASCII. */
+export function asciiJson(json: string): string {
+  return json.replace(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** Pairs, or keys, of one call. */
 export const MAX_BULK_PAIRS = 10_000;

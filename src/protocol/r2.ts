@@ -78,6 +78,8 @@ export interface R2Put extends Described {
   readonly sha256?: string;
   readonly sha384?: string;
   readonly sha512?: string;
+  /** Ours: the content may come without its length. */
+  readonly anyLength?: boolean;
   /** Ours: what it is a copy of. */
   readonly copySource?: { readonly bucket: string; readonly object: string };
 }
@@ -112,6 +114,7 @@ export interface R2UploadPart {
   /** Ours, for the S3 API: base64 and hex, as in R2Put. */
   readonly md5?: string;
   readonly sha256?: string;
+  readonly anyLength?: boolean;
 }
 
 export interface R2PublishedPart {

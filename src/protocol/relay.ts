@@ -9,8 +9,13 @@ const NO_STATUS = 1005;
 const ABNORMAL = 1006;
 const INTERNAL_ERROR = 1011;
 
-/** Any other response is returned as it is. `onClosed` is called once, when the function's side is closed. */
-export function relayed(response: Response, onClosed?: () => void): Response {
+/** Both ends of a WebSocket that is passed on. */
+export interface Relay {
+  close(code: number, reason: string): void;
+}
+
+/** Any other response is returned as it is. `onOpen` gets each relay; what it returns is called once, when that is closed. */
+export function relayed(response: Response, onOpen?: (relay: Relay) => () => void): Response {
   const { webSocket: cell, headers, status } = response;
   if (cell === null) return response;
   const { 0: client, 1: server } = new WebSocketPair();
@@ -21,18 +26,17 @@ export function relayed(response: Response, onClosed?: () => void): Response {
   }
   pass(cell, server);
   pass(server, cell);
-  if (onClosed !== undefined) whenClosed(cell, onClosed);
+  if (onOpen !== undefined) {
+    const ended = onOpen({
+      close(code, reason) {
+        for (const socket of [server, cell]) close(socket, code, reason);
+      },
+    });
+    for (const type of ["close", "error"] as const) {
+      cell.addEventListener(type, ended, { once: true });
+    }
+  }
   return new Response(null, { status, headers, webSocket: client });
-}
-
-function whenClosed(socket: WebSocket, call: () => void): void {
-  let isClosed = false;
-  const closed = () => {
-    if (!isClosed) call();
-    isClosed = true;
-  };
-  socket.addEventListener("close", closed);
-  socket.addEventListener("error", closed);
 }
 
 function pass(from: WebSocket, to: WebSocket): void {

@@ -81,8 +81,12 @@ export class ${START} extends WorkerEntrypoint {
 `;
 }
 
-/** Which the start module needs whatever the script says. */
-export const START_FLAGS = ["enable_ctx_exports"] as const;
+/** Flags that the start module needs, whatever the script says. The runtime warns of those that are the default. */
+export function startFlags(compatibilityDate: string): readonly string[] {
+  return compatibilityDate < CTX_EXPORTS_DATE ? ["enable_ctx_exports"] : [];
+}
+
+const CTX_EXPORTS_DATE = "2025-11-17";
 
 /** Of a trace event: an alarm of an object has ended. */
 export function isAlarm(event: object | null): boolean {

@@ -34,6 +34,11 @@ export interface StoreCall {
   readonly grant?: string;
 }
 
+/** Whose quota a resource counts against: a dispatch namespace's or the account's. `GET /usage/{owner}` of the control socket tells. */
+export function quotaOwner(accountId: string, namespaceId: string | null): string {
+  return namespaceId ?? `account ${accountId}`;
+}
+
 /** What the store is told of a resource. Each kind adds what it needs. */
 export interface StoreConfig {
   readonly kind: ConfigKind;

@@ -16,6 +16,21 @@ export function authenticate(sql: SqlStorage, hash: string, now: number): Outcom
   return success(toToken(row));
 }
 
+/** Of the S3 API: the secret is the token's hash. */
+export interface Credentials {
+  readonly token: TokenRecord;
+  readonly secret: string;
+}
+
+export function credentials(sql: SqlStorage, tokenId: string, now: number): Outcome<Credentials> {
+  const [row] = sql
+    .exec<{ hash: string }>(`SELECT hash FROM tokens WHERE id = ?`, tokenId)
+    .toArray();
+  if (row === undefined) return failure({ reason: "unknown-token" });
+  const found = authenticate(sql, row.hash, now);
+  return found.ok ? success({ token: found.value, secret: row.hash }) : found;
+}
+
 /** By their ids. */
 export function tokenNames(sql: SqlStorage, accountId: string): Record<string, string> {
   const rows = sql

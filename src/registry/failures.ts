@@ -112,7 +112,12 @@ export type RegistryFailure =
   /** The change is stored, but the supervisor has not done it. */
   | { readonly reason: "objects-unreachable"; readonly detail: string }
   | { readonly reason: "unknown-resource"; readonly kind: StoreKind; readonly id: string }
-  | { readonly reason: "resource-exists"; readonly kind: StoreKind; readonly name: string }
+  | {
+      readonly reason: "resource-exists";
+      readonly kind: StoreKind;
+      readonly name: string;
+      readonly id: string;
+    }
   | { readonly reason: "queue-consumer-exists"; readonly queueId: string }
   | { readonly reason: "no-queue-consumer"; readonly id: string }
   /** The change is stored, but the store process has not taken it. */

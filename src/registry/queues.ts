@@ -30,6 +30,8 @@ export interface ConsumerRecord {
     readonly namespaceId: string;
     readonly namespace: string;
     readonly script: string;
+    /** Outside of dispatch namespaces. */
+    readonly isAccounts: boolean;
   } | null;
   readonly settings: ConsumerSettings;
   /** By name, among the queues of the same owner. */
@@ -52,7 +54,8 @@ export const CONSUMER_DEFAULTS = {
 } as const;
 
 const SELECT = `
-  SELECT queue_consumers.*, scripts.name AS script, namespaces.id AS namespace_id, namespaces.name AS namespace
+  SELECT queue_consumers.*, scripts.name AS script, namespaces.id AS namespace_id, namespaces.name AS namespace,
+    namespaces.kind AS namespace_kind
   FROM queue_consumers
   LEFT JOIN scripts ON scripts.id = queue_consumers.script_id
   LEFT JOIN namespaces ON namespaces.id = scripts.namespace_id`;
@@ -198,6 +201,7 @@ interface ConsumerRow extends Record<string, SqlStorageValue> {
   queue_id: string;
   namespace_id: string | null;
   namespace: string | null;
+  namespace_kind: string | null;
   script: string | null;
   settings: string;
   dead_letter_queue: string | null;
@@ -212,7 +216,7 @@ function toConsumer(row: ConsumerRow): ConsumerRecord {
     worker:
       namespaceId === null || namespace === null || script === null
         ? null
-        : { namespaceId, namespace, script },
+        : { namespaceId, namespace, script, isAccounts: row.namespace_kind === "account" },
     settings: JSON.parse(row.settings) as ConsumerSettings,
     deadLetterQueue: row.dead_letter_queue,
     createdOn: row.created_on,

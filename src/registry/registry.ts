@@ -141,6 +141,10 @@ export class Registry extends DurableObject<RegistryEnv> {
     return accounts.authenticate(this.#sql, tokenHash, Date.now());
   }
 
+  credentials(tokenId: string): Outcome<accounts.Credentials> {
+    return accounts.credentials(this.#sql, tokenId, Date.now());
+  }
+
   tokens(accountId: string): TokenRecord[] {
     return tokens.listTokens(this.#sql, accountId);
   }

@@ -153,8 +153,9 @@ function refuseTakenName(
   sql: SqlStorage,
   { accountId, kind, namespaceId, name }: Omit<NewResource, "settings">,
 ): void {
-  if (findResource(sql, { accountId, kind, owners: [namespaceId] }, { name }) === null) return;
-  throw new Rejection({ reason: "resource-exists", kind, name });
+  const found = findResource(sql, { accountId, kind, owners: [namespaceId] }, { name });
+  if (found === null) return;
+  throw new Rejection({ reason: "resource-exists", kind, name, id: found.id });
 }
 
 interface ResourceRow extends Record<string, SqlStorageValue> {

@@ -45,6 +45,10 @@ export class ControlGate extends WorkerEntrypoint<StoreEnv> {
     }
     const { pathname } = new URL(request.url);
     const [first = "", second = "", third = ""] = pathname.slice(1).split("/");
+    if (first === "usage") {
+      const book = this.env.QUOTAS.getByName(decodeURIComponent(second));
+      return Response.json(await book.usage());
+    }
     if (first !== "configs") {
       return isKind(first)
         ? kinds[first].administer(request, second, this.env)

@@ -98,6 +98,12 @@ export class QuotaBook extends DurableObject<StoreEnv> {
     this.#sql.exec(`DELETE FROM holders WHERE binding = ? AND name = ?`, binding, name);
   }
 
+  /** Takes back what this one does not use. */
+  async renew(holder: Holder): Promise<void> {
+    await this.#reclaim;
+    await this.#releaseAll([holder]);
+  }
+
   /** Of each resource that has ever kept anything, as it is now. */
   async usage(): Promise<HolderUsage[]> {
     await this.#reclaim;

@@ -18,7 +18,7 @@
  * rejects with a QuotaError, whose message is for whoever wrote: answer it with `QUOTA_STATUS` (507), or as the kind's protocol has it.
  */
 import type { LimitSettings } from "../protocol/limits.ts";
-import type { StoreConfig, StoreKind } from "../protocol/store.ts";
+import { quotaOwner, type StoreConfig, type StoreKind } from "../protocol/store.ts";
 import type { QuotaBook } from "./quota-book.ts";
 import type { StoreEnv } from "./env.ts";
 
@@ -68,6 +68,7 @@ const OWNER_KEY = "quota:owner";
 const LEASE_KEY = "quota:lease";
 
 export class QuotaLease {
+  readonly #ctx: DurableObjectState;
   readonly #storage: DurableObjectStorage;
   readonly #env: StoreEnv;
   readonly #holder: Omit<Holder, "name">;
@@ -85,6 +86,7 @@ export class QuotaLease {
     holder: Omit<Holder, "name">,
     usage: () => Usage,
   ) {
+    this.#ctx = ctx;
     this.#storage = ctx.storage;
     this.#env = env;
     this.#holder = holder;
@@ -95,8 +97,12 @@ export class QuotaLease {
 
   configure(config: StoreConfig): void {
     const { accountId, namespaceId, namespace, limits, id } = config;
-    this.#owner = { id: namespaceId ?? `account ${accountId}`, namespace, limits };
+    const before = this.#stored();
+    this.#owner = { id: quotaOwner(accountId, namespaceId), namespace, limits };
     this.#storage.kv.put(OWNER_KEY, { ...this.#owner, resource: id });
+    if (before === undefined || JSON.stringify(before.limits) === JSON.stringify(limits)) return;
+    // What was lent within other limits.
+    this.#ctx.waitUntil(this.#book(before).renew({ ...this.#holder, name: id }));
   }
 
   /** Resolves at once while the object has room left. */

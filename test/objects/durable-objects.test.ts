@@ -22,12 +22,14 @@ const SOURCE = (version: string) => `
 import { DurableObject } from "cloudflare:workers";
 export class Counter extends DurableObject {
   async increment() {
+    console.log("object counts");
     const n = ((await this.ctx.storage.get("n")) ?? 0) + 1;
     await this.ctx.storage.put("n", n);
     return n;
   }
   async wakeIn(ms) { await this.ctx.storage.setAlarm(Date.now() + ms); }
   async alarm() {
+    console.log("alarm rings");
     if (await this.ctx.storage.get("spins")) for (;;);
     await this.ctx.storage.put("rang", ((await this.ctx.storage.get("rang")) ?? 0) + 1);
   }
@@ -186,6 +188,29 @@ describe("a script with Durable Objects", () => {
       await expect.poll(() => call("/rang")).toBe(rang);
     }
     await expect.poll(() => platform.requestsOf("counted")).toBe(calls + 2);
+  });
+
+  test("is tailed with what its objects and their alarms log", async () => {
+    await deploy("talker", "one", FIRST);
+    await get("talker", "/version");
+    const opened = await platform.api("POST", `${SCRIPTS}/talker/tails`, { filters: [] });
+    const { result } = (await opened.json()) as { result: { url: string } };
+    const socket = await RawWebSocket.open(result.url);
+    await get("talker", "/increment");
+    await get("talker", "/wake?ms=50");
+    const seen: string[] = [];
+    while (seen.length < 2) {
+      const event = (await socket.next()) as {
+        entrypoint?: string;
+        logs: { message: string[] }[];
+        event: object;
+      };
+      const said = event.logs.flatMap(({ message }) => message);
+      if (said.length > 0) seen.push(`${event.entrypoint}: ${said.join()}`);
+      if (said[0] === "alarm rings") expect(event.event).toHaveProperty("scheduledTime");
+    }
+    expect(seen).toEqual(["Counter: object counts", "Counter: alarm rings"]);
+    socket.destroy();
   });
 
   test("is killed by an alarm that spins, which is tried again later and later", async () => {

@@ -287,11 +287,10 @@ describe("a stateful cell", () => {
         }
       }
     });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await expect.poll(() => acknowledged).toBeGreaterThan(20);
     await kill();
     writing = false;
     await Promise.all(writers);
-    expect(acknowledged).toBeGreaterThan(10);
     await start();
     expect(Number(await answerOf("/increment?name=load"))).toBeGreaterThan(acknowledged);
   });

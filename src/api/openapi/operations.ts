@@ -15,8 +15,12 @@ import * as tags from "../tags.ts";
 import { schema as metadata } from "../upload/metadata.ts";
 import * as workers from "../workers.ts";
 import * as answer from "./answers.ts";
+import { ofKv } from "./kv-operations.ts";
+import { ofD1 } from "./d1-operations.ts";
 import { ofAssets, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
+import { ofR2 } from "./r2-operations.ts";
 import * as report from "./report-answers.ts";
+import { ofQueues } from "./queue-operations.ts";
 import { ofAnalytics, ofZones } from "./zone-operations.ts";
 
 export interface Operation {
@@ -222,7 +226,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...ofVersions(SCRIPT),
   ...ofAccountWorkers(),
   ...ofZones(V4, ACCOUNT),
+  ...ofKv(ACCOUNT),
+  ...ofD1(ACCOUNT),
+  ...ofQueues(ACCOUNT),
   ...ofAnalytics(ACCOUNT, NAMESPACE),
+  ...ofR2(V4, ACCOUNT),
   ...ofTokens(V4, ACCOUNT),
   ...ofAssets(ACCOUNT, SCRIPTS),
   ...ofRollouts(SCRIPTS),
@@ -373,11 +381,6 @@ function ofAccountWorkers(): Record<string, Operation> {
       does: "Its objects that have stored something, by id",
       query: { limit: "How many, 10 to 10000", cursor: "From the list before" },
       result: answer.durableObject,
-      list: true,
-    },
-    [`GET ${ACCOUNT}/storage/kv/namespaces`]: {
-      does: "Always empty: `wrangler delete` asks for it",
-      result: answer.nothing,
       list: true,
     },
 

@@ -1,5 +1,6 @@
 /** The bindings of an upload: which types exist, what each needs, and which are refused by name. */
 import * as z from "zod";
+import { MAX_DELAY_SECONDS } from "../../protocol/queue.ts";
 import { STORAGE_BINDING_TYPES } from "../../registry/records.ts";
 import type { StorageBindingType, StoredBinding, UploadedBinding } from "../../registry/records.ts";
 import { ApiError } from "../errors.ts";
@@ -153,7 +154,7 @@ const SUPPORTED = {
         .number()
         .int("is not a whole number of seconds")
         .min(0, "is less than 0")
-        .max(43_200, "is more than 43200 seconds")
+        .max(MAX_DELAY_SECONDS, `is more than ${MAX_DELAY_SECONDS} seconds`)
         .optional(),
     })
     .transform(({ type, name, queue_name, delivery_delay }) => ({

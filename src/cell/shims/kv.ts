@@ -66,6 +66,14 @@ export function makeKv(stub: Fetcher): unknown {
     );
   }
 
+  /** Headers are better off without anything else. */
+  function ascii(json: string): string {
+    return json.replace(
+      /[^ -~]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    );
+  }
+
   async function textOf(response: Response): Promise<string> {
     return decoder.decode(await response.arrayBuffer());
   }
@@ -215,7 +223,7 @@ export function makeKv(stub: Fetcher): unknown {
         headers:
           metadata === undefined || metadata === null
             ? {}
-            : { "cf-kv-metadata": stringify(metadata) },
+            : { "cf-kv-metadata": ascii(stringify(metadata)) },
       });
       await check("PUT", response);
       await response.body?.cancel();

@@ -252,7 +252,7 @@ export function makeR2(stub: Fetcher): unknown {
     }
     for (const [field] of HTTP_FIELDS) {
       const given = (value as Record<string, unknown>)[field];
-      if (given !== undefined) found[field] = String(given);
+      if (given !== undefined) found[field] = `${given as string}`;
     }
     const expiry = timeField(value, "cacheExpiry", "HttpMetadata");
     if (expiry !== undefined) found["cacheExpiry"] = new Date(expiry);

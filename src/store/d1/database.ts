@@ -3,33 +3,79 @@
  * tenant's SQL: in the object's key-value storage, or under names that no statement of a tenant may contain (statements.ts).
  *
  * It speaks the protocol of the runtime's D1 binding: `POST /query` and `/execute` with a statement or a list of them, each
- * list one transaction. Everything else (`/admin/...`) comes from the API alone: admin.ts.
+ * list one transaction. Everything else (`/admin/...`) comes from the API alone (admin.ts).
  */
 import { DurableObject } from "cloudflare:workers";
 import type { StoreConfig } from "../../protocol/store.ts";
+import { administer, type Administered, type DatabaseInfo, type ImportState } from "./admin.ts";
+import { Changes, type Change } from "./changes.ts";
+import { dump, type DumpOptions } from "./dump.ts";
 import type { DatabasesEnv } from "./env.ts";
-import { underWay } from "./under-way.ts";
+import { Files, streamOf } from "./files.ts";
+import { importSql } from "./import.ts";
+import { ingest, type Ingested } from "./ingest.ts";
 import { Queries, Refused, type Query, type Result } from "./query.ts";
+import { makeBookmark, Snapshots, timeOf, type History } from "./snapshots.ts";
+import { isReading, mayLoseMuch, splitWhole } from "./statements.ts";
+import { Transfers, type Transfer } from "./transfers.ts";
+import { underWay } from "./under-way.ts";
 
 const BOOKMARK = "x-cf-d1-session-commit-token";
-const CONFIG = "config";
 
-export class D1Database extends DurableObject<DatabasesEnv> {
+/** Keys of the object's own storage. */
+const CONFIG = "config";
+const HISTORY = "history";
+const IMPORT = "import";
+
+const MINUTE_MS = 60_000;
+/** How long an answer about an import may keep its caller waiting. */
+const IMPORT_WAIT_MS = 20_000;
+const GONE = "there is no such database any more";
+
+interface D1Settings {
+  /** Tables whose changes are noted; `*`: all. */
+  readonly changes?: readonly string[];
+}
+
+export class D1Database extends DurableObject<DatabasesEnv> implements Administered {
+  readonly #kv = this.ctx.storage.kv;
   readonly #sql = this.ctx.storage.sql;
-  readonly #queries = new Queries(this.#sql);
-  #config = this.ctx.storage.kv.get<StoreConfig>(CONFIG);
-  #answered = 0;
+  readonly #changes = new Changes(this.#sql);
+  readonly #queries = new Queries(this.#sql, this.#changes);
+  readonly #files = new Files(this.env.FILES, `d1/${this.ctx.id.toString()}`);
+  readonly #snapshots = new Snapshots(this.ctx.storage, this.#files);
+  readonly #transfers = new Transfers(this.#kv, this.#files);
+  #config = this.#kv.get<StoreConfig>(CONFIG);
+  /** As it is stored: `changedMs` may be a minute behind. */
+  #stored: History = this.#kv.get<History>(HISTORY) ?? { bornMs: Date.now(), changedMs: 0 };
+  #changedMs = this.#stored.changedMs === 0 ? 0 : this.#stored.changedMs + MINUTE_MS;
+  #bookmarks = 0;
+  /** What needs the database for itself, one after the other. */
+  #alone: Promise<unknown> | undefined;
+  #importing: Promise<ImportState> | undefined;
+
+  constructor(ctx: DurableObjectState, env: DatabasesEnv) {
+    super(ctx, env);
+    this.#changes.know(this.#subscribed);
+  }
 
   configure(config: StoreConfig): void {
+    const isNew = this.#config === undefined;
     this.#config = config;
-    this.ctx.storage.kv.put(CONFIG, config);
+    this.ctx.storage.transactionSync(() => {
+      this.#kv.put(CONFIG, config);
+      if (isNew) this.#kv.put(HISTORY, this.#stored);
+      this.#changes.subscribe(this.#subscribed);
+    });
   }
 
   /** With all that it holds. */
   async remove(): Promise<void> {
     this.#config = undefined;
-    await this.ctx.storage.deleteAlarm();
-    await this.ctx.storage.deleteAll();
+    await this.#exclusively(async () => {
+      await this.#files.deleteAll();
+      await this.ctx.storage.deleteAll();
+    });
   }
 
   /** Ends this object: its database is closed, until it is called again. */
@@ -39,16 +85,15 @@ export class D1Database extends DurableObject<DatabasesEnv> {
 
   override async fetch(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
+    if (pathname.startsWith("/admin/")) return administer(this, request);
     try {
       const isQuery = pathname === "/query" || pathname === "/execute";
       if (request.method !== "POST" || !isQuery) {
-        return Response.json(
-          { error: `no such call: ${request.method} ${pathname}` },
-          { status: 404 },
-        );
+        const error = `no such call: ${request.method} ${pathname}`;
+        return Response.json({ error }, { status: 404 });
       }
       const body = await request.json<Query | Query[]>();
-      const results = this.#run(Array.isArray(body) ? body : [body]);
+      const results = await this.query(Array.isArray(body) ? body : [body]);
       const isRows = searchParams.get("resultsFormat") === "ROWS_AND_COLUMNS";
       const answers = results.map(({ columns, rows, meta }) => ({
         success: true,
@@ -62,19 +107,244 @@ export class D1Database extends DurableObject<DatabasesEnv> {
     }
   }
 
-  #run(queries: readonly Query[]): Result[] {
-    if (this.#config === undefined) throw new Refused("there is no such database any more");
-    return underWay(this.#config.id, () =>
+  async query(queries: readonly Query[]): Promise<Result[]> {
+    while (this.#alone !== undefined) await this.#alone;
+    const isWriting = !queries.every(({ sql }) => isReading(sql));
+    if (isWriting) await this.#keepWhatWas(queries);
+    const { id } = this.#required();
+    const results = underWay(id, () =>
       this.ctx.storage.transactionSync(() => this.#queries.run(queries)),
     );
+    if (isWriting) this.#noteChange();
+    return results;
   }
 
-  /** Later ones sort after earlier ones. */
-  #bookmark(): string {
-    const time = Date.now().toString(16).padStart(16, "0");
-    const count = (++this.#answered).toString(16).padStart(8, "0");
-    return `${time.slice(0, 8)}-${time.slice(8)}-${count}-${this.ctx.id.toString().slice(0, 32)}`;
+  info(): DatabaseInfo {
+    this.#required();
+    const [tables] = this.#sql.exec<{ n: number }>(
+      `SELECT count(*) AS n FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+         AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE '\\_skep\\_%' ESCAPE '\\'`,
+    );
+    return { bytes: this.#sql.databaseSize, tables: tables?.n ?? 0 };
   }
+
+  async startUpload(etag: string): Promise<{ filename: string; token: string }> {
+    this.#required();
+    const { filename, token } = await this.#transfers.open(etag);
+    return { filename, token };
+  }
+
+  async upload(token: string, body: ReadableStream | null): Promise<{ etag: string } | null> {
+    const transfer = this.#transfers.find({ token });
+    if (transfer === undefined || transfer.etag === null || transfer.isComplete) return null;
+    return { etag: await this.#transfers.receive(transfer, body ?? new Blob([]).stream()) };
+  }
+
+  async ingest(filename: string, etag: string): Promise<ImportState> {
+    this.#required();
+    if (this.#importing !== undefined) throw new Refused("an import of this database is running");
+    const transfer = this.#transfers.find({ filename });
+    if (transfer?.etag !== etag || !transfer.isComplete) {
+      throw new Refused(
+        `no file '${filename}' with the etag '${etag}' was uploaded within the last hour`,
+      );
+    }
+    const bookmark = this.#bookmark();
+    this.#kv.put(IMPORT, { status: "active", bookmark } satisfies ImportState);
+    this.#importing = this.#import(transfer);
+    this.ctx.waitUntil(this.#importing);
+    return this.importState();
+  }
+
+  async importState(): Promise<ImportState> {
+    if (this.#importing !== undefined) {
+      await Promise.race([this.#importing, scheduler.wait(IMPORT_WAIT_MS)]);
+    }
+    const state = this.#kv.get<ImportState>(IMPORT) ?? { status: "none" };
+    const isLost = state.status === "active" && this.#importing === undefined;
+    return isLost
+      ? { status: "error", error: "The import was interrupted; the database is as it was before." }
+      : state;
+  }
+
+  exportFile(options: DumpOptions): Promise<{ filename: string; token: string; bookmark: string }> {
+    this.#required();
+    return this.#exclusively(async () => {
+      const transfer = await this.#transfers.open(null);
+      await this.#transfers.write(transfer, streamOf(textsOf(this.#sql, options)));
+      return { filename: transfer.filename, token: transfer.token, bookmark: this.#bookmark() };
+    });
+  }
+
+  async download(token: string): Promise<ReadableStream | null> {
+    const transfer = this.#transfers.find({ token });
+    if (transfer === undefined || transfer.etag !== null || !transfer.isComplete) return null;
+    return this.#transfers.read(transfer);
+  }
+
+  async bookmarkAt(timestampMs: number | null): Promise<string> {
+    this.#required();
+    if (timestampMs === null) {
+      return (await this.#exclusively(() => this.#snapshot())).bookmark;
+    }
+    if (timestampMs >= this.#changedMs) return makeBookmark(timestampMs, 0, this.#whose);
+    const found = this.#snapshots.at(makeBookmark(timestampMs, 0, this.#whose));
+    if (found === undefined) {
+      const oldest = this.#snapshots.list[0];
+      throw new Refused(
+        oldest === undefined
+          ? "there is no snapshot of this database yet: nothing can be restored"
+          : `there is no snapshot from before ${new Date(timestampMs).toISOString()}: the oldest is of ${new Date(oldest.sinceMs).toISOString()}`,
+      );
+    }
+    return found.bookmark;
+  }
+
+  restore(bookmark: string): Promise<{ bookmark: string; previousBookmark: string }> {
+    this.#required();
+    if (Number.isNaN(timeOf(bookmark)))
+      throw new Refused(`'${bookmark}' is no bookmark of a database`);
+    return this.#exclusively(async () => {
+      const target = this.#snapshots.at(bookmark);
+      const previous = await this.#snapshot(target?.bookmark);
+      const found = target ?? this.#snapshots.at(bookmark);
+      if (found === undefined) throw new Refused(`there is no snapshot from before ${bookmark}`);
+      if (found.bookmark !== previous.bookmark) {
+        await this.ctx.storage.transaction(async () => {
+          this.#changes.dropTriggers();
+          await this.#snapshots.apply(found);
+          if (this.#changes.isActive) this.#changes.makeTriggers();
+          this.#changes.noteRestore();
+        });
+        this.#noteChange();
+      }
+      return { bookmark: found.bookmark, previousBookmark: previous.bookmark };
+    });
+  }
+
+  changes(after: number, limit: number): { changes: Change[]; last: number } {
+    return { changes: this.#changes.after(after, limit), last: this.#changes.last };
+  }
+
+  trim(upTo: number): void {
+    this.#changes.trim(upTo);
+  }
+
+  get #subscribed(): readonly string[] {
+    return (this.#config?.settings as D1Settings | undefined)?.changes ?? [];
+  }
+
+  get #whose(): string {
+    return this.ctx.id.toString();
+  }
+
+  #required(): StoreConfig {
+    if (this.#config === undefined) throw new Refused(GONE);
+    return this.#config;
+  }
+
+  #bookmark(): string {
+    return makeBookmark(Date.now(), ++this.#bookmarks, this.#whose);
+  }
+
+  #noteChange(): void {
+    const nowMs = Date.now();
+    this.#changedMs = nowMs;
+    if (nowMs - this.#stored.changedMs < MINUTE_MS) return;
+    this.#stored = { ...this.#stored, changedMs: nowMs };
+    this.#kv.put(HISTORY, this.#stored);
+  }
+
+  #snapshot(keep?: string) {
+    return this.#snapshots.take(this.#bookmark(), this.#changedMs, keep);
+  }
+
+  /** A snapshot, where one is due before something is changed. */
+  async #keepWhatWas(queries: readonly Query[]): Promise<void> {
+    const history = { ...this.#stored, changedMs: this.#changedMs };
+    const isDue = this.#snapshots.isDue(
+      history,
+      Date.now(),
+      queries.some(({ sql }) => mayLoseMuch(sql)),
+    );
+    if (!isDue) return;
+    try {
+      await this.#exclusively(() => this.#snapshot());
+    } catch (error) {
+      // Of a database with virtual tables there are none, and a full disk must not stop those who delete.
+      console.error(`no snapshot of the database ${this.#config?.id}: ${messageOf(error)}`);
+      this.#snapshots.postpone(Date.now());
+    }
+  }
+
+  async #import(transfer: Transfer): Promise<ImportState> {
+    const startMs = Date.now();
+    const run = async () => {
+      const file = await this.#transfers.read(transfer);
+      if (file === null) throw new Refused(`the file '${transfer.filename}' is gone`);
+      await this.#keepBeforeImport();
+      return this.ctx.storage.transaction(async () => {
+        const imported = await importSql(file, (text) =>
+          underWay(this.#required().id, () => this.#ingest(text)),
+        );
+        this.#noteChange();
+        const state: ImportState = {
+          status: "complete",
+          bookmark: this.#bookmark(),
+          durationMs: Date.now() - startMs,
+          bytes: this.#sql.databaseSize,
+          ...imported,
+        };
+        this.#kv.put(IMPORT, state);
+        return state;
+      });
+    };
+    try {
+      return await this.#exclusively(run);
+    } catch (error) {
+      const state: ImportState = { status: "error", error: messageOf(error) };
+      this.#kv.put(IMPORT, state);
+      return state;
+    } finally {
+      await this.#transfers.close(transfer);
+      this.#importing = undefined;
+    }
+  }
+
+  async #keepBeforeImport(): Promise<void> {
+    try {
+      await this.#snapshot();
+    } catch (error) {
+      console.error(`no snapshot of the database ${this.#config?.id}: ${messageOf(error)}`);
+    }
+  }
+
+  /** Where changes are noted, statements that change the schema are run apart, with new triggers after each. */
+  #ingest(text: string): Ingested {
+    this.#queries.refuseFull();
+    if (!this.#changes.isActive) return ingest(this.#sql, text);
+    const { whole, rest } = splitWhole(text);
+    const sum = { remainder: rest, rowsRead: 0, rowsWritten: 0, statementCount: whole.length };
+    for (const { meta } of whole.length > 0
+      ? this.#queries.run(whole.map((sql) => ({ sql })))
+      : []) {
+      sum.rowsRead += meta.rows_read;
+      sum.rowsWritten += meta.rows_written;
+    }
+    return sum;
+  }
+
+  /** Nothing else is done with the database meanwhile. */
+  async #exclusively<T>(run: () => Promise<T>): Promise<T> {
+    while (this.#alone !== undefined) await this.#alone;
+    const done = run().finally(() => (this.#alone = undefined));
+    this.#alone = done.catch(() => {});
+    return done;
+  }
+}
+
+function* textsOf(sql: SqlStorage, options: DumpOptions): Generator<string> {
+  for (const { sql: statement } of dump(sql, options)) yield `${statement}\n`;
 }
 
 function toObjects(columns: readonly string[], rows: readonly (readonly unknown[])[]) {

@@ -1,5 +1,6 @@
 /** Runs statements in a tenant's database, and says of each what Cloudflare's D1 says. */
-import { isBlank, isReading, namesOurs } from "./statements.ts";
+import type { Changes } from "./changes.ts";
+import { isBlank, isReading, mayChangeSchema, namesOurs } from "./statements.ts";
 
 export interface Query {
   readonly sql: string;
@@ -44,13 +45,15 @@ interface State {
 
 export class Queries {
   readonly #sql: SqlStorage;
+  readonly #noted: Changes;
   /** As of the last statement of this call. Not of an earlier one: full text indexes write when a transaction ends. */
   #state: State | undefined;
   /** Of the rows of the call that is being answered. */
   #bytes = 0;
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: SqlStorage, noted: Changes) {
     this.#sql = sql;
+    this.#noted = noted;
   }
 
   /** All of them, in order; whoever calls puts them into a transaction. */
@@ -62,16 +65,24 @@ export class Queries {
     return work.map((query) => this.#one(query));
   }
 
+  /** A database that is full takes nothing more at all. */
+  refuseFull(): void {
+    if (this.#sql.databaseSize > MAX_DATABASE_BYTES) throw new Refused("Exceeded maximum DB size");
+  }
+
   #one({ sql, params }: Query): Result {
     if (namesOurs(sql)) {
       throw new Refused("access to names that begin with _skep_ is prohibited: SQLITE_AUTH");
     }
     const before = (this.#state ??= this.#look());
     const startMs = performance.now();
+    const isSchema = this.#noted.isActive && mayChangeSchema(sql);
+    if (isSchema) this.#noted.dropTriggers();
     const cursor = this.#sql.exec(sql, ...(params ?? []).map(toBound));
     const rows: unknown[][] = [];
     for (const row of cursor.raw()) rows.push(row.map((cell) => this.#toJson(cell)));
     const duration = performance.now() - startMs;
+    if (isSchema) this.#noted.makeTriggers();
     const after = isReading(sql) ? before : this.#look();
     this.#state = after;
     if (after.bytes > MAX_DATABASE_BYTES && after.bytes > before.bytes) {
@@ -103,7 +114,7 @@ export class Queries {
       .exec(`SELECT total_changes(), last_insert_rowid()`)
       .raw<[number, number]>();
     const [changes = 0, lastRowId = 0] = row ?? [];
-    return { changes, lastRowId, bytes: this.#sql.databaseSize };
+    return { changes: changes - this.#noted.last, lastRowId, bytes: this.#sql.databaseSize };
   }
 
   #toJson(cell: SqlStorageValue): unknown {

@@ -4,9 +4,19 @@
 const TOKEN =
   /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|`(?:[^`]|``)*(?:`|$)|\[[^\]]*(?:\]|$)|[\p{L}_][\p{L}\p{N}_$]*|[\s\S]/gu;
 
-/** Those that have only comments and spaces are left out. */
+/** Those that have only comments and spaces are left out; the last one need not have a semicolon. */
 export function splitStatements(sql: string): string[] {
-  const statements: string[] = [];
+  const { whole, rest } = splitWhole(sql);
+  return isBlank(withoutComments(rest)) ? whole : [...whole, rest.trim()];
+}
+
+function withoutComments(sql: string): string {
+  return sql.replace(TOKEN, (token) => (/^--|^\/\*/.test(token) ? "" : token));
+}
+
+/** Those that have their semicolon, and what is left over. */
+export function splitWhole(sql: string): { whole: string[]; rest: string } {
+  const whole: string[] = [];
   let start = 0;
   let words = 0;
   let isCreate = false;
@@ -15,7 +25,7 @@ export function splitStatements(sql: string): string[] {
   /** Of BEGIN and CASE in the body of a trigger. */
   let depth = 0;
   const end = (at: number) => {
-    if (!isEmpty) statements.push(sql.slice(start, at).trim());
+    if (!isEmpty) whole.push(sql.slice(start, at).trim());
     start = at + 1;
     words = 0;
     isCreate = isTrigger = false;
@@ -38,8 +48,7 @@ export function splitStatements(sql: string): string[] {
     if (word === "BEGIN" || word === "CASE") depth++;
     else if (word === "END") depth--;
   }
-  end(sql.length);
-  return statements;
+  return { whole, rest: sql.slice(start) };
 }
 
 /** Whether there is nothing to run. */
@@ -55,6 +64,14 @@ export function isReading(sql: string): boolean {
 /** Whether it may change the schema; true when in doubt. */
 export function mayChangeSchema(sql: string): boolean {
   return /\b(?:create|alter|drop)\b/i.test(sql);
+}
+
+/** Whether it may take away more than somebody meant; false for what takes single rows. */
+export function mayLoseMuch(sql: string): boolean {
+  return (
+    /^\s*(?:drop|alter)\b/i.test(sql) ||
+    (/^\s*(?:delete|update)\b/i.test(sql) && !/\bwhere\b/i.test(sql))
+  );
 }
 
 /** Names of our own tables and triggers in a tenant's database begin so. */

@@ -3,7 +3,7 @@
  * database; a large value is in a file, which is complete before its row is written, and swept when no row leads to it any more.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { KvPair } from "../../protocol/kv.ts";
+import { asciiJson, type KvPair } from "../../protocol/kv.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 import type { StoreEnv } from "../env.ts";
 import {
@@ -143,7 +143,7 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
     const { value, metadata, expiration } = entry;
     const headers = new Headers();
     if (expiration !== null) headers.set("CF-Expiration", String(expiration));
-    if (metadata !== null) headers.set("CF-KV-Metadata", metadata);
+    if (metadata !== null) headers.set("CF-KV-Metadata", asciiJson(metadata));
     if (value !== null) return new Response(value, { headers });
     const content = await this.#read(entry);
     // Replaced meanwhile, and swept.

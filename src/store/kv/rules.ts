@@ -88,16 +88,19 @@ function readSeconds(name: string, text: string, above: number, wanted: string):
   throw new KvRejection(400, `Invalid ${name} of ${text}. Please specify ${wanted}`);
 }
 
-/** JSON as it was given. */
+/** Of JSON, with or without escapes, that which has the fewest. */
 export function checkMetadata(text: string | null): string | null {
   if (text === null) return null;
-  const length = byteLength(text);
-  if (length > MAX_METADATA_BYTES) {
-    throw new KvRejection(
-      413,
-      `Metadata length of ${length} exceeds limit of ${MAX_METADATA_BYTES}.`,
-    );
-  }
+  const json = withoutEscapes(text);
+  const length = byteLength(json);
+  if (length <= MAX_METADATA_BYTES) return json;
+  throw new KvRejection(
+    413,
+    `Metadata length of ${length} exceeds limit of ${MAX_METADATA_BYTES}.`,
+  );
+}
+
+function withoutEscapes(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text));
   } catch {

@@ -8,7 +8,8 @@ const CHUNK_BYTES = 256 * 1024;
 
 /** Content that is about to come: what `body` still has. */
 export interface Incoming {
-  readonly size: number;
+  /** undefined: it goes on until it ends. */
+  readonly size: number | undefined;
   readonly body: ReadableStream | null;
 }
 
@@ -24,8 +25,14 @@ export async function takeHead(body: ReadableStream, size: number): Promise<Uint
 /** Hex by name of the algorithm. */
 export type Digests = ReadonlyMap<string, string>;
 
+export interface Received {
+  readonly size: number;
+  readonly digests: Digests;
+}
+
 export async function receiveSmall(
-  { body, size }: Incoming,
+  body: ReadableStream | null,
+  size: number,
   algorithms: readonly Algorithm[],
 ): Promise<{ bytes: Uint8Array; digests: Digests }> {
   const bytes = await readExactly(body, size);
@@ -47,21 +54,26 @@ async function readExactly(body: ReadableStream | null, size: number): Promise<U
   return value;
 }
 
+/** `check` is told how many bytes there are before they are written; who throws ends it. */
 export async function receiveIntoFile(
   { body, size }: Incoming,
   algorithms: readonly Algorithm[],
   files: BucketFiles,
   file: string,
-): Promise<Digests> {
+  check: (bytes: number) => Promise<void>,
+): Promise<Received> {
   if (body === null) throw new Error("there is no content");
   const hashes = algorithms.map(({ name }) => {
     const stream = new crypto.DigestStream(name);
     return { name, stream, writer: stream.getWriter() };
   });
-  const pipe = new FixedLengthStream(size);
+  const pipe = size === undefined ? new IdentityTransformStream() : new FixedLengthStream(size);
   const written = files.write(file, pipe.readable);
   const writer = pipe.writable.getWriter();
+  let bytes = 0;
   const copied = copy(body, async (chunk) => {
+    bytes += chunk.byteLength;
+    await check(bytes);
     await Promise.all([
       writer.write(chunk),
       ...hashes.map(({ writer: hash }) => hash.write(chunk)),
@@ -74,15 +86,17 @@ export async function receiveIntoFile(
       throw error;
     },
   );
-  // The first that fails says why.
-  await Promise.all([copied, written]);
+  // The copy fails first, and says why.
+  written.catch(() => {});
+  await copied;
+  await written;
   const digests = await Promise.all(
     hashes.map(async ({ name, stream, writer: hash }): Promise<[string, string]> => {
       await hash.close();
       return [name, new Uint8Array(await stream.digest).toHex()];
     }),
   );
-  return new Map(digests);
+  return { size: bytes, digests: new Map(digests) };
 }
 
 /** One buffer, used again and again: `take` must be done with it when it resolves. */

@@ -12,7 +12,14 @@ import {
   type R2Write,
 } from "../../protocol/r2.ts";
 import type { StoreEnv } from "../env.ts";
-import { drain, receiveIntoFile, receiveSmall, takeHead, type Incoming } from "./arrive.ts";
+import {
+  drain,
+  receiveIntoFile,
+  receiveSmall,
+  takeHead,
+  type Incoming,
+  type Received,
+} from "./arrive.ts";
 import type { R2Bucket, Target } from "./bucket.ts";
 import { failed, R2Rejection, valueOf } from "./failure.ts";
 import { BucketFiles } from "./files.ts";
@@ -30,6 +37,8 @@ import { checkPartNumber } from "./uploads.ts";
 
 /** Contents up to this size stand in the row: a file would cost more than it saves. */
 const MAX_INLINE_BYTES = 32 * 1024;
+/** What is asked for at a time where nobody knows how much will come. */
+const ROOM_BYTES = 64 * 2 ** 20;
 /** The call in front of a body. */
 const MAX_CALL_BYTES = 4 * 2 ** 20;
 /** An object that is replaced while it is opened is opened again. */
@@ -187,9 +196,10 @@ async function write(bound: Bound, request: Request): Promise<Response> {
 async function incomingOf(request: Request): Promise<{ text: string; incoming: Incoming }> {
   const { headers, body } = request;
   const head = headers.get(R2_HEAD);
-  const length = Number(headers.get("content-length") ?? Number.NaN);
-  if (Number.isNaN(length)) throw new R2Rejection("unknown-length");
+  const given = headers.get("content-length");
+  const length = given === null ? undefined : Number(given);
   if (head !== null) return { text: textOf(head), incoming: { size: length, body } };
+  if (length === undefined) throw new R2Rejection("unknown-length");
   const headSize = Number(headers.get(R2_METADATA_SIZE) ?? Number.NaN);
   if (body === null || !(headSize > 0 && headSize <= MAX_CALL_BYTES && length >= headSize)) {
     throw new R2Rejection("invalid-argument");
@@ -270,21 +280,27 @@ async function keep<T>(
   ) => Promise<{ value: T } | { failure: R2Rejection["failure"] }>,
 ): Promise<T> {
   const { size } = incoming;
-  if (size > MAX_VALUE_BYTES) throw new R2Rejection("entity-too-large");
+  if (size === undefined && !call.anyLength) throw new R2Rejection("unknown-length");
+  if (size !== undefined && size > MAX_VALUE_BYTES) throw new R2Rejection("entity-too-large");
   const algorithms = algorithmsFor(call);
-  const arrivedAs = (digests: ReadonlyMap<string, string>, content: Arrived["content"]) => ({
-    size,
-    md5: digests.get("MD5") ?? "",
-    content,
-  });
-  if (size <= MAX_INLINE_BYTES) {
-    const { bytes, digests } = await receiveSmall(incoming, algorithms);
-    return valueOf(await commit(arrivedAs(digests, { bytes }), verifiedChecksums(call, digests)));
+  const finish = async ({ size: bytes, digests }: Received, content: Arrived["content"]) => {
+    const md5 = digests.get("MD5") ?? "";
+    return valueOf(await commit({ size: bytes, md5, content }, verifiedChecksums(call, digests)));
+  };
+  if (size !== undefined && size <= MAX_INLINE_BYTES) {
+    const { bytes, digests } = await receiveSmall(incoming.body, size, algorithms);
+    return finish({ size, digests }, { bytes });
   }
-  const file = valueOf(await bucket.reserve(target));
+  const file = valueOf(await bucket.reserve(target, size ?? ROOM_BYTES));
   try {
-    const digests = await receiveIntoFile(incoming, algorithms, files, file);
-    return valueOf(await commit(arrivedAs(digests, { file }), verifiedChecksums(call, digests)));
+    let room = size ?? ROOM_BYTES;
+    const received = await receiveIntoFile(incoming, algorithms, files, file, async (bytes) => {
+      if (bytes > MAX_VALUE_BYTES) throw new R2Rejection("entity-too-large");
+      if (bytes <= room) return;
+      room += ROOM_BYTES;
+      valueOf(await bucket.extend(file, ROOM_BYTES));
+    });
+    return await finish(received, { file });
   } catch (error) {
     await bucket.release(file);
     throw error;

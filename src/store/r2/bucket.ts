@@ -16,11 +16,20 @@ import type {
   R2OnlyIf,
   R2UploadPart,
 } from "../../protocol/r2.ts";
+import { DEFAULT_LIFECYCLE, type LifecycleRule } from "../../protocol/r2-rules.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 import type { StoreEnv } from "../env.ts";
+import {
+  QuotaError,
+  QuotaLease,
+  type QuotaHolder,
+  type Released,
+  type Reservation,
+  type Usage,
+} from "../quota.ts";
 import { outcomeOf, R2Rejection, type R2Outcome } from "./failure.ts";
 import { BucketFiles } from "./files.ts";
-import { DEFAULT_RULES, endedBy, type LifecycleRule } from "./lifecycle.ts";
+import { endedBy } from "./lifecycle.ts";
 import { thisLife } from "./life.ts";
 import { listObjects } from "./listing.ts";
 import { changes, trim, writeChange, type Change, type WrittenChange } from "./notifications.ts";
@@ -47,10 +56,17 @@ export interface BucketUsage {
   readonly bytes: number;
 }
 
-export class R2Bucket extends DurableObject<StoreEnv> {
+export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   readonly #sql: SqlStorage;
   readonly #objects: Objects;
   readonly #uploads: Uploads;
+  readonly #quota = new QuotaLease(this.ctx, this.env, { binding: "R2_BUCKET", kind: "r2" }, () => {
+    const { objects, bytes } = this.#used;
+    return { bytes, r2_objects: objects };
+  });
+  /** Room for files that are arriving, by file. */
+  readonly #rooms = new Map<string, Reservation[]>();
+  #used: BucketUsage = { objects: 0, bytes: 0 };
   #config: StoreConfig | null = null;
   #alarmAt: number | null = null;
   #sweeping: Promise<void> | null = null;
@@ -64,6 +80,7 @@ export class R2Bucket extends DurableObject<StoreEnv> {
       openTables(this.#sql);
       const [row] = this.#sql.exec<{ config: string }>(`SELECT config FROM config`).toArray();
       this.#config = row ? (JSON.parse(row.config) as StoreConfig) : null;
+      this.#used = this.#readUsage();
       this.#alarmAt = await ctx.storage.getAlarm();
     });
   }
@@ -71,6 +88,7 @@ export class R2Bucket extends DurableObject<StoreEnv> {
   configure(config: StoreConfig): void {
     this.#sql.exec(`INSERT OR REPLACE INTO config VALUES (1, ?)`, JSON.stringify(config));
     this.#config = config;
+    this.#quota.configure(config);
     this.#wakeBy(Date.now() + MINUTE_MS);
   }
 
@@ -80,10 +98,16 @@ export class R2Bucket extends DurableObject<StoreEnv> {
     if (config === null) return;
     this.#config = null;
     await this.#files(config).deleteAll();
+    await this.#quota.drop();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     this.#alarmAt = null;
     openTables(this.#sql);
+    this.#used = this.#readUsage();
+  }
+
+  releaseQuota(epoch: number): Released {
+    return this.#quota.release(epoch);
   }
 
   head(key: string): R2Outcome<R2ObjectInfo> {
@@ -98,20 +122,37 @@ export class R2Bucket extends DurableObject<StoreEnv> {
     return this.#read(() => listObjects(this.#sql, call));
   }
 
-  /** A name for a file that this process is about to write. */
-  reserve(target: Target): R2Outcome<string> {
-    return this.#write(() => {
-      this.#checkTarget(target);
+  /** A name for a file of that many bytes, which this process is about to write. */
+  async reserve(target: Target, bytes: number): Promise<R2Outcome<string>> {
+    const checked = this.#read(() => this.#checkTarget(target));
+    if ("failure" in checked) return checked;
+    const room = await this.#room(target, bytes);
+    if ("failure" in room) return room;
+    const reserved = this.#write(() => {
       const file = crypto.getRandomValues(new Uint8Array(16)).toHex();
       const due = Date.now() + LONGEST_ARRIVAL_MS;
       this.#sql.exec(`INSERT INTO files VALUES (?, 'arriving', ?, ?)`, file, thisLife(), due);
       this.#wakeBy(Date.now() + MINUTE_MS);
       return file;
     });
+    if ("failure" in reserved) room.value.free();
+    else this.#rooms.set(reserved.value, [room.value]);
+    return reserved;
+  }
+
+  /** More bytes than reserve() was told. */
+  async extend(file: string, bytes: number): Promise<R2Outcome<null>> {
+    const rooms = this.#rooms.get(file);
+    if (rooms === undefined) return { failure: { reason: "internal-error" } };
+    const room = await this.#roomFor({ bytes });
+    if ("failure" in room) return room;
+    rooms.push(room.value);
+    return { value: null };
   }
 
   /** The file is not wanted after all. */
   release(file: string): void {
+    this.#freeRoom(file);
     this.#sql.exec(
       `UPDATE files SET state = 'garbage', due = 0 WHERE file = ? AND state = 'arriving'`,
       file,
@@ -119,8 +160,8 @@ export class R2Bucket extends DurableObject<StoreEnv> {
     this.#sweepSoon();
   }
 
-  put(call: NewObject, copySource?: Change["copySource"]): R2Outcome<R2ObjectInfo> {
-    return this.#write(() => {
+  async put(call: NewObject, copySource?: Change["copySource"]): Promise<R2Outcome<R2ObjectInfo>> {
+    return this.#keep(call, call.arrived, () => {
       const made = this.#objects.put(call);
       const action = copySource ? "CopyObject" : "PutObject";
       this.#tell({ action, key: made.name, made, ...(copySource && { copySource }) });
@@ -142,9 +183,11 @@ export class R2Bucket extends DurableObject<StoreEnv> {
     });
   }
 
-  putPart(call: R2UploadPart, arrived: Arrived): R2Outcome<string> {
+  async putPart(call: R2UploadPart, arrived: Arrived): Promise<R2Outcome<string>> {
     const { object, uploadId, partNumber } = call;
-    return this.#write(() => this.#uploads.putPart(object, uploadId, partNumber, arrived));
+    return this.#keep(call, arrived, () =>
+      this.#uploads.putPart(object, uploadId, partNumber, arrived),
+    );
   }
 
   async completeUpload(call: R2CompleteUpload): Promise<R2Outcome<R2ObjectInfo>> {
@@ -176,7 +219,7 @@ export class R2Bucket extends DurableObject<StoreEnv> {
   }
 
   usage(): BucketUsage {
-    return this.#sql.exec<{ objects: number; bytes: number }>(`SELECT * FROM usage`).one();
+    return this.#used;
   }
 
   /** For whoever delivers event notifications: the oldest that were written down after `after`. */
@@ -205,9 +248,54 @@ export class R2Bucket extends DurableObject<StoreEnv> {
     this.#wakeForTheRest();
   }
 
+  #readUsage(): BucketUsage {
+    const [row] = this.#sql
+      .exec<{ objects: number; bytes: number }>(`SELECT objects, bytes FROM usage`)
+      .toArray();
+    return row ?? { objects: 0, bytes: 0 };
+  }
+
+  /** A write that adds content; there is room already for what came as a file. */
+  async #keep<T>(target: Target, arrived: Arrived, write: () => T): Promise<R2Outcome<T>> {
+    const { size, content } = arrived;
+    const file = "file" in content ? content.file : undefined;
+    if (file !== undefined && this.#rooms.has(file)) {
+      try {
+        return this.#write(write);
+      } finally {
+        this.#freeRoom(file);
+      }
+    }
+    const room = await this.#room(target, size);
+    if ("failure" in room) return room;
+    try {
+      return this.#write(write);
+    } finally {
+      room.value.free();
+    }
+  }
+
+  #room(target: Target, bytes: number): Promise<R2Outcome<Reservation>> {
+    return this.#roomFor({ bytes, ...(!("uploadId" in target) && { r2_objects: 1 }) });
+  }
+
+  async #roomFor(growth: Usage): Promise<R2Outcome<Reservation>> {
+    try {
+      return { value: await this.#quota.reserve(growth) };
+    } catch (error) {
+      if (!(error instanceof QuotaError)) throw error;
+      return { failure: { reason: "over-quota", message: error.message } };
+    }
+  }
+
+  #freeRoom(file: string): void {
+    for (const room of this.#rooms.get(file) ?? []) room.free();
+    this.#rooms.delete(file);
+  }
+
   #rules(): readonly LifecycleRule[] {
     const { lifecycle } = this.#config?.settings ?? {};
-    return (lifecycle as readonly LifecycleRule[] | undefined) ?? DEFAULT_RULES;
+    return (lifecycle as readonly LifecycleRule[] | undefined) ?? DEFAULT_LIFECYCLE;
   }
 
   #expires(): boolean {
@@ -256,6 +344,7 @@ export class R2Bucket extends DurableObject<StoreEnv> {
 
   #write<T>(work: () => T): R2Outcome<T> {
     const outcome = this.#read(() => this.ctx.storage.transactionSync(work));
+    this.#used = this.#readUsage();
     this.#sweepSoon();
     return outcome;
   }

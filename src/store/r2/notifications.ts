@@ -1,28 +1,9 @@
 /** Which changes of objects somebody wants to be told of. What they are told is Cloudflare's event notification. */
+import type { R2Action, R2Notification } from "../../protocol/r2-rules.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 
-export const ACTIONS = [
-  "PutObject",
-  "CopyObject",
-  "CompleteMultipartUpload",
-  "DeleteObject",
-  "LifecycleDeletion",
-] as const;
-export type Action = (typeof ACTIONS)[number];
-
-/** As the settings of a bucket have it, below `notifications`. */
-export interface Notification {
-  /** Of the queue. */
-  readonly queueId: string;
-  readonly rules: readonly {
-    readonly prefix?: string;
-    readonly suffix?: string;
-    readonly actions: readonly string[];
-  }[];
-}
-
 export interface Change {
-  readonly action: Action;
+  readonly action: R2Action;
   readonly key: string;
   /** Of what is there now; none after a deletion. */
   readonly made?: { readonly size: number; readonly etag: string };
@@ -34,11 +15,21 @@ export interface WrittenChange {
   readonly seq: number;
   /** Ids. */
   readonly queues: readonly string[];
-  readonly message: Readonly<Record<string, unknown>>;
+  readonly message: ChangeMessage;
+}
+
+/** What a queue gets. */
+export interface ChangeMessage {
+  readonly account: string;
+  readonly action: R2Action;
+  readonly bucket: string;
+  readonly object: { readonly key: string; readonly size?: number; readonly eTag?: string };
+  readonly eventTime: string;
+  readonly copySource?: { readonly bucket: string; readonly object: string };
 }
 
 export function writeChange(sql: SqlStorage, config: StoreConfig, change: Change): void {
-  const notifications = (config.settings["notifications"] ?? []) as readonly Notification[];
+  const notifications = (config.settings["notifications"] ?? []) as readonly R2Notification[];
   const queues = notifications
     .filter(({ rules }) =>
       rules.some(
@@ -51,7 +42,7 @@ export function writeChange(sql: SqlStorage, config: StoreConfig, change: Change
     .map(({ queueId }) => queueId);
   if (queues.length === 0) return;
   const { action, key, made, copySource } = change;
-  const message = {
+  const message: ChangeMessage = {
     account: config.accountId,
     action,
     bucket: config.name,
@@ -78,7 +69,7 @@ export function changes(sql: SqlStorage, after: number, limit: number): WrittenC
     .map(({ seq, queues, message }) => ({
       seq,
       queues: JSON.parse(queues) as string[],
-      message: JSON.parse(message) as Record<string, unknown>,
+      message: JSON.parse(message) as ChangeMessage,
     }));
 }
 

@@ -60,7 +60,7 @@ async function startPool({ launch, ...given }: Given = {}): Promise<void> {
     spares: 1,
     keepAliveMs: 10 * MINUTE_MS,
     probationMemoryBytes: 2 ** 30,
-    stateful: { take: () => () => {} },
+    stateful: { take: () => () => {}, end: async () => {} },
     launch: () => (launch ? launch(() => launcher.cell()) : launcher.cell()),
     connect: (index, process) => {
       const link = socketNames.cell(index);

@@ -11,7 +11,7 @@ import type { CellAssignment, CellRequest, Incident } from "../../protocol/incid
 import { WAIT_UNTIL_MS } from "../../protocol/limits.ts";
 import type { CellCounts } from "../../protocol/placement.ts";
 import { versionsOf, type ScriptState } from "../../protocol/routing.ts";
-import { drain, DRAIN_TIMEOUT_MS } from "../drain.ts";
+import { drain } from "../drain.ts";
 import type { ProcessList } from "../process-list.ts";
 import { RestartPause } from "../restart-pause.ts";
 import type { Watch, WatchedLimits } from "../watch/watch.ts";
@@ -27,7 +27,7 @@ export interface CellPoolOptions {
   /** From which on a probation cell is replaced. */
   readonly probationMemoryBytes: number;
   readonly launch: () => WorkerdProcess;
-  readonly stateful: Pick<StatefulStarts, "take">;
+  readonly stateful: Pick<StatefulStarts, "take" | "end">;
   /** Leads whoever calls cell `index` to this process from now on; null: to nobody. */
   readonly connect: (index: number, process: WorkerdProcess | null) => void;
   readonly watch: Pick<Watch, "add" | "update" | "remove">;
@@ -75,8 +75,6 @@ const GIVE_UP_AFTER_MS = WAIT_UNTIL_MS;
 /** A dedicated cell that died after so long without a call gets no successor. */
 const FORGET_AFTER_MS = 60_000;
 const ASSIGN_TIMEOUT_MS = 10_000;
-/** Callers of a script with Durable Objects wait for its next process until the one before has ended. */
-const STATEFUL_DRAIN_MS = 3_000;
 const SWEEP_INTERVAL_MS = 1000;
 
 export class CellPool {
@@ -445,6 +443,8 @@ export class CellPool {
         : {
             role: "dedicated",
             memoryLimitBytes: request.memoryMb * 2 ** 20,
+            // Alarms, timers and messages are not in the ledger.
+            ...(isStateful(request) && { idleCpuMs: request.cpuMs }),
             versionId: request.versionId,
           };
     if (workerdPid !== undefined) this.#options.watch.update(workerdPid, limits);
@@ -456,8 +456,8 @@ export class CellPool {
     if (cell.request) this.#dedicated.delete(cell.request.versionId);
     cell.withdraw?.();
     this.#options.connect(cell.index, null);
-    const drainMs = isStateful(cell.request) ? STATEFUL_DRAIN_MS : DRAIN_TIMEOUT_MS;
-    if (cell.process) void drain(cell.process, drainMs);
+    if (cell.process && isStateful(cell.request)) void this.#options.stateful.end(cell.process);
+    else if (cell.process) void drain(cell.process);
     this.#retiring.add(cell.index);
     void this.#options.onNews().then(() => {
       this.#retiring.delete(cell.index);

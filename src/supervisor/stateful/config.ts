@@ -8,7 +8,7 @@
 import { join, relative } from "node:path";
 import type { BindingValue, Bundle, BundleModule, EnvValue } from "../../protocol/bundle.ts";
 import type { ObjectClass } from "../../protocol/objects.ts";
-import { objectsBinding, START, START_FLAGS, type StatefulGate } from "../../protocol/stateful.ts";
+import { objectsBinding, START, startFlags, type StatefulGate } from "../../protocol/stateful.ts";
 import { Embed, type CapnpValue } from "../capnp-text.ts";
 import { socketNames } from "../socket-names.ts";
 import {
@@ -92,7 +92,9 @@ export function statefulConfig(paths: ConfigPaths, settings: StatefulSettings): 
         ),
       })),
       compatibilityDate: bundle.compatibilityDate,
-      compatibilityFlags: [...new Set([...bundle.compatibilityFlags, ...START_FLAGS])],
+      compatibilityFlags: [
+        ...new Set([...bundle.compatibilityFlags, ...startFlags(bundle.compatibilityDate)]),
+      ],
       bindings: Object.entries(bundle.env).flatMap(([name, value]) => {
         const binding = bindingOf(value, caller, classes);
         return binding === undefined ? [] : [{ name, ...binding }];

@@ -5,6 +5,9 @@
 import type { Bundle } from "../../protocol/bundle.ts";
 import type { CellRequest } from "../../protocol/incident.ts";
 import type { ObjectHome } from "../../protocol/objects.ts";
+import { callControl } from "../control-client.ts";
+import { drain } from "../drain.ts";
+import { socketNames } from "../socket-names.ts";
 import type { WorkerdProcess } from "../workerd-process.ts";
 import type { Turns } from "./turns.ts";
 
@@ -24,6 +27,8 @@ export interface StatefulStartsOptions {
 }
 
 const START_TIMEOUT_MS = 30_000;
+const HANG_UP_MS = 500;
+const DRAIN_MS = 3_000;
 
 export class StatefulStarts {
   readonly #options: StatefulStartsOptions;
@@ -53,6 +58,16 @@ export class StatefulStarts {
       },
     );
     return () => (wish.isWithdrawn = true);
+  }
+
+  /** Lets a process finish its requests, within a bound, since the next one waits for its end. WebSockets end at once. */
+  async end(process: WorkerdProcess): Promise<void> {
+    const socket = socketNames.cellControl(process.life);
+    const call = { socket, method: "POST", path: "/hang-up", timeoutMs: HANG_UP_MS } as const;
+    await callControl(call).catch(() => {
+      // It is stuck, or gone.
+    });
+    await drain(process, DRAIN_MS);
   }
 
   /** undefined: nobody wants it any more. */

@@ -86,11 +86,13 @@ export interface CpuBudget {
 /**
  * What may be used without progress. `entries` undefined: there is no ledger. `isShared`: there is a most that
  * versions let each other wait, however many invocations they keep under way. `memoryBytes`: resident, of the process.
+ * `idleMs`: what code may use that no invocation is under way for.
  */
 export function cpuBudget(
   entries: readonly LedgerEntry[] | undefined,
   isShared: boolean,
   memoryBytes: number,
+  idleMs = 0,
 ): CpuBudget {
   if (entries === undefined) return { ms: BLIND_BUDGET_MS, isFull: true };
   let sum = 0;
@@ -100,7 +102,7 @@ export function cpuBudget(
     sum += underWay * cpuMs;
     largest = Math.max(largest, cpuMs);
   }
-  if (sum === 0) return { ms: IDLE_BUDGET_MS, isFull: true };
+  if (sum === 0) return { ms: Math.max(IDLE_BUDGET_MS, idleMs), isFull: true };
   const garbageMs = Math.max(0, memoryBytes / MEBIBYTE - FREE_MIB) * GARBAGE_MS_PER_MIB;
   const slackMs = SLACK_MS + Math.round(garbageMs);
   const most = Math.max(largest, MAX_SHARED_MS);

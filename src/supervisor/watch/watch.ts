@@ -21,6 +21,8 @@ export interface WatchedLimits {
    * it gets there in a leap or grows on.
    */
   readonly memoryLimitBytes?: number | undefined;
+  /** What code may use a stretch with nothing under way, if that is more than others may. */
+  readonly idleCpuMs?: number | undefined;
   /** The only version it runs (`dedicated`): named and certain for a kill, whatever else is known. */
   readonly versionId?: string | undefined;
 }

@@ -104,11 +104,11 @@ export class WatchedProcess {
     const begins = ledger?.begins ?? 0;
     const progress =
       this.#io() + begins + (ledger?.ends ?? 0) + (this.#watched.markers?.count ?? 0);
-    const { role } = this.#limits;
+    const { role, idleCpuMs } = this.#limits;
     const isShared = role !== "dedicated";
     const memoryBytes = signs.memoryBytes();
     const entries = ledger === undefined ? undefined : this.#entries;
-    const budget = cpuBudget(entries, isShared, memoryBytes);
+    const budget = cpuBudget(entries, isShared, memoryBytes, idleCpuMs);
     const cpu = { beforeMs, afterMs: signs.cpuMs(), progress, budgetMs: budget.ms };
     const stall = this.#stall.take(cpu);
     // Nobody's code runs in a spare, whatever it is busy with.

@@ -1,0 +1,327 @@
+/** D1 of the API, over the real databases: as Cloudflare answers, by which tokens, and what comes and goes as files. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { ACCOUNT, bootstrap, call, limitedToken, NAMESPACES, request } from "../../hub/test/api.ts";
+
+const D1 = `/accounts/${ACCOUNT}/d1/database`;
+
+beforeAll(async () => {
+  await bootstrap();
+  await call("POST", NAMESPACES, { name: "d1-staging" });
+});
+
+let made = 0;
+
+async function make(query = ""): Promise<{ path: string; name: string; id: string }> {
+  const name = `db-${++made}`;
+  const { result, errors } = await call("POST", `${D1}${query}`, { name });
+  expect(errors).toEqual([]);
+  const id = result.uuid as string;
+  return { path: `${D1}/${id}`, name, id };
+}
+
+async function tokenOf(namespace: string, ...permissions: string[]) {
+  const token = crypto.randomUUID();
+  await limitedToken(token, { namespaces: [namespace], permissions });
+  return { authorization: `Bearer ${token}` };
+}
+
+async function rowsOf(path: string, sql: string): Promise<unknown> {
+  const { result, errors } = await call("POST", `${path}/query`, { sql });
+  expect(errors).toEqual([]);
+  return result.at(-1).results;
+}
+
+async function md5(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("MD5", new TextEncoder().encode(text));
+  return new Uint8Array(digest).toHex();
+}
+
+/** Where the URL leads, without an API token. */
+function send(url: string, init: RequestInit = {}): Promise<Response> {
+  return request(init.method ?? "GET", `/../..${new URL(url).pathname}`, {
+    ...init,
+    headers: { authorization: "" },
+  });
+}
+
+async function importSql(path: string, sql: string) {
+  const etag = await md5(sql);
+  const { result } = await call("POST", `${path}/import`, { action: "init", etag });
+  const uploaded = await send(result.upload_url, { method: "PUT", body: sql });
+  expect([uploaded.status, uploaded.headers.get("etag")]).toEqual([200, `"${etag}"`]);
+  const filename = result.filename as string;
+  return (await call("POST", `${path}/import`, { action: "ingest", etag, filename })).result;
+}
+
+async function exportSql(path: string, options = {}): Promise<string> {
+  const { result } = await call("POST", `${path}/export`, {
+    output_format: "polling",
+    dump_options: options,
+  });
+  expect(result).toMatchObject({ success: true, status: "complete", type: "export" });
+  const response = await send(result.result.signed_url);
+  expect(response.status).toBe(200);
+  return response.text();
+}
+
+describe("D1 databases", () => {
+  it("are made, listed, found by id and by name, and deleted", async () => {
+    const { path, name, id } = await make();
+    expect((await call("GET", `${D1}/${name}?fields=uuid,name`)).result).toEqual({
+      uuid: id,
+      name,
+    });
+    expect((await call("GET", path)).result).toMatchObject({
+      version: "production",
+      num_tables: 0,
+      read_replication: { mode: "disabled" },
+    });
+    expect((await call("GET", `${D1}?name=${name}`)).result).toMatchObject([{ uuid: id }]);
+    expect((await call("GET", `${D1}?page=2&per_page=1000`)).result).toEqual([]);
+    expect((await call("POST", D1, { name })).errors[0]?.code).toBe(7502);
+    expect((await call("POST", D1, { name: "a/b" })).errors[0]?.message).toContain("name");
+    expect((await call("DELETE", path)).success).toBe(true);
+    const gone = await call("GET", path);
+    expect([gone.status, gone.errors[0]?.code]).toEqual([404, 7404]);
+  });
+
+  it("keep nothing of one that was deleted", async () => {
+    const { path, name } = await make();
+    await rowsOf(path, "CREATE TABLE t (a); INSERT INTO t VALUES (1)");
+    await call("DELETE", path);
+    const { result } = await call("POST", D1, { name });
+    expect(
+      await rowsOf(
+        `${D1}/${result.uuid}`,
+        "SELECT count(*) AS n FROM sqlite_schema WHERE name = 't'",
+      ),
+    ).toEqual([{ n: 0 }]);
+  });
+
+  it("of a namespace are not there for others", async () => {
+    const { path, name } = await make("?dispatch_namespace=d1-staging");
+    const own = await tokenOf("d1-staging", "read", "data", "deploy");
+    const other = await tokenOf("production", "read", "data", "deploy");
+    const select = { sql: "SELECT 1 AS one" };
+    expect((await call("POST", `${path}/query`, select, own)).success).toBe(true);
+    for (const [method, rest, body] of [
+      ["GET", "", undefined],
+      ["POST", "/query", select],
+      ["DELETE", "", undefined],
+      ["POST", "/time_travel/restore?bookmark=00000000-00000000-00000000-0", undefined],
+    ] as const) {
+      expect((await call(method, `${path}${rest}`, body, other)).status).toBe(404);
+    }
+    expect((await call("GET", `${D1}/${name}`, undefined, other)).status).toBe(404);
+    const reader = await tokenOf("d1-staging", "read");
+    expect((await call("POST", `${path}/query`, select, reader)).errors[0]?.message).toContain(
+      "'data'",
+    );
+  });
+});
+
+describe("queries", () => {
+  it("are answered one by one, in one transaction", async () => {
+    const { path } = await make();
+    const { result } = await call("POST", `${path}/query`, {
+      sql: "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2); SELECT a FROM t;",
+    });
+    expect(result.map(({ results }: { results: unknown }) => results)).toEqual([
+      [],
+      [],
+      [{ a: 1 }, { a: 2 }],
+    ]);
+    expect(result[1].meta).toMatchObject({ changes: 2, changed_db: true, rows_written: 2 });
+    const failed = await call("POST", `${path}/query`, {
+      sql: "INSERT INTO t VALUES (3); SELECT * FROM nobody",
+    });
+    expect([failed.status, failed.errors[0]]).toEqual([
+      400,
+      { code: 7500, message: "no such table: nobody: SQLITE_ERROR" },
+    ]);
+    expect(await rowsOf(path, "SELECT count(*) AS n FROM t")).toEqual([{ n: 2 }]);
+  });
+
+  it("take parameters, batches and raw rows", async () => {
+    const { path } = await make();
+    const bound = await call("POST", `${path}/raw`, {
+      sql: "SELECT ? AS a, ? AS b",
+      params: ["x", true],
+    });
+    expect(bound.result[0].results).toEqual({ columns: ["a", "b"], rows: [["x", 1]] });
+    const batch = await call("POST", `${path}/query`, {
+      batch: [
+        { sql: "SELECT ? AS a", params: [1] },
+        { sql: "SELECT ? AS a", params: [2] },
+      ],
+    });
+    expect(batch.result.map(({ results }: { results: unknown }) => results)).toEqual([
+      [{ a: 1 }],
+      [{ a: 2 }],
+    ]);
+    const several = await call("POST", `${path}/query`, {
+      sql: "SELECT ?; SELECT ?",
+      params: [1, 2],
+    });
+    expect(several.errors[0]?.message).toContain("one statement only");
+  });
+
+  it("may have triggers, comments and semicolons in texts", async () => {
+    const { path } = await make();
+    await rowsOf(
+      path,
+      `-- a comment; with a semicolon
+       CREATE TABLE t (a TEXT); /* another; */
+       CREATE TABLE log (a TEXT);
+       CREATE TRIGGER logged AFTER INSERT ON t BEGIN
+         INSERT INTO log VALUES (CASE WHEN NEW.a = ';' THEN 'semicolon' ELSE NEW.a END);
+         INSERT INTO log VALUES ('end');
+       END;
+       INSERT INTO t VALUES (';'), ('it''s; so')`,
+    );
+    expect(await rowsOf(path, "SELECT a FROM log")).toEqual(
+      ["semicolon", "end", "it's; so", "end"].map((a) => ({ a })),
+    );
+  });
+
+  it("cannot reach what is ours, nor other databases or files", async () => {
+    const { path } = await make();
+    for (const sql of [
+      "CREATE TABLE _skep_changes (a)",
+      `DROP TABLE IF EXISTS "_SKEP_changes"`,
+      "SELECT * FROM '_skep_changes'",
+      "SELECT * FROM [_skep_changes]",
+      "SELECT * FROM main._skep_changes",
+      "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM _skep_changes; END",
+      "SELECT * FROM _cf_KV",
+      "ATTACH 'other.sqlite' AS other",
+      "PRAGMA writable_schema = ON",
+      "PRAGMA journal_mode = OFF",
+      "PRAGMA temp_store_directory = '/tmp'",
+      "SELECT load_extension('x')",
+      "SELECT readfile('/etc/passwd')",
+      "VACUUM INTO '/tmp/stolen'",
+    ]) {
+      expect((await call("POST", `${path}/query`, { sql })).errors, sql).toMatchObject([
+        { code: 7500 },
+      ]);
+    }
+  });
+});
+
+describe("files", () => {
+  it("are imported, all of it or nothing", async () => {
+    const { path } = await make();
+    const done = await importSql(
+      path,
+      `CREATE TABLE t (a INTEGER, b TEXT);\nINSERT INTO t VALUES (1, 'x;y');\nINSERT INTO t VALUES (2, NULL)`,
+    );
+    expect(done).toMatchObject({ success: true, status: "complete", result: { num_queries: 3 } });
+    expect(await rowsOf(path, "SELECT * FROM t")).toEqual([
+      { a: 1, b: "x;y" },
+      { a: 2, b: null },
+    ]);
+    const failed = await importSql(path, "DELETE FROM t;\nINSERT INTO nobody VALUES (1);");
+    expect(failed).toMatchObject({
+      status: "error",
+      errors: ["no such table: nobody: SQLITE_ERROR"],
+    });
+    expect(await rowsOf(path, "SELECT count(*) AS n FROM t")).toEqual([{ n: 2 }]);
+  });
+
+  it("are not taken twice, by a wrong path or with other contents", async () => {
+    const { path, id } = await make();
+    const etag = await md5("SELECT 1;");
+    const { result } = await call("POST", `${path}/import`, { action: "init", etag });
+    const wrong = await send(`http://api/d1-files/${id}/${"0".repeat(64)}`, {
+      method: "PUT",
+      body: "x",
+    });
+    expect(wrong.status).toBe(404);
+    const other = await send(result.upload_url, { method: "PUT", body: "SELECT 2;" });
+    expect(other.headers.get("etag")).not.toBe(`"${etag}"`);
+    const ingest = { action: "ingest", etag, filename: result.filename };
+    expect((await call("POST", `${path}/import`, ingest)).errors[0]?.message).toContain(
+      "was uploaded",
+    );
+    expect((await send(result.upload_url, { method: "PUT", body: "SELECT 1;" })).status).toBe(200);
+    expect((await send(result.upload_url, { method: "PUT", body: "SELECT 1;" })).status).toBe(404);
+    // What is sent cannot be fetched.
+    expect((await send(result.upload_url)).status).toBe(404);
+    expect((await call("POST", `${path}/import`, ingest)).result.status).toBe("complete");
+  });
+
+  it("of an export make the database again", async () => {
+    const { path } = await make();
+    await rowsOf(
+      path,
+      `CREATE TABLE "odd ""name" (id INTEGER PRIMARY KEY AUTOINCREMENT, t TEXT, b BLOB, r REAL);
+       INSERT INTO "odd ""name" (t, b, r) VALUES ('it''s
+two lines', x'00ff', 0.1), (NULL, x'', 9e999), ('🐝', NULL, -1.5e300);
+       INSERT INTO "odd ""name" (id, t) VALUES (9007199254740993, 'large');
+       CREATE TABLE child (p INTEGER REFERENCES "odd ""name" (id));
+       INSERT INTO child VALUES (1);
+       CREATE INDEX by_t ON "odd ""name" (t);
+       CREATE VIEW v AS SELECT t FROM "odd ""name"`,
+    );
+    const sql = await exportSql(path);
+    expect(sql).toContain("PRAGMA defer_foreign_keys=TRUE;");
+    const copy = await make();
+    expect(await importSql(copy.path, sql)).toMatchObject({ status: "complete" });
+    expect(await exportSql(copy.path)).toBe(sql);
+    expect(
+      await rowsOf(copy.path, `SELECT quote(id) AS id FROM "odd ""name" WHERE t = 'large'`),
+    ).toEqual([{ id: "9007199254740993" }]);
+    expect(await exportSql(path, { no_data: true })).not.toContain("INSERT");
+    const only = await exportSql(path, { no_schema: true, tables: ["child"] });
+    expect(only).toBe(`PRAGMA defer_foreign_keys=TRUE;\nINSERT INTO "child" ("p") VALUES(1);\n`);
+  });
+});
+
+describe("time travel", () => {
+  it("goes back to a bookmark, exactly, and forth again", async () => {
+    const { path } = await make();
+    const large = "x".repeat(150_000);
+    await rowsOf(
+      path,
+      "CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT, b TEXT, c BLOB, d REAL)",
+    );
+    await call("POST", `${path}/query`, {
+      sql: "INSERT INTO t (b, c, d) VALUES (?, x'0102', 0.1), ('it''s', zeroblob(40000), NULL)",
+      params: [large],
+    });
+    const before = await exportSql(path);
+    const { bookmark } = (await call("GET", `${path}/time_travel/bookmark`)).result;
+    await rowsOf(path, "DROP TABLE t; CREATE TABLE u (a)");
+    const after = await exportSql(path);
+    const back = await call("POST", `${path}/time_travel/restore?bookmark=${bookmark}`);
+    expect(back.errors).toEqual([]);
+    expect(back.result.bookmark).toBe(bookmark);
+    expect(await exportSql(path)).toBe(before);
+    const forth = `${path}/time_travel/restore?bookmark=${back.result.previous_bookmark}`;
+    expect((await call("POST", forth)).errors).toEqual([]);
+    expect(await exportSql(path)).toBe(after);
+  });
+
+  it("has a snapshot from before an import", async () => {
+    const { path } = await make();
+    await rowsOf(path, "CREATE TABLE t (a); INSERT INTO t VALUES (1)");
+    const time = new Date().toISOString();
+    await importSql(path, "DELETE FROM t;");
+    const { result } = await call("GET", `${path}/time_travel/bookmark?timestamp=${time}`);
+    await call("POST", `${path}/time_travel/restore?bookmark=${result.bookmark}`);
+    expect(await rowsOf(path, "SELECT a FROM t")).toEqual([{ a: 1 }]);
+  });
+
+  it("says what it cannot do", async () => {
+    const { path } = await make();
+    await rowsOf(path, "CREATE TABLE t (a)");
+    const early = await call("GET", `${path}/time_travel/bookmark?timestamp=2020-01-01T00:00:00Z`);
+    expect(early.errors[0]?.message).toContain("no snapshot");
+    const odd = await call("POST", `${path}/time_travel/restore?bookmark=yesterday`);
+    expect(odd.errors[0]?.message).toContain("'yesterday' is no bookmark");
+    expect((await call("POST", `${path}/time_travel/restore`)).errors[0]?.message).toContain(
+      "either",
+    );
+  });
+});
