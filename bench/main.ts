@@ -1,5 +1,6 @@
 /**
  * npm run bench [-- cold warm memory start deploy tail tailing cells busy many objects queues attack fuzz state] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many cron queues objects state attack fuzz] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -11,6 +12,7 @@ import { attack } from "./attack/main.ts";
 import { busy } from "./busy.ts";
 import { cells } from "./cells.ts";
 import { cold } from "./cold.ts";
+import { cron } from "./cron.ts";
 import { deploy } from "./deploy.ts";
 import { fuzz } from "./fuzz/main.ts";
 import { many } from "./many.ts";
@@ -19,6 +21,8 @@ import { queues } from "./queues.ts";
 import type { Section } from "./section.ts";
 import { objects } from "./objects.ts";
 import { state } from "./state/main.ts";
+import { state } from "./state/main.ts";
+import { objects } from "./objects.ts";
 import { start } from "./start.ts";
 import { formatTable, holds, ratioOf, type Row } from "./table.ts";
 import { tail } from "./tail.ts";
@@ -38,6 +42,9 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   many,
   objects,
   queues,
+  queues,
+  objects,
+  cron,
   attack,
   fuzz,
   state,

@@ -9,11 +9,12 @@ import * as content from "./content.ts";
 import type { Api } from "./context.ts";
 import * as deployments from "./deployments.ts";
 import * as durableObjects from "./durable-objects.ts";
+import * as invocations from "./invocations.ts";
 import * as limits from "./limits.ts";
 import * as metrics from "./metrics.ts";
 import * as placement from "./placement.ts";
 import * as rollouts from "./rollouts.ts";
-import { getSchedules, putSchedules } from "./schedules.ts";
+import * as schedules from "./schedules.ts";
 import * as scripts from "./scripts.ts";
 import * as secrets from "./secrets.ts";
 import * as services from "./services.ts";
@@ -36,12 +37,20 @@ export function routeVersions(app: Hono<Api>, script: string): void {
   app.delete(`${script}/deployments/:deployment`, deployments.deleteDeployment);
   app.get(`${script}/script-settings`, settings.getScriptSettings);
   app.patch(`${script}/script-settings`, settings.patchScriptSettings);
+  app.get(`${script}/schedules`, schedules.getSchedules);
+  app.put(`${script}/schedules`, schedules.putSchedules);
 
   // Ours
   app.post(`${script}/rollout`, rollouts.startRollout);
   app.get(`${script}/rollout`, rollouts.getRollout);
   app.delete(`${script}/rollout`, rollouts.abortRollout);
   app.post(`${script}/rollout/promote`, rollouts.promoteRollout);
+  app.get(`${script}/schedules/runs`, schedules.listRuns);
+  app.get(`${script}/invocations/config`, invocations.getConfig);
+  app.put(`${script}/invocations/config`, invocations.putConfig);
+  app.post(`${script}/invocations`, invocations.invoke);
+  app.get(`${script}/invocations`, invocations.listInvocations);
+  app.get(`${script}/invocations/:invocation`, invocations.getInvocation);
 }
 
 /** `account`: the path of one. */
@@ -81,8 +90,6 @@ export function routeAccountWorkers(app: Hono<Api>, account: string): void {
   app.get(`${script}/subdomain`, subdomain.getScriptSubdomain);
   app.post(`${script}/subdomain`, subdomain.postScriptSubdomain);
   app.delete(`${script}/subdomain`, subdomain.deleteScriptSubdomain);
-  app.get(`${script}/schedules`, getSchedules);
-  app.put(`${script}/schedules`, putSchedules);
   app.get(`${script}/references`, accountWorkers.listReferences);
   routeVersions(app, script);
 

@@ -373,15 +373,6 @@ describe("what is not there", () => {
       message: expect.stringMatching("^Skep has no Previews of branches") as string,
     });
   });
-
-  it("schedules are refused, and none are no error", async () => {
-    await put("timed");
-    const path = `${worker("timed")}/schedules`;
-    expect((await call("GET", path)).result).toEqual({ schedules: [] });
-    expect((await call("PUT", path, [])).result).toEqual({ schedules: [] });
-    const refused = await call("PUT", path, [{ cron: "* * * * *" }]);
-    expect(refused.errors[0]?.message).toMatch(/'\* \* \* \* \*' of 'timed' was not set/);
-  });
 });
 
 describe("fifty deploys at once", () => {

@@ -102,6 +102,8 @@ describe("every change is recorded:", () => {
     ["version.upload", "POST", `${S}/versions`, helloForm("two")],
     ["deployment.create", "POST", `${S}/deployments`, newestVersion],
     ["deployment.delete", "DELETE", async () => `${S}/deployments/${await oldestDeployment()}`],
+    ["script.schedules", "PUT", `${S}/schedules`, [{ cron: "* * * * *" }]],
+    ["script.invocations", "PUT", `${S}/invocations/config`, { max_attempts: 2 }],
     ["rollout.start", "POST", `${S}/rollout`, candidate],
     ["rollout.abort", "DELETE", `${S}/rollout`],
     ["rollout.promote", "POST", startedRollout],

@@ -72,7 +72,7 @@ export const CODES = {
   },
   d1NotFound: { code: 7404, status: 404, source: "wrangler: no such database" },
   d1Exists: { code: 7502, status: 400, source: "wrangler: has a text of its own for it" },
-  d1FileNotFound: { code: 930080, status: 404, source: "Skep" },
+  d1FileNotFound: { code: 930085, status: 404, source: "Skep" },
   cannotInherit: { code: 10057, status: 400, source: "wrangler: bindings_inherit=strict" },
 
   migrationTag: {
@@ -157,6 +157,8 @@ export const CODES = {
   queueConsumerNotFound: { code: 930072, status: 404, source: "Skep" },
   notPulled: { code: 930073, status: 409, source: "Skep" },
   quotaExceeded: { code: 930074, status: 413, source: "Skep" },
+  invocationNotFound: { code: 930090, status: 404, source: "Skep" },
+  tooManyInvocations: { code: 930091, status: 429, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

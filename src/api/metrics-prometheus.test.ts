@@ -6,10 +6,19 @@ import { renderPrometheus } from "./metrics-prometheus.ts";
 function totals(...wallMs: number[]) {
   const aggregate = new Aggregate();
   for (const ms of wallMs) {
-    aggregate.add({ versionId: "v", outcome: "ok", status: 200, wallMs: ms });
+    aggregate.add({
+      versionId: "v",
+      kind: "fetch",
+      isRetry: false,
+      outcome: "ok",
+      status: 200,
+      wallMs: ms,
+    });
   }
   return aggregate;
 }
+
+const fetches = (aggregate: Aggregate) => [{ kind: "fetch" as const, totals: aggregate.toData() }];
 
 /** Sample lines by name and labels. */
 function samplesOf(text: string): Map<string, number> {
@@ -26,7 +35,7 @@ it("groups all samples of a family under one HELP and TYPE", () => {
   const functions = ["a", "b"].map((script) => ({
     namespace: "ns",
     script,
-    totals: totals(1).toData(),
+    totals: fetches(totals(1)),
   }));
   // A block starts at its HELP line.
   const [, ...blocks] = renderPrometheus(functions).split(/^# HELP /m);
@@ -46,19 +55,22 @@ it("groups all samples of a family under one HELP and TYPE", () => {
 it("has cumulative buckets in seconds that include values equal to their bound", () => {
   const samples = samplesOf(
     renderPrometheus([
-      { namespace: "ns", script: "f", totals: totals(0, 1, 2, 5, 10, 10, 11, 999, 1e6).toData() },
+      { namespace: "ns", script: "f", totals: fetches(totals(0, 1, 2, 5, 10, 10, 11, 999, 1e6)) },
     ]),
   );
   const bucket = (le: string) =>
-    samples.get(`skep_invocation_wall_seconds_bucket{namespace="ns",script="f",le="${le}"}`);
+    samples.get(
+      `skep_invocation_wall_seconds_bucket{namespace="ns",script="f",kind="fetch",le="${le}"}`,
+    );
   expect(["0.001", "0.0025", "0.005", "0.01", "0.025", "1", "60", "+Inf"].map(bucket)).toEqual([
     2, 3, 4, 6, 7, 8, 8, 9,
   ]);
-  expect(samples.get('skep_invocation_wall_seconds_count{namespace="ns",script="f"}')).toBe(9);
-  expect(samples.get('skep_invocation_wall_seconds_sum{namespace="ns",script="f"}')).toBeCloseTo(
-    1001.038,
-    6,
-  );
+  expect(
+    samples.get('skep_invocation_wall_seconds_count{namespace="ns",script="f",kind="fetch"}'),
+  ).toBe(9);
+  expect(
+    samples.get('skep_invocation_wall_seconds_sum{namespace="ns",script="f",kind="fetch"}'),
+  ).toBeCloseTo(1001.038, 6);
 });
 
 it("has CPU samples only where there is an estimate", () => {
@@ -68,21 +80,21 @@ it("has CPU samples only where there is an estimate", () => {
   withCpu.cpu.add(2);
   const samples = samplesOf(
     renderPrometheus([
-      { namespace: "ns", script: "without", totals: without.toData() },
-      { namespace: "ns", script: "with", totals: withCpu.toData() },
+      { namespace: "ns", script: "without", totals: fetches(without) },
+      { namespace: "ns", script: "with", totals: fetches(withCpu) },
     ]),
   );
   const sum = (script: string) =>
-    samples.get(`skep_invocation_cpu_seconds_sum{namespace="ns",script="${script}"}`);
+    samples.get(`skep_invocation_cpu_seconds_sum{namespace="ns",script="${script}",kind="fetch"}`);
   expect(sum("without")).toBe(undefined);
   expect(sum("with")).toBe(0.002);
 });
 
 it("escapes label values", () => {
   const text = renderPrometheus([
-    { namespace: 'quote"', script: "back\\slash\nline", totals: totals(1).toData() },
+    { namespace: 'quote"', script: "back\\slash\nline", totals: fetches(totals(1)) },
   ]);
   expect(text).toContain(
-    'skep_cold_starts_total{namespace="quote\\"",script="back\\\\slash\\nline"} 0\n',
+    'skep_cold_starts_total{namespace="quote\\"",script="back\\\\slash\\nline",kind="fetch"} 0\n',
   );
 });

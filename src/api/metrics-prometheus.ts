@@ -3,7 +3,7 @@
  * the Prometheus conventions: seconds, bytes, `_total`.
  */
 import { bucketLowerBound } from "../dispatcher/histogram.ts";
-import type { MetricsTotals } from "../protocol/metrics-report.ts";
+import type { KindTotals, MetricsTotals } from "../protocol/metrics-report.ts";
 import { COLD_PHASES, type HistogramData } from "../protocol/telemetry.ts";
 
 export const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -11,7 +11,7 @@ export const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8
 export interface FunctionTotals {
   readonly namespace: string;
   readonly script: string;
-  readonly totals: MetricsTotals;
+  readonly totals: readonly KindTotals[];
 }
 
 /** Upper bounds of the exposed buckets, in milliseconds: steps of 2 to 2.5 from the clock's step on. */
@@ -83,6 +83,14 @@ const FAMILIES: readonly Family[] = [
     },
   },
   {
+    name: "skep_retries_total",
+    type: "counter",
+    help: "Invocations for an event that the function was given before.",
+    *samples({ retries }, labels) {
+      if (retries > 0) yield sample(this.name, labels, retries);
+    },
+  },
+  {
     name: "skep_cold_starts_total",
     type: "counter",
     help: "Invocations that had to load their isolate.",
@@ -108,7 +116,9 @@ export function renderPrometheus(functions: readonly FunctionTotals[]): string {
   for (const family of FAMILIES) {
     lines.push(`# HELP ${family.name} ${family.help}`, `# TYPE ${family.name} ${family.type}`);
     for (const { namespace, script, totals } of functions) {
-      lines.push(...family.samples(totals, { namespace, script }));
+      for (const { kind, totals: ofKind } of totals) {
+        lines.push(...family.samples(ofKind, { namespace, script, kind }));
+      }
     }
   }
   return `${lines.join("\n")}\n`;

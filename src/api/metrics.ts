@@ -5,8 +5,8 @@
 import type { FunctionMetrics } from "../dispatcher/function-metrics.ts";
 import { forEachBounded } from "../hub/for-each-bounded.ts";
 import type {
+  KindTotals,
   MetricsSeries,
-  MetricsTotals,
   NamespaceMetrics,
   SeriesQuery,
 } from "../protocol/metrics-report.ts";
@@ -86,7 +86,7 @@ export async function getPrometheus(c: ApiContext): Promise<Response> {
 export interface MetricsReader {
   getByName(name: string): {
     series(query: SeriesQuery): Promise<MetricsSeries>;
-    totals(): Promise<MetricsTotals>;
+    totals(): Promise<readonly KindTotals[]>;
   };
 }
 
@@ -108,14 +108,14 @@ export async function readNamespace(
   namespace: {
     readonly id: string;
     readonly name: string;
-    readonly functions: readonly Omit<NamespaceMetrics["functions"][number], "summary">[];
+    readonly functions: readonly Omit<NamespaceMetrics["functions"][number], "summary" | "kinds">[];
   },
   query: SeriesQuery,
 ): Promise<NamespaceMetrics> {
-  const summaries = new Map<string, MetricsSeries["summary"]>();
+  const summaries = new Map<string, Pick<MetricsSeries, "summary" | "kinds">>();
   await forEachBounded(namespace.functions, MAX_CONCURRENT, async ({ script }) => {
-    const { summary } = await readScript(objects, `${namespace.id}/${script}`, query);
-    summaries.set(script, summary);
+    const { summary, kinds } = await readScript(objects, `${namespace.id}/${script}`, query);
+    summaries.set(script, { summary, kinds });
   });
   return {
     namespace: namespace.name,
@@ -123,7 +123,7 @@ export async function readNamespace(
     untilMs: query.untilMs,
     functions: namespace.functions.flatMap((each) => {
       const summary = summaries.get(each.script);
-      return summary === undefined ? [] : [{ ...each, summary }];
+      return summary === undefined ? [] : [{ ...each, ...summary }];
     }),
   };
 }

@@ -139,6 +139,7 @@ describe("a real answer is as the document says", () => {
       const rollout = { version_id: ids[`${script} version`] };
       await make(`${script} rollout`, "POST", `${script}/rollout`, rollout);
       await make(`${script} tail`, "POST", `${script}/tails`, {});
+      await make(`${script} invocation`, "POST", `${script}/invocations`);
     }
     const queues = `${account}/queues`;
     ids["queue"] = (await call("POST", queues, { queue_name: "described" })).result.queue_id;
@@ -302,6 +303,7 @@ describe("a real answer is as the document says", () => {
       version: ids[`${script} version`],
       deployment: ids[`${script} deployment`],
       id: ids[KINDS_OF_ID.find(([part]) => path.includes(part))?.[1] ?? "route"],
+      invocation: ids[`${script} invocation`],
     };
     return path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? `no-${name}`);
   }

@@ -106,8 +106,6 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${W}/subdomain`]: read,
   [`POST ${W}/subdomain`]: deploy("script.subdomain"),
   [`DELETE ${W}/subdomain`]: deploy("script.subdomain"),
-  [`GET ${W}/schedules`]: read,
-  [`PUT ${W}/schedules`]: deploy("script.schedules"),
   [`GET ${W}/references`]: read,
   [`GET ${A}/workers/scripts`]: readWorkers,
   [`GET ${A}/workers/scripts-search`]: readWorkers,
@@ -335,6 +333,15 @@ function scriptRules(script: string): Record<string, Rule> {
     [`DELETE ${script}/deployments/:deployment`]: deploy("deployment.delete"),
     [`GET ${script}/script-settings`]: read,
     [`PATCH ${script}/script-settings`]: deploy("script.settings"),
+    [`GET ${script}/schedules`]: read,
+    [`PUT ${script}/schedules`]: deploy("script.schedules"),
+    [`GET ${script}/schedules/runs`]: read,
+    [`GET ${script}/invocations/config`]: read,
+    [`PUT ${script}/invocations/config`]: deploy("script.invocations"),
+    // It changes what the function changes.
+    [`POST ${script}/invocations`]: { needs: "data", action: null },
+    [`GET ${script}/invocations`]: { needs: "data" },
+    [`GET ${script}/invocations/:invocation`]: { needs: "data" },
   };
 }
 

@@ -13,29 +13,32 @@ export function callApi(
   platform: Pick<RunningPlatform, "token" | "state">,
   method: string,
   path: string,
-  body?: FormData | object,
+  body?: FormData | Uint8Array<ArrayBuffer> | object,
+  headers?: Readonly<Record<string, string>>,
 ): Promise<unknown> {
-  return callV4(platform, method, `/accounts/${platform.state.accountId}${path}`, body);
+  return callV4(platform, method, `/accounts/${platform.state.accountId}${path}`, body, headers);
 }
 
-/** As `callApi`, for what is not under an account, such as `/zones`. */
+/** As `callApi`, for what is not under an account, such as `/zones`. Bytes go as they are, other objects as JSON. */
 export async function callV4(
   { state, token }: Pick<RunningPlatform, "token" | "state">,
   method: string,
   path: string,
-  body?: FormData | object,
+  body?: FormData | Uint8Array<ArrayBuffer> | object,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<unknown> {
   const url = `${state.apiUrl}/client/v4${path}`;
-  const isForm = body instanceof FormData;
+  const isRaw = body === undefined || body instanceof FormData || body instanceof Uint8Array;
   let response: Response;
   try {
     response = await fetch(url, {
       method,
       headers: {
         authorization: `Bearer ${token}`,
-        ...(body === undefined || isForm ? {} : { "content-type": "application/json" }),
+        ...(isRaw ? {} : { "content-type": "application/json" }),
+        ...more,
       },
-      ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isRaw ? body : JSON.stringify(body) }),
     });
   } catch (error) {
     throw new CommandError(`${method} ${url}: the API does not answer`, { cause: error });

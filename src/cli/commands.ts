@@ -1,4 +1,5 @@
 /** The commands of `skep`, in the order of its help. */
+import { INVOCATION_STATES } from "../protocol/invocations.ts";
 import { ISOLATIONS } from "../protocol/placement.ts";
 import { PERMISSIONS } from "../protocol/permissions.ts";
 import { DATA_OPTION, defaultText, START_OPTIONS } from "../supervisor/config.ts";
@@ -223,6 +224,49 @@ export const COMMANDS: readonly Command[] = [
       help,
     },
     run: async (args) => (await import("./metrics-command.ts")).stats(args, around),
+  },
+  {
+    name: "invoke",
+    summary:
+      "Call a function with a payload and show its response, or have that done in the background",
+    forms: [TARGET],
+    options: {
+      data,
+      payload: { placeholder: "TEXT", help: "the body of the request" },
+      file: { placeholder: "FILE", help: "the same, from a file" },
+      r2: { placeholder: "BUCKET/KEY", help: "the same, from an object of an R2 bucket" },
+      "content-type": {
+        placeholder: "TYPE",
+        help: "of the payload",
+        default: "application/json",
+      },
+      key: { placeholder: "KEY", help: "idempotency key: the same one again calls nothing" },
+      event: { help: "store it, print its id, and call until it succeeds or is given up" },
+      "dry-run": { help: "only check whether it could be called" },
+      json: { help: "all that is known of it, as JSON" },
+      help,
+    },
+    run: async (args) => (await import("./invoke.ts")).invoke(args, around),
+  },
+  {
+    name: "invocations",
+    summary: "List what was invoked by the API, or show one invocation with its response",
+    forms: [`${TARGET} [ID]`],
+    options: {
+      data,
+      status: { placeholder: "STATUS", help: `of this one alone: ${INVOCATION_STATES.join(", ")}` },
+      limit: { placeholder: "N", help: "at most so many, the newest", default: "50" },
+      json: { help: "one JSON object a line" },
+      help,
+    },
+    run: async (args) => (await import("./invocations.ts")).invocations(args, around),
+  },
+  {
+    name: "schedules",
+    summary: "Show when a function ran and will run by its Cron Triggers, or set these",
+    forms: [`list ${TARGET}`, `set ${TARGET} [CRON...]`],
+    options: { data, help },
+    run: async (args) => (await import("./schedules.ts")).schedules(args, around),
   },
   {
     name: "events",

@@ -13,6 +13,7 @@ function summary(more: Partial<MetricsSummary>): MetricsSummary {
     wallMs: null,
     cpuMs: null,
     coldStarts: 0,
+    retries: 0,
     phasesMs: {},
     ...more,
   };
@@ -27,7 +28,12 @@ const METRICS: NamespaceMetrics = {
   sinceMs: Date.parse("2026-11-23T11:00:00Z"),
   untilMs: Date.parse("2026-11-23T12:00:00Z"),
   functions: [
-    { script: "idle", place: { kind: "probation", why: "new version" }, summary: summary({}) },
+    {
+      script: "idle",
+      place: { kind: "probation", why: "new version" },
+      summary: summary({}),
+      kinds: [],
+    },
     {
       script: "busy-function",
       place: { kind: "dedicated", why: "stalled cell 1 at 12:03:01Z" },
@@ -45,6 +51,19 @@ const METRICS: NamespaceMetrics = {
           first: distribution(1),
         },
       }),
+      kinds: [{ kind: "fetch", ...summary({ requests: 1_200 }) }],
+    },
+    {
+      script: "timed",
+      place: { kind: "edge", why: "proven" },
+      summary: summary({ requests: 3, retries: 1, errors: 1, wallMs: distribution(40) }),
+      kinds: [
+        {
+          kind: "scheduled",
+          ...summary({ requests: 2, retries: 1, errors: 1, wallMs: distribution(50) }),
+        },
+        { kind: "fetch", ...summary({ requests: 1, wallMs: distribution(2) }) },
+      ],
     },
   ],
 };
@@ -54,9 +73,12 @@ describe("renderStats", () => {
     expect(renderStats(METRICS)).toEqual([
       "production, 60 min until 2026-11-23T12:00:00Z",
       "",
-      "function       place      requests  err %  lim  cpu ms  p50 ms  p99 ms  cold  place  fetch  load  first  why",
-      "busy-function  dedicated      1200    0.3    3    1.23      12      37     2     <1      2     8      1  stalled cell 1 at 12:03:01Z",
-      "idle           probation         0      -    0       -       -       -     0      -      -     -      -  new version",
+      "function       place      requests  err %  again  lim  cpu ms  p50 ms  p99 ms  cold  place  fetch  load  first  why",
+      "busy-function  dedicated      1200    0.3      0    3    1.23      12      37     2     <1      2     8      1  stalled cell 1 at 12:03:01Z",
+      "timed          edge              3   33.3      1    0       -      40     120     0      -      -     -      -  proven",
+      "  scheduled                      2   50.0      1    0       -      50     150     0      -      -     -      -",
+      "  fetch                          1    0.0      0    0       -       2       6     0      -      -     -      -",
+      "idle           probation         0      -      0    0       -       -       -     0      -      -     -      -  new version",
     ]);
   });
 

@@ -1,8 +1,13 @@
-/** The table of `skep stats`: one line per function, the busiest first. */
+/** The table of `skep stats`: one line per function, the busiest first; and one per kind if it gets events. */
 import type { MetricsSummary, NamespaceMetrics } from "../protocol/metrics-report.ts";
 import { COLD_PHASES } from "../protocol/telemetry.ts";
 
-type FunctionMetrics = NamespaceMetrics["functions"][number];
+/** A function; or, below it, what it did of one kind. */
+interface FunctionMetrics {
+  readonly script: string;
+  readonly place: { readonly kind: string; readonly why: string };
+  readonly summary: MetricsSummary;
+}
 
 interface Column {
   readonly title: string;
@@ -19,6 +24,7 @@ const COLUMNS: readonly Column[] = [
   { title: "place", cell: ({ place }) => place.kind, text: true },
   { title: "requests", cell: ({ summary }) => String(summary.requests) },
   { title: "err %", cell: ({ summary }) => percent(summary.errors, summary.requests) },
+  { title: "again", cell: ({ summary }) => String(summary.retries) },
   { title: "lim", cell: ({ summary }) => String(limited(summary)) },
   { title: "cpu ms", cell: ({ summary }) => milliseconds(summary.cpuMs?.mean, 2) },
   { title: "p50 ms", cell: ({ summary }) => milliseconds(summary.wallMs?.p50, 0) },
@@ -32,20 +38,28 @@ const COLUMNS: readonly Column[] = [
   { title: "why", cell: ({ place }) => place.why, text: true },
 ];
 
+/** Requests alone need no line of their own. */
+function linesOf(of: NamespaceMetrics["functions"][number]): FunctionMetrics[] {
+  if (of.kinds.every(({ kind }) => kind === "fetch")) return [of];
+  const place = { kind: "", why: "" };
+  const byKind = of.kinds.map(({ kind, ...summary }) => ({ script: `  ${kind}`, place, summary }));
+  return [of, ...byKind];
+}
+
 function limited({ outcomes }: MetricsSummary): number {
   return LIMITED.reduce((sum, outcome) => sum + (outcomes[outcome] ?? 0), 0);
 }
 
 const GAP = "  ";
 
-/** Lines without line ends. `cpu ms` is a mean, the phases are medians of the cold starts, `lim` is what limits cost. */
+/** Lines without line ends. `cpu ms` is a mean, the phases are medians of the cold starts, `lim` is what limits cost, `again` are retries of events. */
 export function renderStats(metrics: NamespaceMetrics): string[] {
   const sorted = metrics.functions.toSorted(
     (a, b) => b.summary.requests - a.summary.requests || a.script.localeCompare(b.script),
   );
   const rows = [
     COLUMNS.map(({ title }) => title),
-    ...sorted.map((of) => COLUMNS.map(({ cell }) => cell(of))),
+    ...sorted.flatMap(linesOf).map((of) => COLUMNS.map(({ cell }) => cell(of))),
   ];
   const widths = COLUMNS.map((_column, index) =>
     Math.max(...rows.map((row) => row[index]?.length ?? 0)),

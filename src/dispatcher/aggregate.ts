@@ -1,5 +1,5 @@
 /**
- * Counters and histograms of a set of invocations: one function and version in one minute while it is
+ * Counters and histograms of a set of invocations: one function, version and kind in one minute while it is
  * recorded, one row while it is stored, a point or a summary while it is read.
  */
 import {
@@ -16,7 +16,7 @@ import {
 import { Histogram } from "./histogram.ts";
 
 /** A delta without the place where it belongs. */
-export type AggregateData = Omit<MetricsDelta, "minute" | "versionId">;
+export type AggregateData = Omit<MetricsDelta, "minute" | "versionId" | "kind">;
 
 const UNKNOWN_OUTCOME = OUTCOMES.indexOf("unknown");
 const NO_STATUS = STATUS_CLASSES.indexOf("none");
@@ -28,6 +28,7 @@ export class Aggregate {
   requestBytes = 0;
   responseBytes = 0;
   coldStarts = 0;
+  retries = 0;
   readonly wall = new Histogram();
   cpu: Histogram | null = null;
   readonly phases = new Map<ColdPhase, Histogram>();
@@ -56,6 +57,7 @@ export class Aggregate {
     increase(this.#outcomes, outcomeIndex.get(invocation.outcome) ?? UNKNOWN_OUTCOME, 1);
     const group = Math.floor(invocation.status / 100) - 1;
     increase(this.#statuses, group >= 0 && group < NO_STATUS ? group : NO_STATUS, 1);
+    if (invocation.isRetry) this.retries += 1;
     this.wall.add(invocation.wallMs);
     const { cold } = invocation;
     if (cold === undefined) return;
@@ -73,6 +75,7 @@ export class Aggregate {
     this.requestBytes += data.requestBytes;
     this.responseBytes += data.responseBytes;
     this.coldStarts += data.coldStarts;
+    this.retries += data.retries;
     this.wall.merge(data.wall);
     if (data.cpu !== undefined) (this.cpu ??= new Histogram()).merge(data.cpu);
     for (const phase of COLD_PHASES) {
@@ -86,6 +89,7 @@ export class Aggregate {
     this.requestBytes = 0;
     this.responseBytes = 0;
     this.coldStarts = 0;
+    this.retries = 0;
     this.wall.clear();
     this.cpu = null;
     this.phases.clear();
@@ -104,6 +108,7 @@ export class Aggregate {
       wall: this.wall.toData(),
       ...(this.cpu === null ? {} : { cpu: this.cpu.toData() }),
       coldStarts: this.coldStarts,
+      retries: this.retries,
       phases,
     };
   }

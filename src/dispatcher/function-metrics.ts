@@ -5,8 +5,8 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type {
+  KindTotals,
   MetricsSeries,
-  MetricsTotals,
   SeriesQuery,
   VersionTotals,
 } from "../protocol/metrics-report.ts";
@@ -48,8 +48,8 @@ export class FunctionMetrics extends DurableObject {
   }
 
   /** Counters since the first invocation, for Prometheus. */
-  totals(): MetricsTotals {
-    return this.#store.lifetime().toData();
+  totals(): KindTotals[] {
+    return [...this.#store.lifetime()].map(([kind, totals]) => ({ kind, totals: totals.toData() }));
   }
 
   /** Forgets everything: the function was deleted. */

@@ -1,6 +1,8 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import type { KindTotals } from "../protocol/metrics-report.ts";
+import { Aggregate } from "./aggregate.ts";
 import type { FunctionMetrics } from "./function-metrics.ts";
 import { DAY, HOUR, MINUTE, RETENTION_MS, startOf } from "./metrics-schema.ts";
 import { COLD, batchOf } from "./test/batch.ts";
@@ -12,6 +14,14 @@ let names = 0;
 function newFunction(): DurableObjectStub<FunctionMetrics> {
   names += 1;
   return objects.getByName(`namespace/function-${names}`);
+}
+
+/** Of all kinds together. */
+async function totalsOf(stub: DurableObjectStub<FunctionMetrics>) {
+  const sum = new Aggregate();
+  const kinds = (await stub.totals()) as unknown as readonly KindTotals[];
+  for (const { totals } of kinds) sum.merge(totals);
+  return sum.toData();
 }
 
 /** Rows per resolution. */
@@ -40,12 +50,12 @@ describe("record", () => {
     await stub.record(batch);
     await evictDurableObject(stub);
     await stub.record(batch);
-    expect((await stub.totals()).wall.count).toBe(2);
+    expect((await totalsOf(stub)).wall.count).toBe(2);
 
     await stub.record(batchOf("edge-b", 1, minute, [{}]));
     await stub.record(batchOf("edge-a", 2, minute, [{}]));
     await stub.record(batchOf("edge-a", 1, minute, [{}]));
-    expect((await stub.totals()).wall.count).toBe(4);
+    expect((await totalsOf(stub)).wall.count).toBe(4);
   });
 
   it("keeps outcomes, status classes, cold phases and versions apart", async () => {
@@ -89,9 +99,9 @@ describe("record", () => {
     await runInDurableObject(stub, async (instance) => {
       await expect(instance.record(broken as never)).rejects.toThrow(TypeError);
     });
-    expect((await stub.totals()).wall.count).toBe(0);
+    expect((await totalsOf(stub)).wall.count).toBe(0);
     await stub.record(good);
-    expect((await stub.totals()).wall.count).toBe(1);
+    expect((await totalsOf(stub)).wall.count).toBe(1);
   });
 });
 
@@ -111,7 +121,7 @@ describe("the alarm", () => {
     const after = await stub.series({ ...ever(), stepSeconds: null });
     expect(after.summary).toEqual(before.summary);
     expect(after.summary.requests).toBe(60);
-    expect((await stub.totals()).wall.count).toBe(60);
+    expect((await totalsOf(stub)).wall.count).toBe(60);
   });
 
   it("does not count an hour twice when it runs again", async () => {
@@ -127,8 +137,8 @@ describe("the alarm", () => {
       stepSeconds: 3600,
     });
     expect(points.map(({ requests }) => requests)).toEqual([1]);
-    expect((await stub.totals()).coldStarts).toBe(0);
-    expect((await stub.totals()).wall.count).toBe(1);
+    expect((await totalsOf(stub)).coldStarts).toBe(0);
+    expect((await totalsOf(stub)).wall.count).toBe(1);
   });
 
   it("adds records that arrive after the roll-up to every resolution", async () => {
@@ -145,7 +155,7 @@ describe("the alarm", () => {
       });
       expect(summary.requests, `step ${stepSeconds}`).toBe(3);
     }
-    expect((await stub.totals()).wall.count).toBe(3);
+    expect((await totalsOf(stub)).wall.count).toBe(3);
   });
 
   it("deletes each resolution after its retention and keeps the lifetime totals", async () => {
@@ -165,7 +175,7 @@ describe("the alarm", () => {
     expect(minute).toBe(1);
     // Today has no day row yet, and the oldest of the other three is past its retention.
     expect(day).toBe(2);
-    expect((await stub.totals()).wall.count).toBe(4);
+    expect((await totalsOf(stub)).wall.count).toBe(4);
     const { summary, stepSeconds } = await stub.series({ ...ever(), stepSeconds: 60 });
     expect(stepSeconds).toBe(86_400);
     expect(summary.requests).toBe(3);
@@ -174,7 +184,7 @@ describe("the alarm", () => {
   it("is set by the first record and no more once nothing is left to do", async () => {
     const stub = newFunction();
     const alarmOf = () => runInDurableObject(stub, (_instance, { storage }) => storage.getAlarm());
-    expect((await stub.totals()).wall.count).toBe(0);
+    expect((await totalsOf(stub)).wall.count).toBe(0);
     expect(await alarmOf()).toBe(null);
 
     await stub.record(batchOf("edge", 1, startOf(Date.now(), MINUTE), [{}]));
@@ -186,7 +196,7 @@ describe("the alarm", () => {
     await old.record(batchOf("edge", 1, Date.now() - 500 * DAY, [{}]));
     await runDurableObjectAlarm(old);
     expect(await runDurableObjectAlarm(old)).toBe(false);
-    expect((await old.totals()).wall.count).toBe(1);
+    expect((await totalsOf(old)).wall.count).toBe(1);
   });
 });
 
@@ -236,8 +246,66 @@ it("forgets everything when it is destroyed, and can be used anew", async () => 
   const stub = newFunction();
   await stub.record(batchOf("edge", 9, startOf(Date.now(), MINUTE), [{}]));
   await stub.destroy();
-  expect((await stub.totals()).wall.count).toBe(0);
+  expect((await totalsOf(stub)).wall.count).toBe(0);
   expect(await runDurableObjectAlarm(stub)).toBe(false);
   await stub.record(batchOf("edge", 1, startOf(Date.now(), MINUTE), [{}]));
-  expect((await stub.totals()).wall.count).toBe(1);
+  expect((await totalsOf(stub)).wall.count).toBe(1);
+});
+
+describe("kinds", () => {
+  it("are counted apart, in rows, roll-ups and totals, with their retries", async () => {
+    const stub = newFunction();
+    const minute = startOf(Date.now() - 3 * HOUR, MINUTE);
+    await stub.record(batchOf("edge-a", 1, minute, [{ wallMs: 3 }, { wallMs: 5 }]));
+    const runs = [{ isRetry: true, outcome: "exception" as const }, {}];
+    const kind = "scheduled" as const;
+    await stub.record(
+      batchOf(
+        "edge-a",
+        2,
+        minute,
+        runs.map((run) => ({ ...run, kind })),
+      ),
+    );
+    const check = async () => {
+      const { summary, kinds, versions } = await stub.series({ ...ever(), stepSeconds: null });
+      expect(summary).toMatchObject({ requests: 4, errors: 1, retries: 1 });
+      expect(versions).toMatchObject([{ versionId: "v1", requests: 4 }]);
+      expect(kinds).toMatchObject([
+        { kind: "fetch", requests: 2, errors: 0, retries: 0 },
+        { kind: "scheduled", requests: 2, errors: 1, retries: 1 },
+      ]);
+      const totals = await stub.totals();
+      expect(totals).toMatchObject([
+        { kind: "fetch", totals: { wall: { count: 2 }, retries: 0 } },
+        { kind: "scheduled", totals: { wall: { count: 2 }, retries: 1 } },
+      ]);
+    };
+    await check();
+    await runDurableObjectAlarm(stub);
+    expect(await rowCounts(stub)).toMatchObject({ hour: 2 });
+    await check();
+  });
+
+  it("what was stored before there were kinds is kept, as requests", async () => {
+    const stub = newFunction();
+    const minute = startOf(Date.now() - 3 * HOUR, MINUTE);
+    await stub.record(batchOf("edge-a", 1, minute, [{ wallMs: 3 }, { wallMs: 5 }]));
+    await runDurableObjectAlarm(stub);
+    await runInDurableObject(stub, (_instance, { storage }) => {
+      storage.sql.exec(`
+        CREATE TABLE old (resolution INTEGER NOT NULL, start INTEGER NOT NULL, version TEXT NOT NULL,
+          data TEXT NOT NULL, PRIMARY KEY (resolution, start, version)) WITHOUT ROWID;
+        INSERT INTO old SELECT resolution, start, version, data FROM rows;
+        DROP TABLE rows;
+        ALTER TABLE old RENAME TO rows;
+        UPDATE state SET name = 'lifetime' WHERE name = 'lifetime fetch';`);
+    });
+    await evictDurableObject(stub);
+    expect((await totalsOf(stub)).wall.count).toBe(2);
+    const { kinds } = await stub.series({ ...ever(), stepSeconds: null });
+    expect(kinds).toMatchObject([{ kind: "fetch", requests: 2 }]);
+    await stub.record(batchOf("edge-b", 1, minute, [{ kind: "queue" }]));
+    expect((await totalsOf(stub)).wall.count).toBe(3);
+  });
 });

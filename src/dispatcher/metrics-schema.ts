@@ -2,9 +2,9 @@
  * How a FunctionMetrics object stores its rows: resolutions, retention, tables and the encoding of a
  * row. docs/metrics.md states the retention for readers.
  *
- *   rows     one row per resolution, start and version; `data` is an encoded Aggregate
+ *   rows     one row per resolution, start, version and kind of invocation; `data` is an encoded Aggregate
  *   sources  the highest sequence taken from each dispatcher isolate
- *   state    `lifetime` (encoded Aggregate of all that is rolled up), `rolledHour`, `rolledDay`
+ *   state    `lifetime <kind>` (encoded Aggregate of all that is rolled up), `rolledHour`, `rolledDay`
  */
 import { COLD_PHASES, type HistogramData } from "../protocol/telemetry.ts";
 import type { Aggregate, AggregateData } from "./aggregate.ts";
@@ -23,13 +23,23 @@ export const SOURCE_RETENTION_MS = 7 * DAY;
 
 export const TABLES = `
   CREATE TABLE IF NOT EXISTS rows (
-    resolution INTEGER NOT NULL, start INTEGER NOT NULL, version TEXT NOT NULL, data TEXT NOT NULL,
-    PRIMARY KEY (resolution, start, version)
+    resolution INTEGER NOT NULL, start INTEGER NOT NULL, version TEXT NOT NULL, kind TEXT NOT NULL,
+    data TEXT NOT NULL, PRIMARY KEY (resolution, start, version, kind)
   ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS sources (
     source TEXT PRIMARY KEY, sequence INTEGER NOT NULL, seen INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`;
+
+/** Of an object from before there were kinds: what it has counted were requests, but for a few tails and RPC calls. */
+export const ADD_KINDS = `
+  ALTER TABLE rows RENAME TO rows_without_kind;
+  ${TABLES}
+  INSERT INTO rows (resolution, start, version, kind, data)
+    SELECT resolution, start, version, 'fetch', data FROM rows_without_kind;
+  DROP TABLE rows_without_kind;
+  UPDATE state SET name = 'lifetime fetch' WHERE name = 'lifetime';
 `;
 
 /** `[sum, zero, index, count, index, count, …]`, each index after the first as the distance to it. */
@@ -44,6 +54,7 @@ interface EncodedAggregate {
   /** wall */ w: EncodedHistogram;
   /** cpu */ c?: EncodedHistogram;
   /** cold starts */ n: number;
+  /** retries; absent: none */ t?: number;
   /** phases, in the order of COLD_PHASES; absent without a cold start */ p?: EncodedHistogram[];
 }
 
@@ -58,6 +69,7 @@ export function encodeAggregate(aggregate: Aggregate): string {
     n: data.coldStarts,
   };
   if (data.cpu !== undefined) encoded.c = encodeHistogram(data.cpu);
+  if (data.retries > 0) encoded.t = data.retries;
   if (data.coldStarts > 0) {
     encoded.p = COLD_PHASES.map((phase) => encodeHistogram(data.phases[phase]));
   }
@@ -78,6 +90,7 @@ export function mergeEncoded(aggregate: Aggregate, text: string): void {
     wall: decodeHistogram(encoded.w),
     ...(encoded.c === undefined ? {} : { cpu: decodeHistogram(encoded.c) }),
     coldStarts: encoded.n,
+    retries: encoded.t ?? 0,
     phases: encoded.p === undefined ? {} : phases,
   });
 }

@@ -6,10 +6,16 @@
  * `lifetime`; days before `rolledDay` also have day rows. A record that arrives for a time that is
  * rolled up already is added to each of them, so all resolutions always agree.
  */
-import type { MetricsBatch, MetricsDelta } from "../protocol/telemetry.ts";
+import {
+  INVOCATION_KINDS,
+  type InvocationKind,
+  type MetricsBatch,
+  type MetricsDelta,
+} from "../protocol/telemetry.ts";
 import { Aggregate } from "./aggregate.ts";
 import { coverRange, type Rolled } from "./metrics-cover.ts";
 import {
+  ADD_KINDS,
   DAY,
   HOUR,
   MINUTE,
@@ -25,6 +31,7 @@ import {
 export interface StoredRow {
   readonly startMs: number;
   readonly versionId: string;
+  readonly kind: InvocationKind;
   /** Adds the row to `aggregate`. */
   addTo(aggregate: Aggregate): void;
 }
@@ -38,6 +45,10 @@ export class MetricsStore {
     // Made by the first write only: reading the metrics of a function that never ran leaves no trace.
     const tables = storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'state'");
     this.#hasTables = tables.toArray().length > 0;
+    const kinds = storage.sql.exec("SELECT 1 FROM pragma_table_info('rows') WHERE name = 'kind'");
+    if (this.#hasTables && kinds.toArray().length === 0) {
+      storage.transactionSync(() => storage.sql.exec(ADD_KINDS));
+    }
   }
 
   /** Stores a batch as a whole. False if it was stored before. */
@@ -48,15 +59,15 @@ export class MetricsStore {
     return this.#storage.transactionSync(() => {
       if (!this.#isNew(batch, nowMs)) return false;
       const rolled = this.#rolled();
-      const late = new Aggregate();
+      const late = new Map<InvocationKind, Aggregate>();
       for (const delta of batch.deltas) {
         this.#addToRow(MINUTE, delta);
         if (delta.minute >= rolled.hourMs) continue;
         this.#addToRow(HOUR, delta);
-        late.merge(delta);
+        aggregateOf(late, delta.kind).merge(delta);
         if (delta.minute < rolled.dayMs) this.#addToRow(DAY, delta);
       }
-      if (!late.isEmpty) this.#addToLifetime(late);
+      this.#addToLifetime(late);
       return true;
     });
   }
@@ -115,16 +126,17 @@ export class MetricsStore {
       coarsest,
       this.#rolled(),
     )) {
-      const cursor = this.#storage.sql.exec<{ start: number; version: string; data: string }>(
-        "SELECT start, version, data FROM rows WHERE resolution = ? AND start >= ? AND start < ?",
+      const cursor = this.#storage.sql.exec<RowOfKind>(
+        "SELECT start, version, kind, data FROM rows WHERE resolution = ? AND start >= ? AND start < ?",
         resolution,
         fromMs,
         toMs,
       );
-      for (const { start, version, data } of cursor) {
+      for (const { start, version, kind, data } of cursor) {
         yield {
           startMs: start,
           versionId: version,
+          kind,
           addTo: (aggregate) => mergeEncoded(aggregate, data),
         };
       }
@@ -132,15 +144,17 @@ export class MetricsStore {
   }
 
   /** Everything ever recorded, whatever has expired since. */
-  lifetime(): Aggregate {
-    const total = new Aggregate();
-    if (!this.#hasTables) return total;
-    const stored = this.#state("lifetime");
-    if (stored !== null) mergeEncoded(total, stored);
-    for (const row of this.rows(this.#rolled().hourMs, Number.MAX_SAFE_INTEGER, MINUTE)) {
-      row.addTo(total);
+  lifetime(): Map<InvocationKind, Aggregate> {
+    const totals = new Map<InvocationKind, Aggregate>();
+    if (!this.#hasTables) return totals;
+    for (const kind of INVOCATION_KINDS) {
+      const stored = this.#state(lifetimeOf(kind));
+      if (stored !== null) mergeEncoded(aggregateOf(totals, kind), stored);
     }
-    return total;
+    for (const row of this.rows(this.#rolled().hourMs, Number.MAX_SAFE_INTEGER, MINUTE)) {
+      row.addTo(aggregateOf(totals, row.kind));
+    }
+    return totals;
   }
 
   async deleteAll(): Promise<void> {
@@ -166,56 +180,68 @@ export class MetricsStore {
     const aggregate = new Aggregate();
     aggregate.merge(delta);
     const stored = this.#storage.sql.exec<{ data: string }>(
-      "SELECT data FROM rows WHERE resolution = ? AND start = ? AND version = ?",
+      "SELECT data FROM rows WHERE resolution = ? AND start = ? AND version = ? AND kind = ?",
       resolution,
       start,
       delta.versionId,
+      delta.kind,
     );
     for (const { data } of stored.toArray()) mergeEncoded(aggregate, data);
-    this.#putRow(resolution, start, delta.versionId, aggregate);
+    this.#putRow(resolution, start, delta, aggregate);
   }
 
-  /** Makes the rows of `coarse` from those of `fine` that start in [fromMs, toMs), and returns their sum. */
-  #roll(fine: Resolution, coarse: Resolution, fromMs: number, toMs: number): Aggregate {
-    const all = new Aggregate();
-    const byStart = new Map<number, Map<string, Aggregate>>();
-    const cursor = this.#storage.sql.exec<{ start: number; version: string; data: string }>(
-      "SELECT start, version, data FROM rows WHERE resolution = ? AND start >= ? AND start < ?",
+  /** Makes the rows of `coarse` from those of `fine` that start in [fromMs, toMs), and returns their sums. */
+  #roll(
+    fine: Resolution,
+    coarse: Resolution,
+    fromMs: number,
+    toMs: number,
+  ): Map<InvocationKind, Aggregate> {
+    const all = new Map<InvocationKind, Aggregate>();
+    const rows = new Map<string, RowKey & { readonly start: number; readonly sum: Aggregate }>();
+    const cursor = this.#storage.sql.exec<RowOfKind>(
+      "SELECT start, version, kind, data FROM rows WHERE resolution = ? AND start >= ? AND start < ?",
       fine,
       fromMs,
       toMs,
     );
-    for (const { start, version, data } of cursor) {
-      const coarseStart = startOf(start, coarse);
-      let versions = byStart.get(coarseStart);
-      if (versions === undefined) byStart.set(coarseStart, (versions = new Map()));
-      let aggregate = versions.get(version);
-      if (aggregate === undefined) versions.set(version, (aggregate = new Aggregate()));
-      mergeEncoded(aggregate, data);
+    for (const { start: fineStart, version: versionId, kind, data } of cursor) {
+      const start = startOf(fineStart, coarse);
+      const key = `${start} ${versionId} ${kind}`;
+      let row = rows.get(key);
+      if (row === undefined)
+        rows.set(key, (row = { start, versionId, kind, sum: new Aggregate() }));
+      mergeEncoded(row.sum, data);
     }
-    for (const [start, versions] of byStart) {
-      for (const [version, aggregate] of versions) {
-        all.merge(aggregate.toData());
-        this.#putRow(coarse, start, version, aggregate);
-      }
+    for (const row of rows.values()) {
+      aggregateOf(all, row.kind).merge(row.sum.toData());
+      this.#putRow(coarse, row.start, row, row.sum);
     }
     return all;
   }
 
-  #putRow(resolution: Resolution, start: number, version: string, aggregate: Aggregate): void {
+  #putRow(
+    resolution: Resolution,
+    start: number,
+    { versionId, kind }: RowKey,
+    aggregate: Aggregate,
+  ): void {
     this.#storage.sql.exec(
-      "INSERT OR REPLACE INTO rows (resolution, start, version, data) VALUES (?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO rows (resolution, start, version, kind, data) VALUES (?, ?, ?, ?, ?)",
       resolution,
       start,
-      version,
+      versionId,
+      kind,
       encodeAggregate(aggregate),
     );
   }
 
-  #addToLifetime(added: Aggregate): void {
-    const stored = this.#state("lifetime");
-    if (stored !== null) mergeEncoded(added, stored);
-    this.#setState("lifetime", encodeAggregate(added));
+  #addToLifetime(added: ReadonlyMap<InvocationKind, Aggregate>): void {
+    for (const [kind, aggregate] of added) {
+      const stored = this.#state(lifetimeOf(kind));
+      if (stored !== null) mergeEncoded(aggregate, stored);
+      this.#setState(lifetimeOf(kind), encodeAggregate(aggregate));
+    }
   }
 
   #rolled(): Rolled {
@@ -236,4 +262,23 @@ export class MetricsStore {
   #setState(name: string, value: string): void {
     this.#storage.sql.exec("INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)", name, value);
   }
+}
+
+type RowKey = Pick<MetricsDelta, "versionId" | "kind">;
+
+interface RowOfKind extends Record<string, SqlStorageValue> {
+  start: number;
+  version: string;
+  kind: InvocationKind;
+  data: string;
+}
+
+function lifetimeOf(kind: InvocationKind): string {
+  return `lifetime ${kind}`;
+}
+
+function aggregateOf(map: Map<InvocationKind, Aggregate>, kind: InvocationKind): Aggregate {
+  let aggregate = map.get(kind);
+  if (aggregate === undefined) map.set(kind, (aggregate = new Aggregate()));
+  return aggregate;
 }

@@ -6,7 +6,7 @@ import type {
   SeriesQuery,
   VersionTotals,
 } from "../protocol/metrics-report.ts";
-import type { ColdPhase } from "../protocol/telemetry.ts";
+import type { ColdPhase, InvocationKind } from "../protocol/telemetry.ts";
 import { Aggregate } from "./aggregate.ts";
 import type { Histogram } from "./histogram.ts";
 import { planSeries } from "./metrics-cover.ts";
@@ -22,8 +22,10 @@ export function readSeries(
   const all = new Aggregate();
   const steps = new Map<number, Aggregate>();
   const versions = new Map<string, Aggregate>();
+  const kinds = new Map<InvocationKind, Aggregate>();
   for (const row of store.rows(sinceMs, untilMs, coarsest)) {
     row.addTo(all);
+    row.addTo(entry(kinds, row.kind));
     row.addTo(entry(versions, row.versionId));
     if (stepMs !== null) row.addTo(entry(steps, startOf(row.startMs, stepMs)));
   }
@@ -38,6 +40,9 @@ export function readSeries(
     versions: [...versions]
       .sort(([, a], [, b]) => b.requests - a.requests)
       .map(([versionId, aggregate]) => ({ versionId, ...summarize(aggregate) })),
+    kinds: [...kinds]
+      .sort(([, a], [, b]) => b.requests - a.requests)
+      .map(([kind, aggregate]) => ({ kind, ...summarize(aggregate) })),
   };
 }
 
@@ -70,6 +75,7 @@ export function summarize(aggregate: Aggregate): MetricsSummary {
     wallMs: describe(aggregate.wall),
     cpuMs: describe(aggregate.cpu),
     coldStarts: aggregate.coldStarts,
+    retries: aggregate.retries,
     phasesMs,
   };
 }

@@ -1,6 +1,6 @@
 /** Turns one answered request into a record; the recorder delivers them out of the request path. */
 import type { InvocationFacts } from "../namespace/user-worker.ts";
-import type { Invocation, Outcome } from "../protocol/telemetry.ts";
+import type { Invocation, InvocationKind, Outcome } from "../protocol/telemetry.ts";
 import { requestBytes, responseBytes, sampleWeight } from "./body-size.ts";
 import type { DispatcherEnv } from "./env.ts";
 import type { Reason } from "./errors.ts";
@@ -27,7 +27,7 @@ const OUTCOMES: Readonly<Record<Reason, Outcome | undefined>> = {
   responseTooLarge: "loadShed",
 };
 
-/** `answered`: the function's response, or why there is none. */
+/** `answered`: the function's response, or why there is none; null: none was expected, and all is well. */
 export function record(
   env: MetricsEnv,
   ctx: ExecutionContext,
@@ -35,7 +35,9 @@ export function record(
   facts: InvocationFacts | undefined,
   startedMs: number,
   request: Request,
-  answered: Response | Reason,
+  answered: Response | Reason | null,
+  kind: InvocationKind = "fetch",
+  isRetry = false,
 ): void {
   if (env.METRICS === undefined || env.METRICS_FLUSH_MS === "0") return;
   const response = typeof answered === "string" ? null : answered;
@@ -48,6 +50,8 @@ export function record(
   const versionId = facts?.versionId ?? "";
   const invocation: Invocation = {
     versionId,
+    kind,
+    isRetry,
     outcome,
     status: response?.status ?? 0,
     wallMs: nowMs - startedMs,
@@ -59,7 +63,7 @@ export function record(
   const weight = response === null ? 0 : sampleWeight(target, nowMs);
   if (response === null || weight === 0) return;
   const counted = responseBytes(request, response).then((bytes) => {
-    records.addBytes(namespace, script, versionId, {
+    records.addBytes(namespace, script, versionId, kind, {
       request: requestBytes(request) * weight,
       response: bytes * weight,
     });

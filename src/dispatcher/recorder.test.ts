@@ -9,7 +9,15 @@ const HOUR = 60 * MINUTE;
 const START = 1_700_000_000_000 - (1_700_000_000_000 % HOUR);
 
 function invocation(more: Partial<Invocation> = {}): Invocation {
-  return { versionId: "v1", outcome: "ok", status: 200, wallMs: 4, ...more };
+  return {
+    versionId: "v1",
+    kind: "fetch",
+    isRetry: false,
+    outcome: "ok",
+    status: 200,
+    wallMs: 4,
+    ...more,
+  };
 }
 
 /** Counts as FunctionMetrics does: a sequence that is not above the last one changes nothing. */
@@ -53,7 +61,7 @@ describe("flush", () => {
     );
     recorder.add("ns", "a", invocation(), START + MINUTE);
     recorder.add("ns", "b", invocation({ status: 302 }), START);
-    recorder.addBytes("ns", "a", "v2", { request: 10, response: 2_000 }, START);
+    recorder.addBytes("ns", "a", "v2", "fetch", { request: 10, response: 2_000 }, START);
     expect(recorder.pendingFunctions).toBe(2);
     await recorder.flush(receiver, START + MINUTE);
     expect(recorder.pendingFunctions).toBe(0);
@@ -97,7 +105,7 @@ describe("flush", () => {
     const receiver = new Receiver();
     recorder.add("ns", "a", invocation(), START);
     await recorder.flush(receiver, START);
-    recorder.addBytes("ns", "a", "v1", { request: 0, response: 77 }, START);
+    recorder.addBytes("ns", "a", "v1", "fetch", { request: 0, response: 77 }, START);
     await recorder.flush(receiver, START);
     expect(receiver.delivered[1]?.batch.deltas).toMatchObject([
       { responseBytes: 77, wall: { count: 0 } },

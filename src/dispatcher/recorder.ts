@@ -9,11 +9,11 @@
  *
  * What is not delivered when the process is killed is lost: at most one flush interval while the
  * receiver answers. While it does not, records wait, in at most `maxSlots` slots (a slot is one version
- * of a function in one minute). When they are used up, the minutes of each hour are merged, which keeps
+ * of a function in one minute, called for one thing). When they are used up, the minutes of each hour are merged, which keeps
  * the counts and loses the minute; if that frees nothing either, invocations that would need a new slot
  * are dropped and counted in `droppedRecords`.
  */
-import type { Invocation, MetricsBatch } from "../protocol/telemetry.ts";
+import type { Invocation, InvocationKind, MetricsBatch } from "../protocol/telemetry.ts";
 import { Aggregate } from "./aggregate.ts";
 
 /** What batches are delivered to: a Durable Object namespace of FunctionMetrics, or its stand-in. */
@@ -44,6 +44,7 @@ const RETRY_FOR_MS = 25_000;
 interface Slot {
   readonly minute: number;
   readonly versionId: string;
+  readonly kind: InvocationKind;
   readonly aggregate: Aggregate;
 }
 
@@ -92,7 +93,7 @@ export class Recorder {
   add(namespace: string, script: string, invocation: Invocation, nowMs = Date.now()): void {
     const records =
       this.#namespaces.get(namespace)?.get(script) ?? this.#remember(namespace, script);
-    const slot = this.#slot(records, nowMs, invocation.versionId);
+    const slot = this.#slot(records, nowMs, invocation.versionId, invocation.kind);
     if (slot === null) this.#droppedRecords += 1;
     else slot.aggregate.add(invocation);
   }
@@ -102,12 +103,13 @@ export class Recorder {
     namespace: string,
     script: string,
     versionId: string,
+    kind: InvocationKind,
     bytes: { readonly request: number; readonly response: number },
     nowMs = Date.now(),
   ): void {
     const records =
       this.#namespaces.get(namespace)?.get(script) ?? this.#remember(namespace, script);
-    const slot = this.#slot(records, nowMs, versionId);
+    const slot = this.#slot(records, nowMs, versionId, kind);
     if (slot === null) return;
     slot.aggregate.requestBytes += bytes.request;
     slot.aggregate.responseBytes += bytes.response;
@@ -178,9 +180,10 @@ export class Recorder {
       records.unacknowledged = {
         source: this.#source,
         sequence: this.#sequence,
-        deltas: full.map(({ minute, versionId, aggregate }) => ({
+        deltas: full.map(({ minute, versionId, kind, aggregate }) => ({
           minute,
           versionId,
+          kind,
           ...aggregate.toData(),
         })),
       };
@@ -206,11 +209,17 @@ export class Recorder {
   }
 
   /** `null` if there is no room. */
-  #slot(records: FunctionRecords, nowMs: number, versionId: string): Slot | null {
+  #slot(
+    records: FunctionRecords,
+    nowMs: number,
+    versionId: string,
+    kind: InvocationKind,
+  ): Slot | null {
     const { current } = records;
     if (
       current !== null &&
       current.versionId === versionId &&
+      current.kind === kind &&
       nowMs >= current.minute &&
       nowMs < current.minute + MINUTE_MS
     ) {
@@ -219,13 +228,13 @@ export class Recorder {
     const minute = nowMs - (nowMs % MINUTE_MS);
     // A loop, not find(): two versions that share the traffic alternate here, on the hot path.
     for (const slot of records.open) {
-      if (slot.minute !== minute || slot.versionId !== versionId) continue;
+      if (slot.minute !== minute || slot.versionId !== versionId || slot.kind !== kind) continue;
       records.current = slot;
       return slot;
     }
     if (this.#slots >= this.#maxSlots) this.#fold(minute);
     if (this.#slots >= this.#maxSlots) return null;
-    const slot = { minute, versionId, aggregate: new Aggregate() };
+    const slot = { minute, versionId, kind, aggregate: new Aggregate() };
     records.open.push(slot);
     records.current = slot;
     this.#slots += 1;
@@ -239,12 +248,12 @@ export class Recorder {
     this.#slots = 0;
     for (const records of this.#functions()) {
       const folded = new Map<string, Slot>();
-      for (const { minute, versionId, aggregate } of records.open) {
+      for (const { minute, versionId, kind, aggregate } of records.open) {
         if (aggregate.isEmpty) continue;
         const hour = minute - (minute % HOUR_MS);
-        const key = `${hour} ${versionId}`;
+        const key = `${hour} ${versionId} ${kind}`;
         const slot = folded.get(key);
-        if (slot === undefined) folded.set(key, { minute: hour, versionId, aggregate });
+        if (slot === undefined) folded.set(key, { minute: hour, versionId, kind, aggregate });
         else slot.aggregate.merge(aggregate.toData());
       }
       records.open = [...folded.values()];

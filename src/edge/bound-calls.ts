@@ -98,13 +98,14 @@ async function invoke(
   // From its parts, so that it has no `cf` that the caller made up.
   const request = new Request(original.url, { method, headers, body, redirect: "manual" });
   const target = targetOf(namespace, script);
+  const kind = call.rpc === undefined ? "fetch" : "rpc";
   const startedMs = Date.now();
   try {
     const response = await invoker.invoke(namespace, call, request, facts);
-    record(metrics, ctx, target, facts, startedMs, request, response);
+    record(metrics, ctx, target, facts, startedMs, request, response, kind);
     return response;
   } catch (error) {
-    record(metrics, ctx, target, facts, startedMs, request, reasonOf(error));
+    record(metrics, ctx, target, facts, startedMs, request, reasonOf(error), kind);
     throw error;
   }
 }

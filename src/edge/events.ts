@@ -13,6 +13,7 @@ import {
 } from "../protocol/events.ts";
 import type { TracedHandler } from "../protocol/trace.ts";
 import type { Invoker } from "./invoke.ts";
+import { targetOf } from "./targets.ts";
 
 export interface EventOptions {
   readonly invoker: Invoker;
@@ -25,7 +26,7 @@ const MAX_RESPONSE_BYTES = 256 * 1024;
 /** Never rejects. */
 export async function deliver(
   { invoker, metrics }: EventOptions,
-  { namespace, script, event }: EventDelivery,
+  { namespace, script, event, attempt }: EventDelivery,
   ctx: ExecutionContext,
 ): Promise<EventResult> {
   const handled = handledBy(event);
@@ -33,8 +34,10 @@ export async function deliver(
   const request = requestOf(event);
   const call = { script, args: undefined, options: undefined, event: event.type };
   const startedMs = Date.now();
-  const recorded = (answered: Response | Reason) => {
-    record(metrics, ctx, { namespace, script }, facts, startedMs, request, answered);
+  const target = targetOf(namespace, script);
+  const recorded = (answered: Response | Reason | null) => {
+    const isRetry = attempt > 1;
+    record(metrics, ctx, target, facts, startedMs, request, answered, event.type, isRetry);
   };
   try {
     const response = await invoker.invoke(namespace, call, request, facts);
@@ -45,7 +48,7 @@ export async function deliver(
     const end = await response.json<HandlerEnd>();
     const { isHandled, ...how } = end;
     if (!isHandled) return noHandler(`${namespace}/${script}`, event.type);
-    recorded(end.outcome === "ok" ? new Response(null, { status: 204 }) : reasonFor(end.outcome));
+    recorded(end.outcome === "ok" ? null : reasonFor(end.outcome));
     return { ran: true, ...how };
   } catch (error) {
     const reason = reasonOf(error);

@@ -29,8 +29,8 @@ export async function callTailWorker(
   const startedMs = Date.now();
   try {
     const response = await invoker.invoke(namespace, call, request, facts);
-    record(metrics, ctx, target, facts, startedMs, request, response);
+    record(metrics, ctx, target, facts, startedMs, request, response, "tail");
   } catch (error) {
-    record(metrics, ctx, target, facts, startedMs, request, reasonOf(error));
+    record(metrics, ctx, target, facts, startedMs, request, reasonOf(error), "tail");
   }
 }

@@ -8,8 +8,10 @@ import { SettledVersions } from "./settled-versions.ts";
 function flushOf(...deltas: readonly [versionId: string, outcomes: Outcome[]][]): TelemetryFlush {
   const toDelta = ([versionId, outcomes]: (typeof deltas)[number]) => {
     const aggregate = new Aggregate();
-    for (const outcome of outcomes) aggregate.add({ versionId, outcome, status: 200, wallMs: 1 });
-    return { minute: 0, versionId, ...aggregate.toData() };
+    const kind = "fetch" as const;
+    const usual = { versionId, kind, isRetry: false, status: 200, wallMs: 1 };
+    for (const outcome of outcomes) aggregate.add({ ...usual, outcome });
+    return { minute: 0, versionId, kind, ...aggregate.toData() };
   };
   const batch = { source: "edge", sequence: 1, deltas: deltas.map(toDelta) };
   return { functions: [{ namespace: "production", script: "f", batch }] };

@@ -48,12 +48,14 @@ let sequence = 0;
 /** As an edge reports `count` invocations of a version. */
 async function report(script: string, versionId: string, outcome: Outcome, count = 1) {
   const aggregate = new Aggregate();
-  for (let n = 0; n < count; n++) aggregate.add({ versionId, outcome, status: 200, wallMs: 1 });
+  const kind = "fetch" as const;
+  const usual = { versionId, kind, isRetry: false, status: 200, wallMs: 1 };
+  for (let n = 0; n < count; n++) aggregate.add({ ...usual, outcome });
   const minute = Math.floor(Date.now() / 60_000) * 60_000;
   const batch = {
     source: "edge",
     sequence: ++sequence,
-    deltas: [{ minute, versionId, ...aggregate.toData() }],
+    deltas: [{ minute, versionId, kind, ...aggregate.toData() }],
   };
   const body = JSON.stringify({ functions: [{ namespace: "production", script, batch }] });
   const response = await edgeGate.fetch("http://hub/telemetry?edge=0", { method: "POST", body });

@@ -48,9 +48,14 @@ export interface NewInvocation {
 
 export type PayloadSource =
   /** Base64. */
-  | { readonly bytes: string }
-  /** An object of an R2 bucket, read when the function is called. */
-  | { readonly r2: { readonly id: string; readonly bucket: string; readonly key: string } };
+  { readonly bytes: string } | { readonly r2: ObjectReference };
+
+/** An object of an R2 bucket, read when the function is called. */
+export interface ObjectReference {
+  readonly id: string;
+  readonly bucket: string;
+  readonly key: string;
+}
 
 export const INVOCATION_STATES = [
   // Stored, and not tried yet, or to be tried again.

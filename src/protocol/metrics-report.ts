@@ -3,7 +3,13 @@
  * renders. Times are Unix milliseconds, durations milliseconds; a quantile is within 1% of the true one.
  */
 import type { Place } from "./placement.ts";
-import type { ColdPhase, HistogramData, Outcome, StatusClass } from "./telemetry.ts";
+import type {
+  ColdPhase,
+  HistogramData,
+  InvocationKind,
+  Outcome,
+  StatusClass,
+} from "./telemetry.ts";
 
 export interface Distribution {
   readonly count: number;
@@ -27,6 +33,8 @@ export interface MetricsSummary {
   /** An estimate. null: no invocation has one. */
   readonly cpuMs: Distribution | null;
   readonly coldStarts: number;
+  /** Invocations for an event that the function was given before. */
+  readonly retries: number;
   /** Phases of the cold starts; empty if there was none. */
   readonly phasesMs: Readonly<Partial<Record<ColdPhase, Distribution>>>;
 }
@@ -37,6 +45,10 @@ export interface MetricsPoint extends MetricsSummary {
 
 export interface VersionSummary extends MetricsSummary {
   readonly versionId: string;
+}
+
+export interface KindSummary extends MetricsSummary {
+  readonly kind: InvocationKind;
 }
 
 export interface SeriesQuery {
@@ -57,6 +69,8 @@ export interface MetricsSeries {
   readonly summary: MetricsSummary;
   /** The version with the most requests first. */
   readonly versions: readonly VersionSummary[];
+  /** What it was called for, the kind with the most invocations first. */
+  readonly kinds: readonly KindSummary[];
 }
 
 /** Counters since the function's first invocation. They never shrink while the function exists. */
@@ -68,7 +82,13 @@ export interface MetricsTotals {
   readonly wall: HistogramData;
   readonly cpu?: HistogramData;
   readonly coldStarts: number;
+  readonly retries: number;
   readonly phases: Readonly<Partial<Record<ColdPhase, HistogramData>>>;
+}
+
+export interface KindTotals {
+  readonly kind: InvocationKind;
+  readonly totals: MetricsTotals;
 }
 
 /** What one version did in a time range. */
@@ -86,5 +106,6 @@ export interface NamespaceMetrics {
     readonly script: string;
     readonly place: Pick<Place, "kind" | "why">;
     readonly summary: MetricsSummary;
+    readonly kinds: readonly KindSummary[];
   }[];
 }

@@ -23,6 +23,18 @@ export const OUTCOMES = [
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
+/** What a handler was called for. `invocation`: a request that was stored first (invocations.ts). */
+export const INVOCATION_KINDS = [
+  "fetch",
+  "scheduled",
+  "queue",
+  "invocation",
+  "alarm",
+  "rpc",
+  "tail",
+] as const;
+export type InvocationKind = (typeof INVOCATION_KINDS)[number];
+
 /** `none`: no response head was produced. */
 export const STATUS_CLASSES = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"] as const;
 export type StatusClass = (typeof STATUS_CLASSES)[number];
@@ -30,6 +42,9 @@ export type StatusClass = (typeof STATUS_CLASSES)[number];
 /** One ended invocation, as the dispatcher sees it. */
 export interface Invocation {
   readonly versionId: string;
+  readonly kind: InvocationKind;
+  /** The same event was given to the function before. */
+  readonly isRetry: boolean;
   readonly outcome: Outcome;
   /** HTTP status, 0 if there was none. */
   readonly status: number;
@@ -50,11 +65,13 @@ export interface HistogramData {
   readonly buckets: readonly (readonly [index: number, count: number])[];
 }
 
-/** What one version of a function did within one minute. All counters are increments. */
+/** What one version of a function did within one minute, called for one thing. All counters are increments. */
 export interface MetricsDelta {
   /** Start of the minute, Unix time in milliseconds. */
   readonly minute: number;
   readonly versionId: string;
+  readonly kind: InvocationKind;
+  readonly retries: number;
   readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
   readonly statuses: Readonly<Partial<Record<StatusClass, number>>>;
   readonly requestBytes: number;

@@ -190,6 +190,7 @@ describe("sampleOf", () => {
       responseBytes: 0,
       wall: wall.toData(),
       coldStarts: 2,
+      retries: 0,
       phases: {},
     };
     expect(sampleOf(totals)).toMatchObject({ requests: 90, errors: 8, coldStarts: 2, cpu: null });

@@ -8,6 +8,7 @@ import type { NamespaceRecord, ScriptRecord, StoredBinding } from "./records.ts"
 import { expected } from "./failures.ts";
 import { success } from "./result.ts";
 import { requireRoute } from "./routes.ts";
+import { scriptEvents, type ScriptEvents } from "./script-events.ts";
 import { findScript } from "./scripts.ts";
 import { findToken } from "./tokens.ts";
 import { allRoutesOf, type ZoneRoute } from "./zone-routes.ts";
@@ -130,8 +131,16 @@ function ofScript(sql: SqlStorage, script: ScriptRecord) {
     ...version.settings,
     ...settings,
     "limits of the script": limits,
+    ...ofEvents(scriptEvents(sql, id)),
     ...Object.fromEntries(version.bindings.map(ofBinding)),
     ...ofRoutes(allRoutesOf(sql, script), ({ zone }) => zone),
+  };
+}
+
+function ofEvents({ schedules, invocations }: ScriptEvents): Facts {
+  return {
+    ...(schedules.length > 0 && { schedules: schedules.map(({ cron }) => cron) }),
+    ...(invocations !== null && { invocations }),
   };
 }
 

@@ -2,6 +2,7 @@
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
 import type { FunctionMetrics } from "../../src/dispatcher/function-metrics.ts";
+import type { KindTotals, MetricsTotals } from "../../src/protocol/metrics-report.ts";
 import { deploy, remove } from "../../src/testing/scripts/deploy.ts";
 
 interface Env {
@@ -19,7 +20,13 @@ async function textAt(url: string): Promise<string> {
   return (await dispatcher.fetch(url)).text();
 }
 
-const totalsOf = (name: string) => METRICS.getByName(name).totals();
+/** Of requests. */
+async function totalsOf(name: string): Promise<MetricsTotals> {
+  const kinds = (await METRICS.getByName(name).totals()) as unknown as readonly KindTotals[];
+  const fetches = kinds.find(({ kind }) => kind === "fetch");
+  if (fetches === undefined) throw new Error(`nothing is recorded of ${name} yet`);
+  return fetches.totals;
+}
 
 describe("routing", () => {
   test("goes by <script>.<namespace>.<base domain>", async () => {

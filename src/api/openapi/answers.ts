@@ -208,8 +208,6 @@ export const scriptSubdomain = z.strictObject({
   enabled: z.boolean(),
   previews_enabled: z.boolean(),
 });
-export const schedules = z.strictObject({ schedules: z.array(z.unknown()) });
-
 export const worker = z.strictObject({
   id: z.string(),
   name: z.string(),

@@ -8,7 +8,6 @@ import * as deployments from "../deployments.ts";
 import * as limitRules from "../limit-rules.ts";
 import * as namespaces from "../namespaces.ts";
 import * as routes from "../routes.ts";
-import { schedules } from "../schedules.ts";
 import * as secrets from "../secrets.ts";
 import * as subdomain from "../subdomain.ts";
 import * as tags from "../tags.ts";
@@ -17,6 +16,7 @@ import * as workers from "../workers.ts";
 import * as answer from "./answers.ts";
 import { ofKv } from "./kv-operations.ts";
 import { ofD1 } from "./d1-operations.ts";
+import { ofScriptEvents } from "./event-operations.ts";
 import { ofAssets, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
 import { ofR2 } from "./r2-operations.ts";
 import * as report from "./report-answers.ts";
@@ -275,6 +275,7 @@ function ofVersions(script: string): Record<string, Operation> {
       body: metadata,
       result: answer.scriptSettings,
     },
+    ...ofScriptEvents(script),
   };
 }
 
@@ -346,12 +347,6 @@ function ofAccountWorkers(): Record<string, Operation> {
       result: answer.scriptSubdomain,
     },
     [`DELETE ${script}/subdomain`]: { does: "Turns both off", result: answer.scriptSubdomain },
-    [`GET ${script}/schedules`]: { does: "Cron Triggers: none", result: answer.schedules },
-    [`PUT ${script}/schedules`]: {
-      does: "An empty list is accepted; Cron Triggers are refused",
-      body: schedules,
-      result: answer.schedules,
-    },
     [`GET ${script}/references`]: { does: "What depends on it", result: answer.references },
     ...ofVersions(script),
 

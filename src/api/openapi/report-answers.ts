@@ -1,6 +1,11 @@
 /** What the API answers, as answers.ts: reports, of metrics, logs, data points, rollouts and the audit log. */
 import * as z from "zod";
-import { COLD_PHASES, OUTCOMES, STATUS_CLASSES } from "../../protocol/telemetry.ts";
+import {
+  COLD_PHASES,
+  INVOCATION_KINDS,
+  OUTCOMES,
+  STATUS_CLASSES,
+} from "../../protocol/telemetry.ts";
 
 const time = z.iso.datetime();
 const unixMs = z.number().min(0);
@@ -25,8 +30,11 @@ const summary = z.strictObject({
   wallMs: distribution.nullable(),
   cpuMs: distribution.nullable(),
   coldStarts: count,
+  retries: count,
   phasesMs: z.partialRecord(z.enum(COLD_PHASES), distribution),
 });
+
+const kinds = z.array(summary.extend({ kind: z.enum(INVOCATION_KINDS) }));
 
 /** As `MetricsSeries`. */
 export const scriptMetrics = z.strictObject({
@@ -36,6 +44,7 @@ export const scriptMetrics = z.strictObject({
   points: z.array(summary.extend({ startMs: unixMs })),
   summary,
   versions: z.array(summary.extend({ versionId: z.string() })),
+  kinds,
 });
 
 /** As `NamespaceMetrics`. */
@@ -48,6 +57,7 @@ export const namespaceMetrics = z.strictObject({
       script: z.string(),
       place: z.strictObject({ kind: z.string(), why: z.string() }),
       summary,
+      kinds,
     }),
   ),
 });

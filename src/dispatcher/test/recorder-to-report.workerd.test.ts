@@ -59,6 +59,8 @@ function addRequests(recorder: Recorder, script: string, count: number, namespac
     const cold = index === 0 ? COLD : undefined;
     recorder.add(namespace, script, {
       versionId: "v1",
+      kind: "fetch",
+      isRetry: false,
       outcome: "ok",
       status: 200,
       wallMs: index % 20,
@@ -152,10 +154,10 @@ describe("reading", () => {
       { namespaceId: "id-6", namespace: "production", script: "a" },
     ]);
     expect(text).toContain(
-      'skep_invocations_total{namespace="production",script="a",outcome="ok"} 40\n',
+      'skep_invocations_total{namespace="production",script="a",kind="fetch",outcome="ok"} 40\n',
     );
     expect(text).toContain(
-      'skep_invocation_wall_seconds_bucket{namespace="production",script="a",le="0.01"} 22\n',
+      'skep_invocation_wall_seconds_bucket{namespace="production",script="a",kind="fetch",le="0.01"} 22\n',
     );
   });
 });

@@ -6,7 +6,7 @@
  */
 import { exports, WorkerEntrypoint } from "cloudflare:workers";
 import type { EventDelivery, EventResult } from "../../protocol/events.ts";
-import type { Destination, PayloadSource } from "../../protocol/invocations.ts";
+import type { Destination, ObjectReference } from "../../protocol/invocations.ts";
 import { deliverEvent } from "../deliver-event.ts";
 import type { StoreEnv } from "../env.ts";
 import { readObject } from "./payload.ts";
@@ -19,7 +19,7 @@ export type Errand =
       readonly key: number;
       readonly delivery: EventDelivery;
       /** The body of an invocation's request, if it is not in it. */
-      readonly payload?: PayloadSource & { readonly r2: unknown };
+      readonly object?: ObjectReference;
     }
   | {
       readonly does: "tell";
@@ -59,12 +59,12 @@ export class Courier extends WorkerEntrypoint<StoreEnv> {
     await report(() => this.env[owner].getByName(name).ended(errand.key, result));
   }
 
-  async #result({ delivery, payload }: Errand & { does: "deliver" }): Promise<EventResult> {
+  async #result({ delivery, object }: Errand & { does: "deliver" }): Promise<EventResult> {
     const { event } = delivery;
-    if (payload === undefined || event.type !== "invocation") {
+    if (object === undefined || event.type !== "invocation") {
       return deliverEvent(this.env, delivery);
     }
-    const read = await readObject(payload.r2);
+    const read = await readObject(object);
     if (typeof read === "string") return { ran: false, reason: "unavailable", message: read };
     const headers = [...event.request.headers];
     if (read.contentType !== null) headers.push(["content-type", read.contentType]);

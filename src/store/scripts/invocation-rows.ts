@@ -4,7 +4,7 @@ import type {
   DestinationRecord,
   InvocationDetail,
   InvocationRecord,
-  PayloadSource,
+  ObjectReference,
 } from "../../protocol/invocations.ts";
 
 /**
@@ -100,10 +100,8 @@ function toDestination(row: InvocationRow): DestinationRecord | null {
   };
 }
 
-export function r2Of(row: InvocationRow): (PayloadSource & { readonly r2: unknown }) | undefined {
-  return row.r2 === null
-    ? undefined
-    : { r2: JSON.parse(row.r2) as (PayloadSource & { r2: unknown })["r2"] };
+export function r2Of({ r2 }: InvocationRow): ObjectReference | null {
+  return r2 === null ? null : (JSON.parse(r2) as ObjectReference);
 }
 
 /** What a destination is told, in the API's words. A queue takes messages of this size at most, with some room. */
@@ -127,7 +125,7 @@ export function told(
   };
   const request = {
     content_type: row.content_type,
-    r2: r2Of(row)?.r2 ?? null,
+    r2: r2Of(row),
     payload: row.payload === null ? null : new Uint8Array(row.payload).toBase64(),
   };
   const whole = JSON.stringify({ ...about, request, response });

@@ -16,7 +16,7 @@ import {
   type InvocationSettings,
 } from "../../protocol/invocations.ts";
 import type { StoreEnv } from "../env.ts";
-import { currentLife } from "../life.ts";
+import { currentLife, lostResult } from "../life.ts";
 import type { ScriptConfig } from "./config.ts";
 import { carry, type Errand } from "./courier.ts";
 import { r2Of, TABLES, toDetail, told, toRecord, type InvocationRow } from "./invocation-rows.ts";
@@ -190,11 +190,10 @@ export class Invocations extends DurableObject<StoreEnv> {
       currentLife(),
       nowMs - LEASE_MS,
     );
-    const message = "the process that had begun it was lost";
-    for (const { seq, state } of lost) {
-      if (state !== "running") this.#told(seq, message, nowMs);
-      else
-        this.#ended(seq, { ran: false, reason: "unavailable", message, mayHaveRun: true }, nowMs);
+    for (const { seq, state, life } of lost) {
+      const result = lostResult(life);
+      if (state === "running") this.#ended(seq, result, nowMs);
+      else this.#told(seq, result.message, nowMs);
     }
   }
 
@@ -331,8 +330,8 @@ export class Invocations extends DurableObject<StoreEnv> {
       event: { type: "invocation", request },
       attempt,
     };
-    const r2 = r2Of(row);
-    return { does: "deliver", key, delivery, ...(r2 && { payload: r2 }) };
+    const object = r2Of(row);
+    return { does: "deliver", key, delivery, ...(object && { object }) };
   }
 
   #tellingOf(row: InvocationRow, { namespace, name: script }: Config): Errand {

@@ -14,6 +14,7 @@ import type { StoreEnv } from "../env.ts";
 import type { Kind } from "../kinds.ts";
 import type { ScriptConfig } from "./config.ts";
 import { deliverNow } from "./courier.ts";
+import type { Created } from "./invocations.ts";
 import { SCHEDULES_NAME } from "./schedules.ts";
 
 export const scripts: Kind = {
@@ -37,7 +38,8 @@ async function administer(request: Request, id: string, env: StoreEnv): Promise<
   const invocations = env.INVOCATIONS.getByName(id);
   if (what !== "invocations") return new Response(`no such call: ${pathname}`, { status: 404 });
   if (request.method === "POST") {
-    const created = await invocations.create(await request.json<NewInvocation>());
+    // The types that workerd derives for RPC turn tuples into arrays.
+    const created = (await invocations.create(await request.json<NewInvocation>())) as Created;
     if ("refused" in created) return new Response(created.refused, { status: 429 });
     if (created.errand === null) return Response.json(created.record);
     await deliverNow(id, created.errand);

@@ -1,5 +1,5 @@
 /** Payloads of invocations that are objects of an R2 bucket, read when the function is called. */
-import { MAX_PAYLOAD_BYTES, type PayloadSource } from "../../protocol/invocations.ts";
+import { MAX_PAYLOAD_BYTES, type ObjectReference } from "../../protocol/invocations.ts";
 import { callKind } from "./own-gate.ts";
 
 interface Read {
@@ -13,11 +13,7 @@ const DESCRIPTION_HEADER = "cf-r2-metadata-size";
 const ERROR_HEADER = "cf-r2-error";
 
 /** A text says why it could not be read. */
-export async function readObject({
-  id,
-  bucket,
-  key,
-}: (PayloadSource & { r2: unknown })["r2"]): Promise<Read | string> {
+export async function readObject({ id, bucket, key }: ObjectReference): Promise<Read | string> {
   const name = `the payload, object "${key}" of R2 bucket "${bucket}"`;
   const call = JSON.stringify({ version: 1, method: "get", object: key });
   const response = await callKind("r2", id, "/", { headers: { [CALL_HEADER]: ascii(call) } });

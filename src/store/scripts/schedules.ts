@@ -9,7 +9,7 @@ import { nextTime, parseCron, previousTime } from "../../protocol/cron.ts";
 import { EVENT_WALL_MS, type EventResult } from "../../protocol/events.ts";
 import type { ScheduledRun, ScheduleReport } from "../../protocol/schedules.ts";
 import type { StoreEnv } from "../env.ts";
-import { currentLife } from "../life.ts";
+import { currentLife, lostResult } from "../life.ts";
 import type { ScriptConfig } from "./config.ts";
 import { carry, type Errand } from "./courier.ts";
 
@@ -239,16 +239,13 @@ export class Schedules extends DurableObject<StoreEnv> {
       currentLife(),
       nowMs - LEASE_MS,
     );
-    for (const { id } of lost) {
-      const message = "the process that had begun it was lost";
-      this.#end(id, { ran: false, reason: "unavailable", message, mayHaveRun: true }, nowMs);
-    }
+    for (const { id, life } of lost) this.#end(id, lostResult(life), nowMs);
   }
 
   #running(where: string, ...values: SqlStorageValue[]) {
     return this.#sql
-      .exec<{ id: number; namespace: string }>(
-        `SELECT runs.id, scripts.namespace FROM runs JOIN scripts ON scripts.id = runs.script_id
+      .exec<{ id: number; life: string; namespace: string }>(
+        `SELECT runs.id, runs.life, scripts.namespace FROM runs JOIN scripts ON scripts.id = runs.script_id
          WHERE runs.state = 'running' AND (${where})`,
         ...values,
       )
