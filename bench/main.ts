@@ -1,6 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many objects queues attack fuzz state] [--json] [--effort 0.2]
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many cron queues objects state attack fuzz] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many cron queues objects state durability attack fuzz] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -14,13 +13,12 @@ import { cells } from "./cells.ts";
 import { cold } from "./cold.ts";
 import { cron } from "./cron.ts";
 import { deploy } from "./deploy.ts";
+import { durability } from "./durability.ts";
 import { fuzz } from "./fuzz/main.ts";
 import { many } from "./many.ts";
 import { memory } from "./memory.ts";
 import { queues } from "./queues.ts";
 import type { Section } from "./section.ts";
-import { objects } from "./objects.ts";
-import { state } from "./state/main.ts";
 import { state } from "./state/main.ts";
 import { objects } from "./objects.ts";
 import { start } from "./start.ts";
@@ -40,14 +38,13 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   cells,
   busy,
   many,
-  objects,
-  queues,
   queues,
   objects,
   cron,
   attack,
   fuzz,
   state,
+  durability,
 };
 
 const { values, positionals } = parseArgs({
