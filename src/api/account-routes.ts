@@ -5,6 +5,7 @@
 import type { Hono } from "hono";
 import * as accountWorkers from "./account-workers.ts";
 import * as assets from "./assets/upload-session.ts";
+import * as changes from "./changes.ts";
 import * as content from "./content.ts";
 import type { Api } from "./context.ts";
 import * as deployments from "./deployments.ts";
@@ -41,6 +42,12 @@ export function routeVersions(app: Hono<Api>, script: string): void {
   app.put(`${script}/schedules`, schedules.putSchedules);
 
   // Ours
+  app.get(`${script}/changes`, changes.listChangeFeeds);
+  app.post(`${script}/changes`, changes.createChangeFeed);
+  app.put(`${script}/changes`, changes.putChangeFeeds);
+  app.get(`${script}/changes/:feed`, changes.getChangeFeed);
+  app.delete(`${script}/changes/:feed`, changes.deleteChangeFeed);
+  app.put(`${script}/changes/:feed/position`, changes.putPosition);
   app.post(`${script}/rollout`, rollouts.startRollout);
   app.get(`${script}/rollout`, rollouts.getRollout);
   app.delete(`${script}/rollout`, rollouts.abortRollout);

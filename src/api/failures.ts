@@ -274,6 +274,16 @@ function toApiError(failure: RegistryFailure): ApiError {
         "resourceNotFound",
         `There is no ${RESOURCE_WORDS[failure.kind]} '${failure.id}'.`,
       );
+    case "unknown-change-feed":
+      return new ApiError(
+        "resourceNotFound",
+        `There is no feed of changes with the id '${failure.id}'.`,
+      );
+    case "too-many-change-feeds":
+      return new ApiError(
+        "invalid",
+        `A function may have ${failure.max} feeds of changes: delete one that is not needed any more.`,
+      );
     case "resource-exists":
       return new ApiError(
         TAKEN[failure.kind] ?? "resourceExists",

@@ -8,6 +8,7 @@ import {
   edgeGate,
   ES_MODULE,
   helloForm,
+  hub,
   MAIN,
   NAMESPACES,
   ROUTES,
@@ -16,6 +17,7 @@ import {
 } from "../hub/test/api.ts";
 import { batchOf, COLD } from "../dispatcher/test/batch.ts";
 import type { Incident } from "../protocol/incident.ts";
+import { registryOf } from "../registry/client.ts";
 import type { TraceEvent } from "../protocol/trace.ts";
 import { app } from "./app.ts";
 import { nothing } from "./openapi/answers.ts";
@@ -92,6 +94,8 @@ const TOKEN_BODY = {
   ],
 };
 
+const KEPT = "0".repeat(32);
+
 async function tell(what: string, body: object): Promise<void> {
   const init = { method: "POST", body: JSON.stringify(body) };
   expect((await edgeGate.fetch(`http://hub/${what}?edge=0`, init)).ok).toBe(true);
@@ -129,8 +133,19 @@ describe("a real answer is as the document says", () => {
 
   beforeAll(async () => {
     const metadata = { tags: ["a"], observability: { enabled: true } };
+    const registry = registryOf(hub);
+    const kept = {
+      id: KEPT,
+      accountId: ACCOUNT,
+      namespaceId: null,
+      kind: "kv",
+      name: "kept",
+    } as const;
+    await registry.createResource({ ...kept, settings: {} });
+    const bindings = [{ type: "kv_namespace", name: "KEPT", namespace_id: KEPT }];
     for (const script of [user, worker]) {
-      await call("PUT", script, helloForm("hi", metadata));
+      await call("PUT", script, helloForm("hi", { ...metadata, bindings }));
+      await make(`${script} feed`, "POST", `${script}/changes`, { binding: "KEPT" });
       const secret = { name: "KEY", type: "secret_text", text: "x" };
       await call("PUT", `${script}/secrets`, secret);
       const { deployments } = (await call("GET", `${script}/deployments`)).result;
@@ -147,8 +162,8 @@ describe("a real answer is as the document says", () => {
     const added = await call("POST", `${queues}/${ids["queue"]}/consumers`, pulls);
     ids["consumer"] = added.result.consumer_id;
     await make("namespace tail", "POST", `${NAMESPACES}/production/tails`);
-    const bindings = [{ type: "service", name: "SERVICE", service: "described" }];
-    const uses = { bindings, tail_consumers: [{ service: "described" }] };
+    const service = { type: "service", name: "SERVICE", service: "described" };
+    const uses = { bindings: [service], tail_consumers: [{ service: "described" }] };
     await call("PUT", `${account}/workers/scripts/user`, helloForm("hi", uses));
 
     await make("zone", "POST", "/zones", { name: "zone.example" });
@@ -174,8 +189,31 @@ describe("a real answer is as the document says", () => {
     const { result } = await call("POST", `${account}/d1/database`, { name: "described" });
     ids["database"] = result.uuid;
     await make("token", "POST", `${account}/tokens`, TOKEN_BODY);
+    await makeBucket();
     await happen();
   });
+
+  async function makeBucket(): Promise<void> {
+    const name = "described-bucket";
+    await call("POST", `${account}/r2/buckets`, { name });
+    const bucket = `${account}/r2/buckets/${name}`;
+    const headers = { "content-type": "text/plain", expires: "Fri, 15 Jan 2027 08:00:00 GMT" };
+    await call("PUT", `${bucket}/objects/a`, "x", headers);
+    const allowed = { origins: ["*"], methods: ["GET"] };
+    await call("PUT", `${bucket}/cors`, { rules: [{ allowed }] });
+    ids["queue"] = crypto.randomUUID();
+    const queue = { id: ids["queue"], kind: "queue", name: "described-queue" } as const;
+    await registryOf(hub).createResource({
+      ...queue,
+      accountId: ACCOUNT,
+      namespaceId: null,
+      settings: {},
+    });
+    const configuration = `${account}/event_notifications/r2/${name}/configuration`;
+    const rules = [{ actions: ["PutObject"], description: "all" }];
+    const { errors } = await call("PUT", `${configuration}/queues/${queue.id}`, { rules });
+    expect(errors).toEqual([]);
+  }
 
   it.for(
     Object.entries(OPERATIONS).filter(
@@ -294,6 +332,7 @@ describe("a real answer is as the document says", () => {
       tag: "new",
       environment: "production",
       dataset: "set",
+      bucket: "described-bucket",
       zone: ids["zone"],
       queue: ids["queue"],
       consumer: ids["consumer"],
@@ -301,6 +340,7 @@ describe("a real answer is as the document says", () => {
       kv: ids["kv"],
       key: "key",
       version: ids[`${script} version`],
+      feed: ids[`${script} feed`],
       deployment: ids[`${script} deployment`],
       id: ids[KINDS_OF_ID.find(([part]) => path.includes(part))?.[1] ?? "route"],
       invocation: ids[`${script} invocation`],
@@ -311,7 +351,7 @@ describe("a real answer is as the document says", () => {
 
 describe("a product that Skep does not have", () => {
   it.for([
-    [`/accounts/${ACCOUNT}/r2/temporary`, "R2 buckets"],
+    [`/accounts/${ACCOUNT}/r2/buckets/some/sippy`, "R2 migrations"],
     [`/accounts/${ACCOUNT}/ai/run/model`, "Workers AI"],
     [`/accounts/${ACCOUNT}/stream`, "Cloudflare Stream"],
     ["/zones/z/email/routing", "Email Routing"],

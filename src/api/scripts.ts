@@ -1,6 +1,7 @@
 /** `…/dispatch/namespaces/{namespace}/scripts`, and the Workers outside of namespaces at `…/workers/scripts` */
 import { makeAssets } from "./assets/make-assets.ts";
 import { isolationOf, namespaceOf, param, registry, settle, type ApiContext } from "./context.ts";
+import { replaceFeeds } from "./changes.ts";
 import { deployCode, sealBindings } from "./deploy.ts";
 import { ok, page } from "./envelope.ts";
 import { ApiError } from "./errors.ts";
@@ -61,7 +62,7 @@ export async function upload(
       'Version upload failed. You attempted to upload a version of a Worker that includes a Durable Object migration, but migrations must be fully applied by running "wrangler deploy".',
     );
   }
-  return deployCode(
+  const deployed = await deployCode(
     c,
     {
       namespace,
@@ -81,6 +82,9 @@ export async function upload(
     },
     uploaded.code,
   );
+  // Of the script and not of its versions, as all that wakes it.
+  if (deploy && uploaded.changes) await replaceFeeds(c, uploaded.changes, "metadata.changes");
+  return deployed;
 }
 
 /**

@@ -283,6 +283,25 @@ export const COMMANDS: readonly Command[] = [
     run: async (args) => (await import("./events.ts")).events(args, around),
   },
   {
+    name: "changes",
+    summary: "Call a function with changes of what it is bound to: rows, keys, objects",
+    forms: [
+      `list ${TARGET}`,
+      `add ${TARGET} BINDING`,
+      `remove ${TARGET} ID`,
+      `position ${TARGET} ID POSITION`,
+    ],
+    options: {
+      data,
+      actions: { placeholder: "LIST", help: "of add: only these, such as insert,update" },
+      tables: { placeholder: "LIST", help: "of add: only of these tables of a D1 database" },
+      prefix: { placeholder: "TEXT", help: "of add: only of keys that begin so" },
+      suffix: { placeholder: "TEXT", help: "of add: only of keys that end so" },
+      help,
+    },
+    run: async (args) => (await import("./changes.ts")).changes(args, around),
+  },
+  {
     name: "token",
     summary: "List API tokens, make one for a person or a tool, give it another text, or revoke it",
     forms: [

@@ -83,6 +83,7 @@ async function hub() {
           },
           durableObjects: {
             QUOTAS: { className: "QuotaBook", useSQLite: true },
+            CHANGES: { className: "ChangeFollower", useSQLite: true },
             QUEUES: { className: "QueueObject", useSQLite: true },
             R2_BUCKET: { className: "R2Bucket", useSQLite: true },
             KV: { className: "KvNamespace", useSQLite: true },

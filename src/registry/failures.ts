@@ -118,6 +118,8 @@ export type RegistryFailure =
       readonly name: string;
       readonly id: string;
     }
+  | { readonly reason: "unknown-change-feed"; readonly id: string }
+  | { readonly reason: "too-many-change-feeds"; readonly max: number }
   | { readonly reason: "queue-consumer-exists"; readonly queueId: string }
   | { readonly reason: "no-queue-consumer"; readonly id: string }
   /** The change is stored, but the store process has not taken it. */

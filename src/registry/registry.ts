@@ -23,6 +23,7 @@ import {
 } from "./audit.ts";
 import * as assets from "./assets.ts";
 import { loadCode } from "./blobs.ts";
+import * as changeFeeds from "./change-feeds.ts";
 import { CleanRuns, type Observation } from "./clean-runs.ts";
 import { Delivery } from "./delivery.ts";
 import { applyDeployment, deleteDeployment, listDeployments } from "./deployments.ts";
@@ -913,6 +914,26 @@ export class Registry extends DurableObject<RegistryEnv> {
       const found = scripts.requireScript(this.#sql, namespaceId, script);
       scriptEvents.introduceInvocations(this.#sql, found.id);
       return success(found);
+    });
+  }
+
+  changeFeeds(scriptId: string): changeFeeds.ChangeFeedRecord[] {
+    return changeFeeds.listFeeds(this.#sql, scriptId);
+  }
+
+  changeFeed(scriptId: string, id: string): Outcome<changeFeeds.ChangeFeedRecord> {
+    return expected(() => success(changeFeeds.requireFeed(this.#sql, scriptId, id)));
+  }
+
+  /** Its users call `settleStore` next, as those of the next one. */
+  addChangeFeed(feed: changeFeeds.NewChangeFeed): Outcome<changeFeeds.ChangeFeedRecord> {
+    return this.#write(() => success(changeFeeds.addFeed(this.#sql, feed, Date.now())));
+  }
+
+  removeChangeFeed(scriptId: string, id: string): Outcome<null> {
+    return this.#write(() => {
+      changeFeeds.removeFeed(this.#sql, scriptId, id);
+      return success(null);
     });
   }
 

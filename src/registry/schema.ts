@@ -31,6 +31,7 @@
  *   object_changes   what has to be done with the files of objects; JSON of ObjectChange
  *   script_events  what wakes a script beside requests, both JSON (script-events.ts); the store knows of scripts in it
  *   trust       one row per version: what it has earned or lost (trust.ts)
+ *   change_feeds functions that are called with changes of a resource, by the hidden queue `queue_id` (change-feeds.ts)
  *   queue_consumers who takes messages of a queue: a script, or with `script_id` null whoever pulls. `dead_letter_queue` is a
  *               name, among the queues of the same owner (queues.ts)
  *   events      what befell processes and changed trust; the newest 10,000 are kept
@@ -336,6 +337,28 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX queue_consumers_by_script ON queue_consumers (script_id);
   CREATE INDEX queue_consumers_by_dead_letter_queue ON queue_consumers (dead_letter_queue);
+  CREATE TABLE change_feeds (
+    id TEXT PRIMARY KEY,
+    script_id TEXT NOT NULL REFERENCES scripts (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    binding TEXT NOT NULL,
+    queue_id TEXT NOT NULL,
+    rules TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    dead_letter_queue TEXT,
+    created_on INTEGER NOT NULL,
+    FOREIGN KEY (kind, resource_id) REFERENCES resources (kind, id) ON DELETE CASCADE
+  ) STRICT;
+  CREATE INDEX change_feeds_by_resource ON change_feeds (kind, resource_id);
+  CREATE INDEX change_feeds_by_script ON change_feeds (script_id);
+  CREATE TRIGGER change_feed_made AFTER INSERT ON change_feeds BEGIN
+    INSERT INTO store_changes (kind, id) VALUES (NEW.kind, NEW.resource_id);
+  END;
+  CREATE TRIGGER change_feed_gone AFTER DELETE ON change_feeds BEGIN
+    INSERT INTO store_changes (kind, id) VALUES (OLD.kind, OLD.resource_id);
+    DELETE FROM resources WHERE kind = 'queue' AND id = OLD.queue_id;
+  END;
   CREATE TRIGGER queue_consumer_made AFTER INSERT ON queue_consumers BEGIN
     INSERT INTO store_changes (kind, id) VALUES ('queue', NEW.queue_id);
   END;

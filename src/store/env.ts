@@ -1,5 +1,6 @@
 /** Everything the store process is given, by the supervisor's workerd configuration. */
 import type { PlatformLimits } from "../protocol/limits.ts";
+import type { ChangeFollower } from "./changes/follower.ts";
 import type { KvNamespace } from "./kv/namespace.ts";
 import type { QueueObject } from "./queue/queue-object.ts";
 import type { QuotaBook } from "./quota-book.ts";
@@ -22,6 +23,8 @@ export interface StoreEnv {
     readonly limits: PlatformLimits;
   };
   readonly KV: DurableObjectNamespace<KvNamespace>;
+  /** By `{kind}/{id}` of what is followed. */
+  readonly CHANGES: DurableObjectNamespace<ChangeFollower>;
   /** By id of the owner (quota.ts). */
   readonly QUOTAS: DurableObjectNamespace<QuotaBook>;
   /** One instance (scripts/schedules.ts). */

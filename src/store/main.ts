@@ -4,11 +4,19 @@
  */
 import { env as bindings, WorkerEntrypoint } from "cloudflare:workers";
 import { Grants } from "../protocol/grants.ts";
-import { CONFIG_KINDS, STORE_HEADER, type ConfigKind, type StoreCall } from "../protocol/store.ts";
+import {
+  CONFIG_KINDS,
+  STORE_HEADER,
+  type ConfigKind,
+  type StoreCall,
+  type StoreConfig,
+} from "../protocol/store.ts";
 import type { StoreEnv } from "./env.ts";
 import { GrantBook } from "./grant-book.ts";
+import { askFollower, followChanges } from "./changes/follow.ts";
 import { kinds } from "./kinds.ts";
 
+export { ChangeFollower } from "./changes/follower.ts";
 export { KvNamespace } from "./kv/namespace.ts";
 export { QueueObject } from "./queue/queue-object.ts";
 export { QuotaBook } from "./quota-book.ts";
@@ -50,13 +58,16 @@ export class ControlGate extends WorkerEntrypoint<StoreEnv> {
       return Response.json(await book.usage());
     }
     if (first !== "configs") {
+      const asked = await askFollower(request, this.env);
+      if (asked !== undefined) return asked;
       return isKind(first)
         ? kinds[first].administer(request, second, this.env)
         : new Response(`no such call: ${request.method} ${pathname}`, { status: 404 });
     }
     if (!isKind(second)) return new Response(`no such kind: ${second}`, { status: 404 });
-    const config = request.method === "DELETE" ? null : await request.json();
+    const config = request.method === "DELETE" ? null : await request.json<StoreConfig>();
     await kinds[second].configure(config, third, this.env);
+    await followChanges(this.env, second, third, config);
     return new Response(null, { status: 204 });
   }
 }

@@ -309,7 +309,10 @@ export class Platform {
       replaceTrial: () => this.#guard.replaceTrial(),
       cpuClock: (edge: number) => this.#cpuClock(edge),
       assignCell: (request: CellRequest) => this.#guard.assign(request),
-      changeObjects: (changes: ObjectChanges) => this.#guard.stateful.change(changes),
+      changeObjects: async (changes: ObjectChanges) => {
+        await this.#pause.over();
+        await this.#guard.stateful.change(changes);
+      },
       listObjects: (...of: [string, string, string, number]) => this.#guard.stateful.list(...of),
       counters: () =>
         this.#guard.counters(this.#slots.edges.filter((slot) => pidOf(slot) !== null).length),

@@ -155,6 +155,7 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
           },
           { name: "KV", durableObjectNamespace: "KvNamespace" },
           { name: "QUOTAS", durableObjectNamespace: "QuotaBook" },
+          { name: "CHANGES", durableObjectNamespace: "ChangeFollower" },
           { name: "R2_BUCKET", durableObjectNamespace: "R2Bucket" },
           { name: "SCHEDULES", durableObjectNamespace: "Schedules" },
           { name: "INVOCATIONS", durableObjectNamespace: "Invocations" },
@@ -162,6 +163,7 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
         ],
         durableObjectNamespaces: [
           objects("QuotaBook"),
+          objects("ChangeFollower"),
           objects("R2Bucket"),
           objects("QueueObject"),
           objects("KvNamespace"),

@@ -28,7 +28,11 @@ test.runIf(process.platform === "linux")("all stand still until the end of the p
   await pause.begin();
   expect(writers.map(({ runs }) => runs())).toEqual([false, false]);
   await expect(pause.begin()).rejects.toThrow("another backup");
+  let isOver = false;
+  const over = pause.over().then(() => (isOver = true));
+  expect(isOver).toBe(false);
   expect(pause.end()).toBe(true);
+  await over;
   await expect.poll(() => writers.every(({ runs }) => runs())).toBe(true);
   expect(pause.end()).toBe(false);
 });

@@ -19,6 +19,7 @@ export class WriterPause {
   readonly #leaseMs: number;
   #held: readonly Writer[] | undefined;
   #lease: NodeJS.Timeout | undefined;
+  #over: PromiseWithResolvers<void> | undefined;
 
   /** @param writers All that have not ended, now. */
   constructor(writers: () => readonly Writer[], leaseMs = LEASE_MS) {
@@ -35,6 +36,7 @@ export class WriterPause {
     );
     if (starting !== undefined) throw new Error(`${starting.name} is being replaced`);
     this.#held = writers;
+    this.#over = Promise.withResolvers();
     this.#lease = setTimeout(() => this.#release(), this.#leaseMs);
     for (const writer of writers) signal(writer, "SIGSTOP");
     const deadline = performance.now() + STOP_TIMEOUT_MS;
@@ -45,6 +47,11 @@ export class WriterPause {
       }
       await sleep(1);
     }
+  }
+
+  /** Resolves when none holds, for what the supervisor itself changes in the data directory. */
+  async over(): Promise<void> {
+    await this.#over?.promise;
   }
 
   /** All go on. Returns whether none of them has run, ended or been joined by another since `begin`. */
@@ -64,6 +71,7 @@ export class WriterPause {
     clearTimeout(this.#lease);
     for (const writer of this.#held ?? []) signal(writer, "SIGCONT");
     this.#held = undefined;
+    this.#over?.resolve();
   }
 }
 

@@ -31,10 +31,7 @@ export const COMMANDS: readonly Command[] = [
   works("deploy --dispatch-namespace", "with `--env`, `--var`, `--tag`, `--message`, `--dry-run`"),
   works("deploy --dry-run, versions upload --dry-run", "no call at all"),
 
-  works(
-    "deploy",
-    "of account Workers, with `--env`, `--var`, `--keep-vars`, `--secrets-file`; `crons` are refused",
-  ),
+  works("deploy", "of account Workers, with `--env`, `--var`, `--keep-vars`, `--secrets-file`"),
   works("versions upload, list, view, deploy", "see [versions.md](versions.md)"),
   works("versions secret put, delete, list, bulk", "a new version that is not deployed"),
   works("deployments list, status"),
@@ -43,7 +40,8 @@ export const COMMANDS: readonly Command[] = [
     "secret put, delete, list, bulk",
     "of account Workers, also before the first deploy; refused (10215) while the newest version does not get all traffic. Of user Workers by API or SDK",
   ),
-  works("triggers deploy", "routes and custom domains; `crons` are refused"),
+  works("kv namespace, key, bulk", "`key` and `bulk` with `--remote` ([kv.md](kv.md))"),
+  works("triggers deploy", "routes, custom domains and `crons`"),
   works(
     "delete",
     "of account Workers; it names the Workers that depend on it. Of user Workers by API or SDK",
@@ -85,20 +83,6 @@ export const COMMANDS: readonly Command[] = [
   refused("flagship", "Skep has no Flagship", "flagship apps list"),
   refused("hyperdrive", "Skep has no Hyperdrive", "hyperdrive list", "hyperdrive get x"),
   refused("k2", "Skep has no K2 streams", "k2 streams list"),
-  refused(
-    "kv",
-    "Skep has no Workers KV",
-    "kv namespace create n",
-    "kv key list --namespace-id x --remote",
-    "kv key get k --namespace-id x --remote",
-  ),
-  {
-    commands: ["kv namespace list"],
-    verdict: "empty",
-    note: "`[]`: `wrangler delete` needs an answer to the same call",
-    tries: ["kv namespace list"],
-    says: "[]",
-  },
   refused(
     "pages",
     "Skep has no Cloudflare Pages",

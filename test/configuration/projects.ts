@@ -537,6 +537,58 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     },
   },
 
+  "kept-in-kv": {
+    config: { main: "index.js" },
+    before: async (platform, { path }) => {
+      const title = `of ${path}`;
+      const made = await platform.api("POST", "/storage/kv/namespaces", { title });
+      const { result } = (await made.json()) as { result: { id: string } };
+      const pairs = [{ key: "greeting", value: "hello" }];
+      await platform.api("PUT", `/storage/kv/namespaces/${result.id}/bulk`, pairs);
+      return { kv_namespaces: [{ binding: "KV", id: result.id }] };
+    },
+    files: {
+      "index.js": `
+        export default {
+          fetch: async (request, env) => Response.json({ kept: await env.KV.get("greeting") }),
+        };`,
+    },
+    proves: {
+      kv_namespaces: ({ answer }) => [answer.kept, "hello"],
+      "kv_namespaces[].binding": ({ answer }) => [answer.kept, "hello"],
+      "kv_namespaces[].id": ({ answer }) => [answer.kept, "hello"],
+    },
+  },
+
+  site: {
+    config: {
+      main: "index.js",
+      site: { bucket: "public", include: ["*.txt"], exclude: ["secret.txt"] },
+    },
+    files: {
+      "index.js": `
+        import manifest from "__STATIC_CONTENT_MANIFEST";
+        export default {
+          async fetch(request, env) {
+            const paths = JSON.parse(manifest);
+            return Response.json({
+              paths: Object.keys(paths),
+              text: await env.__STATIC_CONTENT.get(paths["page.txt"]),
+            });
+          },
+        };`,
+      "public/page.txt": "a page",
+      "public/page.html": "not included",
+      "public/secret.txt": "excluded",
+    },
+    proves: {
+      site: ({ answer }) => [answer.text, "a page"],
+      "site.bucket": ({ answer }) => [answer.text, "a page"],
+      "site.include": ({ answer }) => [answer.paths, ["page.txt"]],
+      "site.exclude": ({ answer }) => [answer.paths, ["page.txt"]],
+    },
+  },
+
   told: {
     config: { main: "index.js", tail_consumers: [{ service: "told-collector" }] },
     before: (platform, place) =>
@@ -705,6 +757,22 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     files: { "index.js": HELLO },
     after: (platform) => ask(platform, "by-id.test"),
     proves: { "route.zone_id": ({ after }) => [after, '"hello"'] },
+  },
+
+  timed: {
+    ofAccount: true,
+    config: {
+      main: "index.js",
+      workers_dev: true,
+      triggers: { crons: ["0 17 * * sun", "59 23 LW * *"] },
+    },
+    files: { "index.js": HELLO },
+    after: async (platform, { path }) => {
+      const response = await platform.api("GET", `${path}/schedules`);
+      const { result } = (await response.json()) as { result: { schedules: { cron: string }[] } };
+      return result.schedules.map(({ cron }) => cron);
+    },
+    proves: { "triggers.crons": ({ after }) => [after, ["0 17 * * sun", "59 23 LW * *"]] },
   },
 
   "routed-domain": {

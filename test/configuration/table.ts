@@ -260,7 +260,10 @@ export const TABLE: readonly Row[] = [
   refused("assets.base_path", "metadata.assets.config.base_path: is not supported", {
     assets: { directory: "public", base_path: "/a" },
   }),
-  refused("site", "Skep has no Workers KV", { site: { bucket: "public" } }),
+  honoured("site site.bucket site.include site.exclude", "files go to a KV namespace of their own"),
+  refused("site.entry-point", "Don't define both the `main` and `site.entry-point` fields", {
+    site: { bucket: "public", "entry-point": "." },
+  }),
 
   // How it is reached
   {
@@ -292,12 +295,10 @@ export const TABLE: readonly Row[] = [
   },
   noEffect("triggers", "by itself; see below", { triggers: {} }),
   {
-    ...noEffect("triggers.crons", "the same, with a warning", {
+    ...noEffect("triggers.crons", "wrangler warns and sends none; `skep schedules set` does", {
       triggers: { crons: ["* * * * *"] },
     }),
-    account: refused("triggers.crons", "Cron Triggers are not supported by this platform yet", {
-      triggers: { crons: ["* * * * *"] },
-    }),
+    account: { verdict: "honoured", note: "see [events.md](events.md)" },
   },
   refused("triggers.events", "that Workflow is not defined by this Worker", {
     triggers: { events: [EVENT] },
@@ -327,7 +328,19 @@ export const TABLE: readonly Row[] = [
   refusedBinding("hyperdrive", "hyperdrive", (binding) => [{ binding, id: "1" }]),
   refusedBinding("images", "images", (binding) => ({ binding })),
   refusedBinding("k2", "k2", (binding) => [{ binding, stream: "s" }]),
-  refusedBinding("kv_namespaces", "kv_namespace", (binding) => [{ binding, id: "1" }]),
+  honoured(
+    "kv_namespaces kv_namespaces[].binding kv_namespaces[].id",
+    "without an id wrangler makes one, for a user Worker once ([kv.md](kv.md))",
+  ),
+  {
+    ...noEffect("kv_namespaces[].preview_id kv_namespaces[].remote", LOCAL, {
+      kv_namespaces: [{ binding: "REMOTE_KV", preview_id: "1", remote: false }],
+    }),
+    // One that is made has its name from this.
+    account: noEffect("kv_namespaces[].preview_id kv_namespaces[].remote", LOCAL, {
+      kv_namespaces: [{ binding: "REMOTE_KV_OF_ACCOUNT", preview_id: "1", remote: false }],
+    }),
+  },
   refusedBinding("logfwdr", "logfwdr", (name) => ({ bindings: [{ name, destination: "d" }] })),
   refusedBinding("media", "media", (binding) => ({ binding })),
   refusedBinding("mtls_certificates", "mtls_certificate", (binding) => [

@@ -11,8 +11,8 @@ export interface Deliveries {
   readonly unexcused: readonly string[];
 }
 
+/** Of one message: when it was delivered first and last, and how often. */
 interface Row {
-  readonly id: string;
   readonly first: number;
   readonly last: number;
   readonly count: number;
@@ -20,61 +20,54 @@ interface Row {
 
 /** The delivery that was broken off may have begun so long before the kill, and be repeated so long after it. */
 const SLACK_MS = 2000;
-const PAGE = 1000;
 
 /** Waits until all are delivered, at most `timeoutMs`. */
 export async function awaitDeliveries(
   platform: Platform,
-  database: string,
+  namespaceId: string,
   acknowledged: readonly string[],
   killedAt: readonly number[],
   timeoutMs: number,
 ): Promise<Deliveries> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const rows = await deliveriesOf(platform, database);
+    const rows = await deliveriesOf(platform, namespaceId);
     const lost = acknowledged.filter((id) => !rows.has(id));
     if (lost.length > 0 && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 500));
       continue;
     }
-    const repeated = [...rows.values()].filter(({ count }) => count > 1);
+    const repeated = [...rows].filter(([, { count }]) => count > 1);
     return {
       delivered: rows.size,
-      duplicates: repeated.reduce((sum, { count }) => sum + count - 1, 0),
+      duplicates: repeated.reduce((sum, [, { count }]) => sum + count - 1, 0),
       lost,
       unexcused: repeated
-        .filter(({ first, last }) => !killedAt.some((at) => at > first - SLACK_MS && at < last))
-        .map(({ id }) => id),
+        .filter(([, { first, last }]) => !killedAt.some((at) => at > first - SLACK_MS && at < last))
+        .map(([id]) => id),
     };
   }
 }
 
-async function deliveriesOf(platform: Platform, database: string): Promise<Map<string, Row>> {
+async function deliveriesOf(platform: Platform, namespaceId: string): Promise<Map<string, Row>> {
   const rows = new Map<string, Row>();
-  for (let after = ""; ;) {
-    const page = await query(
-      platform,
-      database,
-      `SELECT id, MIN(at) AS first, MAX(at) AS last, COUNT(*) AS count FROM deliveries
-       WHERE id > ? GROUP BY id ORDER BY id LIMIT ${PAGE}`,
-      [after],
-    );
-    for (const row of page) rows.set(row.id, row);
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return rows;
-    after = last.id;
+  const path = `/storage/kv/namespaces/${namespaceId}/keys`;
+  for (let cursor = ""; ;) {
+    const response = await platform.api("GET", `${path}?cursor=${encodeURIComponent(cursor)}`);
+    if (!response.ok) throw new Error(`deliveries: ${response.status} ${await response.text()}`);
+    const page = (await response.json()) as KeyPage;
+    for (const { name, metadata } of page.result) {
+      const [id = ""] = name.split("/");
+      const { first, last, count } = rows.get(id) ?? { first: Infinity, last: 0, count: 0 };
+      const { at } = metadata;
+      rows.set(id, { first: Math.min(first, at), last: Math.max(last, at), count: count + 1 });
+    }
+    cursor = page.result_info.cursor;
+    if (cursor === "") return rows;
   }
 }
 
-async function query(
-  platform: Platform,
-  database: string,
-  sql: string,
-  params: readonly string[],
-): Promise<readonly Row[]> {
-  const response = await platform.api("POST", `/d1/database/${database}/query`, { sql, params });
-  if (!response.ok) throw new Error(`deliveries: ${response.status} ${await response.text()}`);
-  const { result } = (await response.json()) as { result: [{ results: readonly Row[] }] };
-  return result[0].results;
+interface KeyPage {
+  readonly result: readonly { readonly name: string; readonly metadata: { readonly at: number } }[];
+  readonly result_info: { readonly cursor: string };
 }

@@ -62,7 +62,7 @@ export async function runFaults(
   const messages = writers.filter(({ kind }) => kind === "queue").flatMap((w) => w.acknowledgedIds);
   const deliveries = await awaitDeliveries(
     platform,
-    stage.database,
+    stage.deliveries,
     messages,
     killedAt,
     DELIVERY_TIMEOUT_MS,

@@ -10,8 +10,8 @@ export const KINDS = ["kv", "d1", "r2", "queue", "object"] as const;
 export type Kind = (typeof KINDS)[number];
 
 export interface Stage {
-  /** Id of the database that the consumer writes deliveries into. */
-  readonly database: string;
+  /** Id of the KV namespace that the consumer writes deliveries into. */
+  readonly deliveries: string;
   readonly scripts: readonly { readonly name: string; readonly kinds: readonly Kind[] }[];
 }
 
@@ -29,6 +29,9 @@ export async function setStage(platform: Platform): Promise<Stage> {
   const { id: namespaceId } = await call<{ id: string }>("POST", "/storage/kv/namespaces", {
     title: "durability",
   });
+  const { id: deliveries } = await call<{ id: string }>("POST", "/storage/kv/namespaces", {
+    title: "deliveries",
+  });
   const { uuid } = await call<{ uuid: string }>("POST", "/d1/database", { name: "durability" });
   for (const sql of TABLES) await call("POST", `/d1/database/${uuid}/query`, { sql });
   await call("POST", "/r2/buckets", { name: "durability" });
@@ -43,7 +46,9 @@ export async function setStage(platform: Platform): Promise<Stage> {
     { type: "r2_bucket", name: "BUCKET", bucket_name: "durability" },
     { type: "queue", name: "QUEUE", queue_name: "durability" },
   ];
-  const consumer = uploadForm(sources.consumer, { bindings });
+  const consumer = uploadForm(sources.consumer, {
+    bindings: [{ type: "kv_namespace", name: "DELIVERIES", namespace_id: deliveries }],
+  });
   const uploaded = await platform.api("PUT", "/workers/scripts/consumer", consumer);
   if (!uploaded.ok) throw new Error(`consumer: ${await uploaded.text()}`);
   await call("POST", `/queues/${queue}/consumers`, {
@@ -64,7 +69,7 @@ export async function setStage(platform: Platform): Promise<Stage> {
     }),
   );
   return {
-    database: uuid,
+    deliveries,
     scripts: [
       { name: "writer", kinds: SERVICES },
       { name: "objects", kinds: [...SERVICES, "object"] },

@@ -17,7 +17,7 @@ import * as answer from "./answers.ts";
 import { ofKv } from "./kv-operations.ts";
 import { ofD1 } from "./d1-operations.ts";
 import { ofScriptEvents } from "./event-operations.ts";
-import { ofAssets, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
+import { ofAssets, ofChanges, ofRollouts, ofTails, ofTokens } from "./owner-operations.ts";
 import { ofR2 } from "./r2-operations.ts";
 import * as report from "./report-answers.ts";
 import { ofQueues } from "./queue-operations.ts";
@@ -234,6 +234,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...ofTokens(V4, ACCOUNT),
   ...ofAssets(ACCOUNT, SCRIPTS),
   ...ofRollouts(SCRIPTS),
+  ...ofChanges(SCRIPTS),
   ...ofTails(NAMESPACE, SCRIPTS),
 };
 

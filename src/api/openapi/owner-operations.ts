@@ -1,5 +1,7 @@
 /** Entries of operations.ts for tokens, the audit log, uploads of static assets, rollouts, tails and logs. */
 import * as assets from "../assets/upload-session.ts";
+import * as changes from "../changes.ts";
+import { feed as wantedFeed } from "../upload/change-feeds.ts";
 import * as rollouts from "../rollouts.ts";
 import * as tails from "../tails.ts";
 import * as tokens from "../tokens.ts";
@@ -83,6 +85,32 @@ export function ofRollouts(scripts: readonly string[]): Record<string, Operation
       [`GET ${script}/rollout`, rollout("How far it is")],
       [`DELETE ${script}/rollout`, rollout("Ends it, going back")],
       [`POST ${script}/rollout/promote`, rollout("Goes to the end at once")],
+    ]),
+  );
+}
+
+export function ofChanges(scripts: readonly string[]): Record<string, Operation> {
+  const feed = { result: report.changeFeed, ours: true } as const;
+  return Object.fromEntries(
+    scripts.flatMap((script) => [
+      [`GET ${script}/changes`, { does: "Feeds of changes", ...feed, list: true }],
+      [
+        `POST ${script}/changes`,
+        { does: "Calls the function with changes", ...feed, body: wantedFeed },
+      ],
+      [
+        `PUT ${script}/changes`,
+        { does: "Replaces all feeds of changes", ...feed, list: true, body: changes.body },
+      ],
+      [`GET ${script}/changes/:feed`, { does: "How far a feed has got", ...feed }],
+      [
+        `DELETE ${script}/changes/:feed`,
+        { does: "Ends a feed of changes", result: answer.nothing, ours: true },
+      ],
+      [
+        `PUT ${script}/changes/:feed/position`,
+        { does: "Goes back, or on, to a change", ...feed, body: changes.position },
+      ],
     ]),
   );
 }

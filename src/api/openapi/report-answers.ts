@@ -122,6 +122,25 @@ const check = z.strictObject({
 });
 const checks = z.array(check);
 
+export const changeFeed = z.strictObject({
+  id: z.string(),
+  binding: z.string(),
+  kind: z.enum(["kv", "d1", "r2"]),
+  resource_id: z.string(),
+  actions: z.array(z.string()),
+  tables: z.array(z.string()).optional(),
+  prefix: z.string().optional(),
+  suffix: z.string().optional(),
+  batch_size: count,
+  max_wait_ms: count,
+  max_retries: count.optional(),
+  retry_delay: count.optional(),
+  dead_letter_queue: z.string().optional(),
+  created_on: time,
+  position: count.optional(),
+  waiting: count.optional(),
+});
+
 export const rollout = z.strictObject({
   id: z.string(),
   state: z.enum(["running", "promoted", "rolled-back", "aborted", "superseded"]),

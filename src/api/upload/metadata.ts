@@ -15,6 +15,7 @@ import {
   tailConsumer,
   unsupported as unsupportedObservability,
 } from "./observability.ts";
+import { feeds } from "./change-feeds.ts";
 import { checkCompatibilityDate } from "./compatibility-date.ts";
 
 /** In the SDK's dialect every leaf is a string. */
@@ -43,6 +44,9 @@ export const schema = z.object({
   annotations: annotations.optional(),
   assets: z.unknown().optional(),
   keep_assets: z.unknown().optional(),
+
+  /** Ours: what the script is called with when what it is bound to changes. */
+  changes: feeds.optional(),
 
   migrations: z.unknown().optional(),
   exports: z.unknown().optional(),

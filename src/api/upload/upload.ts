@@ -4,6 +4,7 @@ import type { ScriptSettings, VersionSettings } from "../../registry/records.ts"
 import { parseAssets, type AssetsUpload } from "../assets/config.ts";
 import { ApiError } from "../errors.ts";
 import { parseBindings, refuseHiddenEnv, type ClearBinding } from "./binding.ts";
+import { checkFeeds, type Feed } from "./change-feeds.ts";
 import { parseClasses, type ClassChange } from "./classes.ts";
 import { objectInForm } from "./form-object.ts";
 import { MAX_UPLOAD_BYTES, parseForm, readBody } from "./form.ts";
@@ -22,6 +23,8 @@ export interface Upload {
   readonly assets: AssetsUpload | null;
   /** Of classes of Durable Objects; absent: they stay as they are. */
   readonly classes?: ClassChange;
+  /** All feeds of changes; absent: they stay as they are. */
+  readonly changes?: readonly Feed[];
   /** There are no modules: `code` answers that nothing is found. */
   readonly isAssetsOnly: boolean;
 }
@@ -36,6 +39,7 @@ export async function readUpload(request: Request, now: Date): Promise<Upload> {
   const { metadata, code, isAssetsOnly } = await readCode(request);
   const assets = parseAssets(metadata.assets, metadata.keep_assets, "metadata.assets");
   const bindings = parseBindings(metadata.bindings ?? [], "metadata.bindings");
+  if (metadata.changes) checkFeeds(metadata.changes, bindings, "metadata.changes");
   const classes = parseClasses(metadata.migrations, metadata.exports, "metadata");
   if (assets === null) refuseAssetsBinding(bindings);
   checkPartBindings(code, bindings);
@@ -56,6 +60,7 @@ export async function readUpload(request: Request, now: Date): Promise<Upload> {
     assets,
     isAssetsOnly,
     ...(classes && { classes }),
+    ...(metadata.changes && { changes: metadata.changes }),
   };
 }
 

@@ -1,39 +1,61 @@
-/**
- * What changed in a KV namespace, in order, for whoever delivers it to functions: rows of `outbox`, written in the
- * transaction of the change and only while somebody is to get them (`settings.changes` of the resource).
- */
-const FOLLOWED_KEY = "changes:followed";
+/** What changed in a KV namespace, for whoever follows it. An expired key is deleted when it is swept. */
+import { Outbox } from "../changes/outbox.ts";
+import { nudgeFollower } from "../changes/follow.ts";
+import type { StoreConfig } from "../../protocol/store.ts";
+import type { WrittenChange } from "../../protocol/changes.ts";
+import type { StoreEnv } from "../env.ts";
 
 export class ChangeLog {
-  readonly #storage: DurableObjectStorage;
-  #isFollowed: boolean;
+  readonly #ctx: DurableObjectState;
+  readonly #env: StoreEnv;
+  readonly #outbox: Outbox;
+  #config: StoreConfig | undefined;
+  #isNudging = false;
 
-  constructor(storage: DurableObjectStorage) {
-    this.#storage = storage;
-    this.#isFollowed = storage.kv.get(FOLLOWED_KEY) ?? false;
+  /** @param config As it was last configured. */
+  constructor(ctx: DurableObjectState, env: StoreEnv, config: StoreConfig | undefined) {
+    this.#ctx = ctx;
+    this.#env = env;
+    this.#outbox = new Outbox(ctx.storage.sql);
+    if (config !== undefined) this.follow(config);
   }
 
-  follow(isFollowed: boolean): void {
-    if (isFollowed) {
-      this.#storage.sql.exec(
-        `CREATE TABLE IF NOT EXISTS outbox (
-           seq INTEGER PRIMARY KEY AUTOINCREMENT, op TEXT NOT NULL, key TEXT NOT NULL, at_ms INTEGER NOT NULL
-         ) STRICT`,
-      );
-    }
-    if (isFollowed === this.#isFollowed) return;
-    this.#storage.kv.put(FOLLOWED_KEY, isFollowed);
-    this.#isFollowed = isFollowed;
+  follow(config: StoreConfig): void {
+    this.#config = config;
+    this.#outbox.configure(config);
   }
 
-  /** `delete` also when a key expires. */
-  note(op: "put" | "delete", key: string): void {
-    if (!this.#isFollowed) return;
-    this.#storage.sql.exec(
-      `INSERT INTO outbox (op, key, at_ms) VALUES (?, ?, ?)`,
-      op,
+  /** Within the transaction of the change. */
+  note(action: "put" | "delete", key: string): void {
+    const config = this.#config;
+    if (config === undefined) return;
+    const isWritten = this.#outbox.write({ action, key }, () => ({
+      account: config.accountId,
+      action,
+      namespace: config.name,
+      namespaceId: config.id,
       key,
-      Date.now(),
-    );
+      eventTime: new Date().toISOString(),
+    }));
+    if (isWritten) this.#nudge(config.id);
+  }
+
+  changes(after: number, limit: number): WrittenChange[] {
+    return this.#outbox.changes(after, limit);
+  }
+
+  trim(upTo: number): void {
+    this.#outbox.trim(upTo);
+  }
+
+  /** It leaves once the change is committed. */
+  #nudge(id: string): void {
+    if (this.#isNudging) return;
+    this.#isNudging = true;
+    const nudged = nudgeFollower(this.#env, "kv", id)
+      // The follower looks by itself after a while.
+      .catch(() => {})
+      .finally(() => (this.#isNudging = false));
+    this.#ctx.waitUntil(nudged);
   }
 }

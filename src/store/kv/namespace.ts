@@ -3,6 +3,7 @@
  * database; a large value is in a file, which is complete before its row is written, and swept when no row leads to it any more.
  */
 import { DurableObject } from "cloudflare:workers";
+import type { WrittenChange } from "../../protocol/changes.ts";
 import { asciiJson, type KvPair } from "../../protocol/kv.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 import type { StoreEnv } from "../env.ts";
@@ -41,19 +42,19 @@ const CONFIG_KEY = "config";
 const SWEEP_DELAY_MS = 10_000;
 
 export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder {
-  readonly #changes = new ChangeLog(this.ctx.storage);
+  #config: StoreConfig | undefined = this.ctx.storage.kv.get(CONFIG_KEY);
+  readonly #changes = new ChangeLog(this.ctx, this.env, this.#config);
   readonly #entries = new Entries(this.ctx.storage, this.#changes);
   readonly #quota = new QuotaLease(this.ctx, this.env, { binding: "KV", kind: "kv" }, () =>
     this.#usage(),
   );
   readonly #uploads = new Set<string>();
-  #config: StoreConfig | undefined = this.ctx.storage.kv.get(CONFIG_KEY);
   #alarmMs = Infinity;
 
   configure(config: StoreConfig): void {
     this.#entries.create();
     this.#quota.configure(config);
-    this.#changes.follow(config.settings["changes"] === true);
+    this.#changes.follow(config);
     this.ctx.storage.kv.put(CONFIG_KEY, config);
     this.#config = config;
   }
@@ -79,6 +80,15 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
       await drain(request.body);
       return response;
     }
+  }
+
+  /** For its follower: the oldest after `after`. */
+  changes(after: number, limit: number): WrittenChange[] {
+    return this.#changes.changes(after, limit);
+  }
+
+  trim(upTo: number): void {
+    this.#changes.trim(upTo);
   }
 
   /** In this order, up to the first one that is refused. */

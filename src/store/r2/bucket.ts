@@ -18,6 +18,7 @@ import type {
 } from "../../protocol/r2.ts";
 import { DEFAULT_LIFECYCLE, type LifecycleRule } from "../../protocol/r2-rules.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
+import { nudgeFollower } from "../changes/follow.ts";
 import type { StoreEnv } from "../env.ts";
 import {
   QuotaError,
@@ -70,6 +71,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   #config: StoreConfig | null = null;
   #alarmAt: number | null = null;
   #sweeping: Promise<void> | null = null;
+  #isNudging = false;
 
   constructor(ctx: DurableObjectState, env: StoreEnv) {
     super(ctx, env);
@@ -327,7 +329,14 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   }
 
   #tell(change: Change): void {
-    if (this.#config !== null) writeChange(this.#sql, this.#config, change);
+    if (this.#config === null || !writeChange(this.#sql, this.#config, change)) return;
+    if (this.#isNudging) return;
+    this.#isNudging = true;
+    // It leaves once the change is committed. Should it be lost, the follower looks by itself after a while.
+    const nudged = nudgeFollower(this.env, "r2", this.#config.id)
+      .catch(() => {})
+      .finally(() => (this.#isNudging = false));
+    this.ctx.waitUntil(nudged);
   }
 
   #checkTarget(target: Target): void {

@@ -28,7 +28,8 @@ export interface ChangeMessage {
   readonly copySource?: { readonly bucket: string; readonly object: string };
 }
 
-export function writeChange(sql: SqlStorage, config: StoreConfig, change: Change): void {
+/** Returns whether anybody is to get it. */
+export function writeChange(sql: SqlStorage, config: StoreConfig, change: Change): boolean {
   const notifications = (config.settings["notifications"] ?? []) as readonly R2Notification[];
   const queues = notifications
     .filter(({ rules }) =>
@@ -40,7 +41,7 @@ export function writeChange(sql: SqlStorage, config: StoreConfig, change: Change
       ),
     )
     .map(({ queueId }) => queueId);
-  if (queues.length === 0) return;
+  if (queues.length === 0) return false;
   const { action, key, made, copySource } = change;
   const message: ChangeMessage = {
     account: config.accountId,
@@ -55,6 +56,7 @@ export function writeChange(sql: SqlStorage, config: StoreConfig, change: Change
     JSON.stringify(queues),
     JSON.stringify(message),
   );
+  return true;
 }
 
 /** The oldest after `after`. */

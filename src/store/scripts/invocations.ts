@@ -32,6 +32,8 @@ const MAX_PENDING_BYTES = 1024 ** 3;
 /** Ended ones that are remembered, and those of them whose responses are. */
 const KEPT = 10_000;
 const KEPT_RESPONSES = 500;
+/** To look for old ones costs as much as many invocations do. */
+const FORGET_EVERY = 100;
 
 /** Nobody has reported a try after this long: nobody will. */
 const LEASE_MS = EVENT_WALL_MS + 5 * 60_000;
@@ -56,6 +58,7 @@ export type Created =
 
 export class Invocations extends DurableObject<StoreEnv> {
   readonly #sql: SqlStorage;
+  #settledCount = 0;
   /** Those that have not ended. */
   readonly #pending: { count: number; bytes: number };
 
@@ -303,11 +306,17 @@ export class Invocations extends DurableObject<StoreEnv> {
   /** Nothing more happens to it. */
   #settled(seq: number): void {
     this.#sql.exec(`UPDATE invocations SET payload = NULL WHERE seq = ?`, seq);
-    const oldest = (offset: number) =>
-      `seq = (SELECT seq FROM invocations WHERE ended_ms IS NOT NULL AND next_ms IS NULL AND life IS NULL
-              ORDER BY seq DESC LIMIT 1 OFFSET ${offset})`;
-    this.#sql.exec(`UPDATE invocations SET response = NULL WHERE ${oldest(KEPT_RESPONSES)}`);
-    this.#sql.exec(`DELETE FROM invocations WHERE ${oldest(KEPT)}`);
+    if (++this.#settledCount % FORGET_EVERY === 0) this.#forgetOld();
+  }
+
+  #forgetOld(): void {
+    const isSettled = `ended_ms IS NOT NULL AND next_ms IS NULL AND life IS NULL`;
+    const older = `seq <= (SELECT seq FROM invocations ORDER BY seq DESC LIMIT 1 OFFSET ?)`;
+    this.#sql.exec(
+      `UPDATE invocations SET response = NULL WHERE response IS NOT NULL AND ${isSettled} AND ${older}`,
+      KEPT_RESPONSES,
+    );
+    this.#sql.exec(`DELETE FROM invocations WHERE ${isSettled} AND ${older}`, KEPT);
   }
 
   #errandOf(row: InvocationRow): Errand & { does: "deliver" } {

@@ -36,6 +36,9 @@ const MAX_AGE_MS = 24 * 60 * MINUTE_MS;
 /** Ended runs of a script that are kept. */
 const KEPT_RUNS = 200;
 
+/** After a run has ended, so long more of them are waited for before others are begun. */
+const GATHER_MS = 10;
+
 /** So often what is under way is looked after. */
 const WATCH_MS = 30_000;
 
@@ -59,6 +62,7 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     script_id TEXT NOT NULL REFERENCES scripts (id) ON DELETE CASCADE,
+    namespace TEXT NOT NULL,
     cron TEXT NOT NULL,
     scheduled_ms INTEGER NOT NULL,
     missed_since_ms INTEGER,
@@ -73,7 +77,7 @@ const TABLES = `
     outcome TEXT,
     error TEXT
   ) STRICT;
-  CREATE INDEX IF NOT EXISTS runs_waiting ON runs (next_ms) WHERE state = 'waiting';
+  CREATE INDEX IF NOT EXISTS runs_waiting ON runs (next_ms, id, namespace) WHERE state = 'waiting';
   CREATE INDEX IF NOT EXISTS runs_unbegun ON runs (script_id, cron) WHERE state = 'waiting';
   CREATE INDEX IF NOT EXISTS runs_running ON runs (began_ms) WHERE state = 'running';
   CREATE INDEX IF NOT EXISTS runs_by_script ON runs (script_id, id);`;
@@ -84,6 +88,7 @@ export class Schedules extends DurableObject<StoreEnv> {
   readonly #underWay = new Map<string, number>();
   readonly #crons = new Map<string, Cron>();
   #watchMs = 0;
+  #isGathering = false;
   /** 0: not known. */
   #alarmMs = 0;
 
@@ -91,7 +96,7 @@ export class Schedules extends DurableObject<StoreEnv> {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
     this.#sql.exec(TABLES);
-    for (const { namespace } of this.#running(`runs.life = ?`, currentLife())) {
+    for (const { namespace } of this.#running(`life = ?`, currentLife())) {
       this.#count(namespace, 1);
     }
   }
@@ -110,6 +115,12 @@ export class Schedules extends DurableObject<StoreEnv> {
         namespace,
         name,
         Number(hasInvocations),
+      );
+      this.#sql.exec(
+        `UPDATE runs SET namespace = ? WHERE script_id = ? AND namespace <> ?`,
+        namespace,
+        id,
+        namespace,
       );
       this.#setTriggers(id, settings.crons);
       this.#wake();
@@ -144,9 +155,13 @@ export class Schedules extends DurableObject<StoreEnv> {
 
   /** By the courier. */
   async ended(id: number, result: EventResult): Promise<void> {
-    const nowMs = Date.now();
-    this.ctx.storage.transactionSync(() => this.#end(id, result, nowMs));
-    await this.#begin(nowMs);
+    this.ctx.storage.transactionSync(() => this.#end(id, result, Date.now()));
+    // Where thousands wait, many end in this time; to look for what is next costs more than they do.
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    await scheduler.wait(GATHER_MS);
+    this.#isGathering = false;
+    await this.#begin(Date.now());
   }
 
   #setTriggers(id: string, crons: readonly string[]): void {
@@ -220,8 +235,9 @@ export class Schedules extends DurableObject<StoreEnv> {
         .toArray();
       const sinceMs = unbegun?.since_ms ?? dueMs;
       this.#sql.exec(
-        `INSERT INTO runs (script_id, cron, scheduled_ms, missed_since_ms, state, attempts, waits, next_ms)
-         VALUES (?, ?, ?, ?, 'waiting', 0, 0, ?)`,
+        `INSERT INTO runs
+           (script_id, namespace, cron, scheduled_ms, missed_since_ms, state, attempts, waits, next_ms)
+         VALUES (?1, (SELECT namespace FROM scripts WHERE id = ?1), ?2, ?3, ?4, 'waiting', 0, 0, ?5)`,
         id,
         cron,
         lastMs,
@@ -234,19 +250,14 @@ export class Schedules extends DurableObject<StoreEnv> {
 
   /** Runs that nobody will report: they are begun again. */
   #takeLost(nowMs: number): void {
-    const lost = this.#running(
-      `runs.life <> ? OR runs.began_ms < ?`,
-      currentLife(),
-      nowMs - LEASE_MS,
-    );
+    const lost = this.#running(`life <> ? OR began_ms < ?`, currentLife(), nowMs - LEASE_MS);
     for (const { id, life } of lost) this.#end(id, lostResult(life), nowMs);
   }
 
   #running(where: string, ...values: SqlStorageValue[]) {
     return this.#sql
       .exec<{ id: number; life: string; namespace: string }>(
-        `SELECT runs.id, runs.life, scripts.namespace FROM runs JOIN scripts ON scripts.id = runs.script_id
-         WHERE runs.state = 'running' AND (${where})`,
+        `SELECT id, life, namespace FROM runs WHERE state = 'running' AND (${where})`,
         ...values,
       )
       .toArray();
@@ -262,48 +273,52 @@ export class Schedules extends DurableObject<StoreEnv> {
   #beginWaiting(nowMs: number): Errand[] {
     const errands: Errand[] = [];
     for (;;) {
-      const rows = this.#sql
-        .exec<RunRow & { namespace: string; name: string }>(
-          `SELECT runs.*, scripts.namespace, scripts.name FROM runs JOIN scripts ON scripts.id = runs.script_id
-           WHERE runs.state = 'waiting' AND runs.next_ms <= ?
-             AND scripts.namespace NOT IN (SELECT value FROM json_each(?))
-           ORDER BY runs.next_ms, runs.id LIMIT ?`,
+      const room = MAX_UNDER_WAY - this.#total();
+      const waiting = this.#sql
+        .exec<{ id: number; namespace: string }>(
+          `SELECT id, namespace FROM runs INDEXED BY runs_waiting
+           WHERE state = 'waiting' AND next_ms <= ? AND namespace NOT IN (SELECT value FROM json_each(?))
+           ORDER BY next_ms, id LIMIT ?`,
           nowMs,
           JSON.stringify(this.#fullNamespaces()),
-          MAX_UNDER_WAY - this.#total(),
+          room,
         )
         .toArray();
-      if (rows.length === 0) return errands;
-      for (const row of rows) {
-        const { id, namespace, name: script, cron, scheduled_ms, attempts } = row;
+      for (const { id, namespace } of waiting) {
         if ((this.#underWay.get(namespace) ?? 0) >= MAX_UNDER_WAY_OF_NAMESPACE) continue;
         this.#count(namespace, 1);
-        this.#sql.exec(
-          `UPDATE runs SET state = 'running', next_ms = NULL, life = ?, began_ms = ?,
-             started_ms = COALESCE(started_ms, ?) WHERE id = ?`,
-          currentLife(),
-          nowMs,
-          nowMs,
-          id,
-        );
-        const event = { type: "scheduled", cron, scheduledTimeMs: scheduled_ms } as const;
-        errands.push({
-          does: "deliver",
-          key: id,
-          delivery: { namespace, script, event, attempt: attempts + 1 },
-        });
+        errands.push(this.#beginOne(id, nowMs));
       }
+      if (waiting.length < room || room === 0) return errands;
     }
+  }
+
+  #beginOne(id: number, nowMs: number): Errand {
+    const { cron, scheduled_ms, attempts, script_id } = this.#sql
+      .exec<RunRow>(
+        `UPDATE runs SET state = 'running', next_ms = NULL, life = ?, began_ms = ?,
+           started_ms = COALESCE(started_ms, ?) WHERE id = ? RETURNING *`,
+        currentLife(),
+        nowMs,
+        nowMs,
+        id,
+      )
+      .one();
+    const { namespace, name: script } = this.#sql
+      .exec<{ namespace: string; name: string }>(
+        `SELECT namespace, name FROM scripts WHERE id = ?`,
+        script_id,
+      )
+      .one();
+    const event = { type: "scheduled", cron, scheduledTimeMs: scheduled_ms } as const;
+    const delivery = { namespace, script, event, attempt: attempts + 1 };
+    return { does: "deliver", key: id, delivery };
   }
 
   /** A handler ended, or was not called. */
   #end(id: number, result: EventResult, nowMs: number): void {
     const [row] = this.#sql
-      .exec<RunRow & { namespace: string }>(
-        `SELECT runs.*, scripts.namespace FROM runs JOIN scripts ON scripts.id = runs.script_id
-         WHERE runs.id = ? AND runs.state = 'running'`,
-        id,
-      )
+      .exec<RunRow>(`SELECT * FROM runs WHERE id = ? AND state = 'running'`, id)
       .toArray();
     // Reported twice; or its script is gone, and with it the count of its namespace is looked up anew.
     if (row === undefined) return this.#recount();
@@ -336,7 +351,7 @@ export class Schedules extends DurableObject<StoreEnv> {
 
   #recount(): void {
     this.#underWay.clear();
-    for (const { namespace } of this.#running(`runs.life = ?`, currentLife())) {
+    for (const { namespace } of this.#running(`life = ?`, currentLife())) {
       this.#count(namespace, 1);
     }
   }
@@ -410,6 +425,7 @@ function whatNext(row: RunRow, result: EventResult, nowMs: number): Next {
 interface RunRow extends Record<string, SqlStorageValue> {
   id: number;
   script_id: string;
+  namespace: string;
   cron: string;
   scheduled_ms: number;
   missed_since_ms: number | null;
