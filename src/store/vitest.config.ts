@@ -34,6 +34,7 @@ async function store() {
     miniflare: {
       ...runtime,
       durableObjects: {
+        KV: { className: "KvNamespace", useSQLite: true },
         QUOTAS: { className: "QuotaBook", useSQLite: true },
         QUEUES: { className: "QueueObject", useSQLite: true },
       },
