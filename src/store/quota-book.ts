@@ -1,6 +1,7 @@
 /** The book of one owner: what room it has lent to which object. What was lent never exceeds the limit (quota.ts). */
 import { DurableObject } from "cloudflare:workers";
 import { effectiveLimits, type LimitName, type LimitSettings } from "../protocol/limits.ts";
+import { releaseRemote } from "./d1/remote-book.ts";
 import type { StoreEnv } from "./env.ts";
 import {
   MEASURES,
@@ -168,12 +169,17 @@ export class QuotaBook extends DurableObject<StoreEnv> {
   async #release(holder: Holder): Promise<Usage> {
     const epoch = this.#epochOf(holder) + 1;
     this.#setEpoch(holder, epoch);
-    const objects = this.env[holder.binding] as unknown as DurableObjectNamespace<QuotaHolder>;
-    const released = (await objects.getByName(holder.name).releaseQuota(epoch)) as Released;
+    const released = await this.#takeBack(holder, epoch);
     // Dropped meanwhile.
     if (this.#epochOf(holder) !== epoch) return {};
     for (const measure of MEASURES) this.#setLease(holder, measure, released.kept[measure] ?? 0);
     return released.usage;
+  }
+
+  async #takeBack({ binding, name }: Holder, epoch: number): Promise<Released> {
+    if (binding === "DATABASES") return releaseRemote(this.env.DATABASES, name, epoch);
+    const objects = this.env[binding] as unknown as DurableObjectNamespace<QuotaHolder>;
+    return (await objects.getByName(name).releaseQuota(epoch)) as Released;
   }
 
   #refusal(

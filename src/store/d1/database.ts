@@ -15,6 +15,8 @@ import { Files, streamOf } from "./files.ts";
 import { importSql } from "./import.ts";
 import { ingest, type Ingested } from "./ingest.ts";
 import { Queries, Refused, type Query, type Result } from "./query.ts";
+import { QuotaLease, type Released, type Reservation } from "../quota.ts";
+import { remoteBooks } from "./remote-book.ts";
 import { makeBookmark, Snapshots, timeOf, type History } from "./snapshots.ts";
 import { isReading, mayLoseMuch, splitWhole } from "./statements.ts";
 import { Transfers, type Transfer } from "./transfers.ts";
@@ -27,6 +29,8 @@ const CONFIG = "config";
 const HISTORY = "history";
 const IMPORT = "import";
 
+/** What a file of SQL may make of itself: rows, indexes of them, and pages that are not full. */
+const ROOM_PER_CHARACTER = 4;
 const MINUTE_MS = 60_000;
 /** How long an answer about an import may keep its caller waiting. */
 const IMPORT_WAIT_MS = 20_000;
@@ -44,6 +48,12 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   readonly #queries = new Queries(this.#sql, this.#changes);
   readonly #files = new Files(this.env.FILES, `d1/${this.ctx.id.toString()}`);
   readonly #snapshots = new Snapshots(this.ctx.storage, this.#files);
+  readonly #quota = new QuotaLease(
+    this.ctx,
+    remoteBooks(this.env.STORE),
+    { binding: "DATABASES", kind: "d1" },
+    () => ({ bytes: this.#sql.databaseSize }),
+  );
   readonly #transfers = new Transfers(this.#kv, this.#files);
   #config = this.#kv.get<StoreConfig>(CONFIG);
   /** As it is stored: `changedMs` may be a minute behind. */
@@ -62,6 +72,7 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   configure(config: StoreConfig): void {
     const isNew = this.#config === undefined;
     this.#config = config;
+    this.#quota.configure(config);
     this.ctx.storage.transactionSync(() => {
       this.#kv.put(CONFIG, config);
       if (isNew) this.#kv.put(HISTORY, this.#stored);
@@ -73,6 +84,7 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   async remove(): Promise<void> {
     this.#config = undefined;
     await this.#exclusively(async () => {
+      await this.#quota.drop();
       await this.#files.deleteAll();
       await this.ctx.storage.deleteAll();
     });
@@ -112,10 +124,9 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     const isWriting = !queries.every(({ sql }) => isReading(sql));
     if (isWriting) await this.#keepWhatWas(queries);
     const { id } = this.#required();
-    const results = underWay(id, () =>
-      this.ctx.storage.transactionSync(() => this.#queries.run(queries)),
-    );
-    if (isWriting) this.#noteChange();
+    if (!isWriting) return this.#transact(id, queries);
+    const results = await this.#withinQuota(() => this.#transact(id, queries));
+    this.#noteChange();
     return results;
   }
 
@@ -222,6 +233,10 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     });
   }
 
+  releaseQuota(epoch: number): Released {
+    return this.#quota.release(epoch);
+  }
+
   changes(after: number, limit: number): { changes: Change[]; last: number } {
     return { changes: this.#changes.after(after, limit), last: this.#changes.last };
   }
@@ -259,6 +274,36 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     return this.#snapshots.take(this.#bookmark(), this.#changedMs, keep);
   }
 
+  #transact(id: string, queries: readonly Query[]): Result[] {
+    return underWay(id, () =>
+      this.ctx.storage.transactionSync(() => {
+        const bytes = this.#sql.databaseSize;
+        const results = this.#queries.run(queries);
+        if (this.#sql.databaseSize > bytes) this.#demandRoom();
+        return results;
+      }),
+    );
+  }
+
+  /** Rolls the transaction back if the database has grown beyond what the quota has lent. */
+  #demandRoom(): void {
+    const room = this.#quota.reserve({ bytes: 1 });
+    if (room instanceof Promise) throw new NoRoom(room);
+    room.free();
+  }
+
+  /** Once more, when there is room for what did not fit. */
+  async #withinQuota<T>(run: () => T): Promise<T> {
+    for (;;) {
+      try {
+        return run();
+      } catch (error) {
+        if (!(error instanceof NoRoom)) throw error;
+        (await error.room).free();
+      }
+    }
+  }
+
   /** A snapshot, where one is due before something is changed. */
   async #keepWhatWas(queries: readonly Query[]): Promise<void> {
     const history = { ...this.#stored, changedMs: this.#changedMs };
@@ -284,9 +329,14 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
       if (file === null) throw new Refused(`the file '${transfer.filename}' is gone`);
       await this.#keepBeforeImport();
       return this.ctx.storage.transaction(async () => {
-        const imported = await importSql(file, (text) =>
-          underWay(this.#required().id, () => this.#ingest(text)),
-        );
+        const imported = await importSql(file, async (text) => {
+          const room = await this.#quota.reserve({ bytes: ROOM_PER_CHARACTER * text.length });
+          try {
+            return underWay(this.#required().id, () => this.#ingest(text));
+          } finally {
+            room.free();
+          }
+        });
         this.#noteChange();
         const state: ImportState = {
           status: "complete",
@@ -340,6 +390,16 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     const done = run().finally(() => (this.#alone = undefined));
     this.#alone = done.catch(() => {});
     return done;
+  }
+}
+
+/** A transaction had to wait for room. */
+class NoRoom extends Error {
+  readonly room: Promise<Reservation>;
+
+  constructor(room: Promise<Reservation>) {
+    super("the database has grown beyond what was lent to it");
+    this.room = room;
   }
 }
 
