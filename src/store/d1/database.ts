@@ -15,7 +15,7 @@ import { Files, streamOf } from "./files.ts";
 import { importSql } from "./import.ts";
 import { ingest, type Ingested } from "./ingest.ts";
 import { Queries, Refused, type Query, type Result } from "./query.ts";
-import { QuotaLease, type Released, type Reservation } from "../quota.ts";
+import { QuotaError, QuotaLease, type Released, type Reservation } from "../quota.ts";
 import { remoteBooks } from "./remote-book.ts";
 import { makeBookmark, Snapshots, timeOf, type History } from "./snapshots.ts";
 import { isReading, mayLoseMuch, splitWhole } from "./statements.ts";
@@ -29,6 +29,8 @@ const CONFIG = "config";
 const HISTORY = "history";
 const IMPORT = "import";
 
+/** Enough for most calls that write. */
+const USUAL_GROWTH_BYTES = 64 * 1024;
 /** What a file of SQL may make of itself: rows, indexes of them, and pages that are not full. */
 const ROOM_PER_CHARACTER = 4;
 const MINUTE_MS = 60_000;
@@ -124,8 +126,8 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     const isWriting = !queries.every(({ sql }) => isReading(sql));
     if (isWriting) await this.#keepWhatWas(queries);
     const { id } = this.#required();
-    if (!isWriting) return this.#transact(id, queries);
-    const results = await this.#withinQuota(() => this.#transact(id, queries));
+    if (!isWriting) return this.#transact(id, queries, Infinity);
+    const results = await this.#withinQuota((room) => this.#transact(id, queries, room));
     this.#noteChange();
     return results;
   }
@@ -274,33 +276,42 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     return this.#snapshots.take(this.#bookmark(), this.#changedMs, keep);
   }
 
-  #transact(id: string, queries: readonly Query[]): Result[] {
+  /** Rolled back if the database grows by more than `room` bytes. */
+  #transact(id: string, queries: readonly Query[], room: number): Result[] {
     return underWay(id, () =>
       this.ctx.storage.transactionSync(() => {
         const bytes = this.#sql.databaseSize;
         const results = this.#queries.run(queries);
-        if (this.#sql.databaseSize > bytes) this.#demandRoom();
+        const growth = this.#sql.databaseSize - bytes;
+        if (growth > room) throw new NoRoom(growth);
         return results;
       }),
     );
   }
 
-  /** Rolls the transaction back if the database has grown beyond what the quota has lent. */
-  #demandRoom(): void {
-    const room = this.#quota.reserve({ bytes: 1 });
-    if (room instanceof Promise) throw new NoRoom(room);
-    room.free();
-  }
-
-  /** Once more, when there is room for what did not fit. */
-  async #withinQuota<T>(run: () => T): Promise<T> {
-    for (;;) {
+  /** Nobody knows how much a statement will take: it is tried with some room, and once more with what it took. */
+  async #withinQuota<T>(run: (room: number) => T): Promise<T> {
+    let bytes = USUAL_GROWTH_BYTES;
+    for (let isFirst = true; ; isFirst = false) {
+      const room = await this.#reserve(bytes, isFirst);
       try {
-        return run();
+        return run(room === null ? 0 : bytes);
       } catch (error) {
         if (!(error instanceof NoRoom)) throw error;
-        (await error.room).free();
+        bytes = error.bytes;
+      } finally {
+        room?.free();
       }
+    }
+  }
+
+  /** null: there is none, which only matters if the database grows. */
+  async #reserve(bytes: number, isGuess: boolean): Promise<Reservation | null> {
+    try {
+      return await this.#quota.reserve({ bytes });
+    } catch (error) {
+      if (isGuess && error instanceof QuotaError) return null;
+      throw error;
     }
   }
 
@@ -393,13 +404,13 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   }
 }
 
-/** A transaction had to wait for room. */
+/** A transaction made the database grow by so much, for which there was no room. */
 class NoRoom extends Error {
-  readonly room: Promise<Reservation>;
+  readonly bytes: number;
 
-  constructor(room: Promise<Reservation>) {
-    super("the database has grown beyond what was lent to it");
-    this.room = room;
+  constructor(bytes: number) {
+    super(`the database has grown by ${bytes} bytes`);
+    this.bytes = bytes;
   }
 }
 
