@@ -18,7 +18,7 @@ export interface Report {
   readonly deliveries: Deliveries;
 }
 
-const VICTIMS: readonly Victim[] = ["store", "cell", "edge", "store", "hub", "cell", "edge"];
+const VICTIMS: readonly Victim[] = ["store", "cell", "edge", "databases", "hub", "store", "cell"];
 /** A start of everything takes longest. */
 const SUPERVISOR_EVERY = 10;
 const MAX_WAIT_MS = 200;
@@ -36,7 +36,7 @@ export async function runFaults(
   );
   for (const writer of writers) writer.start();
   await untilAllWrote(writers);
-  const kills: Record<Victim, number> = { hub: 0, store: 0, edge: 0, cell: 0, supervisor: 0 };
+  const kills = { hub: 0, store: 0, databases: 0, edge: 0, cell: 0, supervisor: 0 };
   const killedAt: number[] = [];
   for (let round = 1; round <= rounds; round++) {
     const victim =
