@@ -16,6 +16,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { awaitDeliveries } from "./durability/deliveries.ts";
+import { untilAllWrote, writersOf } from "./durability/faults.ts";
+import { setStage } from "./durability/stage.ts";
 import { Platform, startPlatform } from "./platform.ts";
 import { skep } from "./skep.ts";
 
@@ -97,6 +100,34 @@ test("a backup under load has all that was acknowledged before it, and serves af
   // And the platform that was backed up goes on.
   for (const name of load.acknowledged) {
     expect(await (await platform.fetch(name, "/")).text()).toBe(name);
+  }
+}, 180_000);
+
+test("what functions keep is in a backup under load, whole and as it was acknowledged", async () => {
+  const stage = await setStage(platform);
+  const writers = writersOf(platform, stage);
+  for (const writer of writers) writer.start();
+  try {
+    for (let round = 0; round < 5; round++) await untilAllWrote(writers);
+    const restored = await newPlace();
+    const before = writers.map((writer) => writer.on(restored));
+    const backup = await backUp("of-functions", "--with-keys");
+    const { exitCode, output } = await skep(restored, ["restore", backup]);
+    expect(exitCode, output).toBe(0);
+    try {
+      await restored.restart();
+      for (const writer of before) {
+        expect(await writer.check(), `${writer.script} ${writer.kind}`).toEqual([]);
+      }
+      const sent = before.filter(({ kind }) => kind === "queue").flatMap((w) => w.acknowledgedIds);
+      expect(sent.length).toBeGreaterThan(5);
+      const { lost } = await awaitDeliveries(restored, stage.deliveries, sent, [], 60_000);
+      expect(lost).toEqual([]);
+    } finally {
+      await restored.stop();
+    }
+  } finally {
+    await Promise.all(writers.map((writer) => writer.stop()));
   }
 }, 180_000);
 

@@ -176,6 +176,74 @@ test("a feed goes back to a position, and is removed, by skep changes", async ()
   expect((await seenOf("orders")).at(-1)).toMatchObject({ now: { id: 1001 } });
 });
 
+test("event notifications of a bucket go to a queue in Cloudflare's form, and a feed calls a function", async () => {
+  await call("POST", "/r2/buckets", { name: "uploads" });
+  const { queue_id: queue } = await call<{ queue_id: string }>("POST", "/queues", {
+    queue_name: "notified",
+  });
+  const rules = [{ prefix: "in/", actions: ["PutObject", "DeleteObject"] }];
+  const configuration = `/event_notifications/r2/uploads/configuration/queues/${queue}`;
+  await call("PUT", configuration, { rules });
+  await call("POST", `/queues/${queue}/consumers`, { type: "http_pull" });
+  const bindings = [
+    { type: "r2_bucket", name: "UPLOADS", bucket_name: "uploads" },
+    { type: "kv_namespace", name: "SEEN", namespace_id: seen },
+  ];
+  const changes = [{ binding: "UPLOADS", suffix: ".txt", max_wait_ms: 50 }];
+  const source = `
+    export default {
+      async fetch(request, { UPLOADS }) {
+        await UPLOADS.put("in/a.txt", "four");
+        await UPLOADS.put("out/b.txt", "other");
+        await UPLOADS.delete("in/a.txt");
+        return new Response();
+      },
+      async queue({ messages }, { SEEN }) {
+        for (const { body } of messages) {
+          const { position, action, object, bucket } = body;
+          await SEEN.put("uploads/" + position, "", { metadata: { position, action, object, bucket } });
+        }
+      },
+    };`;
+  await platform.deploy("uploader", uploadForm(source, { bindings, changes }));
+  expect((await platform.fetch("uploader", "/")).status).toBe(200);
+
+  const told: { body: string }[] = [];
+  await expect
+    .poll(async () => {
+      const pull = { batch_size: 10, visibility_timeout_ms: 60_000 };
+      const path = `/queues/${queue}/messages/pull`;
+      told.push(...(await call<{ messages: { body: string }[] }>("POST", path, pull)).messages);
+      return told.length;
+    })
+    .toBe(2);
+  const account = platform.wranglerEnv.CLOUDFLARE_ACCOUNT_ID;
+  const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT/);
+  const eTag = expect.stringMatching(/^[0-9a-f]{32}$/);
+  expect(told.map(({ body }) => JSON.parse(atob(body)) as unknown)).toEqual([
+    {
+      account,
+      bucket: "uploads",
+      action: "PutObject",
+      object: { key: "in/a.txt", size: 4, eTag },
+      eventTime: time,
+    },
+    {
+      account,
+      bucket: "uploads",
+      action: "DeleteObject",
+      object: { key: "in/a.txt" },
+      eventTime: time,
+    },
+  ]);
+  await expect.poll(async () => (await seenOf("uploads")).length).toBe(3);
+  expect(await seenOf("uploads")).toMatchObject([
+    { action: "PutObject", object: { key: "in/a.txt", size: 4 } },
+    { action: "PutObject", object: { key: "out/b.txt" } },
+    { action: "DeleteObject", object: { key: "in/a.txt" } },
+  ]);
+});
+
 function valueForm(value: string): FormData {
   const form = new FormData();
   form.set("value", value);

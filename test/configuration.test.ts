@@ -8,7 +8,7 @@ import wranglerPackage from "wrangler/package.json" with { type: "json" };
 import { configurationKeys } from "./configuration/keys.ts";
 import { renderPage } from "./configuration/page.ts";
 import { PROJECTS, type Project, type Seen } from "./configuration/projects.ts";
-import { ofAccount, TABLE, type Row } from "./configuration/table.ts";
+import { ofAccount, OWN_QUEUE, TABLE, type Row } from "./configuration/table.ts";
 import { startPlatform, type Platform } from "./platform.ts";
 import { createProject, wrangler, type WranglerRun } from "./wrangler.ts";
 
@@ -16,6 +16,7 @@ let platform: Platform;
 
 beforeAll(async () => {
   platform = await startPlatform();
+  await platform.api("POST", "/queues", { queue_name: OWN_QUEUE });
 });
 
 afterAll(async () => {

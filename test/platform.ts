@@ -27,8 +27,8 @@ export type PlatformEnv = Readonly<
   >
 >;
 
-/** A process to kill; of edges and cells any one. */
-export type Victim = "hub" | "store" | "edge" | "cell" | "supervisor";
+/** A process to kill; of those that there are many of any one. */
+export type Victim = "hub" | "store" | "databases" | "edge" | "cell" | "supervisor";
 
 export interface PlatformOptions {
   /** Added to `skep start`. */
@@ -191,11 +191,12 @@ export class Platform {
   /** Waits while the process is being replaced. */
   async #pidOf(victim: Victim): Promise<number> {
     for (;;) {
-      const { supervisor, hub, store, edges, cells } = await this.#processes();
+      const { supervisor, hub, store, edges, cells, ...processes } = await this.#processes();
       const dedicated = cells.dedicated.map(({ pid }) => pid);
       const edge = anyOf(edges);
       const cell = anyOf([...cells.probation, ...dedicated]);
-      const pid = { supervisor, hub, store, edge, cell }[victim];
+      const databases = anyOf(processes.databases);
+      const pid = { supervisor, hub, store, databases, edge, cell }[victim];
       if (pid !== null && isRunning(pid)) return pid;
       await delay(5);
     }
@@ -207,6 +208,7 @@ interface Processes {
   readonly supervisor: number;
   readonly hub: number | null;
   readonly store: number | null;
+  readonly databases: readonly (number | null)[];
   readonly edges: readonly (number | null)[];
   readonly cells: {
     readonly probation: readonly (number | null)[];

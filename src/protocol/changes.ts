@@ -3,6 +3,8 @@
  * down what it is and which queues get it; the follower (src/store/changes/) brings it there, in order. A function that
  * subscribed has a hidden queue for that, which keeps the order (src/protocol/queue.ts).
  */
+import { R2_ACTIONS } from "./r2-rules.ts";
+
 export const CHANGE_KINDS = ["kv", "d1", "r2"] as const;
 export type ChangeKind = (typeof CHANGE_KINDS)[number];
 
@@ -11,7 +13,7 @@ export const CHANGE_ACTIONS = {
   kv: ["put", "delete"],
   /** `restore`: the whole database went back to an earlier state. */
   d1: ["insert", "update", "delete", "restore"],
-  r2: ["PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject", "LifecycleDeletion"],
+  r2: R2_ACTIONS,
 } as const satisfies Record<ChangeKind, readonly string[]>;
 
 /** Which changes. What is absent is no condition. */

@@ -11,6 +11,7 @@ import {
   type StoreCall,
   type StoreConfig,
 } from "../protocol/store.ts";
+import { callBook } from "./d1/remote-book.ts";
 import type { StoreEnv } from "./env.ts";
 import { GrantBook } from "./grant-book.ts";
 import { askFollower, followChanges } from "./changes/follow.ts";
@@ -57,6 +58,7 @@ export class ControlGate extends WorkerEntrypoint<StoreEnv> {
       const book = this.env.QUOTAS.getByName(decodeURIComponent(second));
       return Response.json(await book.usage());
     }
+    if (first === "quotas") return callBook(request, second, this.env);
     if (first !== "configs") {
       const asked = await askFollower(request, this.env);
       if (asked !== undefined) return asked;

@@ -1,6 +1,7 @@
 /** The book of one owner: what room it has lent to which object. What was lent never exceeds the limit (quota.ts). */
 import { DurableObject } from "cloudflare:workers";
 import { effectiveLimits, type LimitName, type LimitSettings } from "../protocol/limits.ts";
+import { releaseRemote } from "./d1/remote-book.ts";
 import type { StoreEnv } from "./env.ts";
 import {
   MEASURES,
@@ -58,7 +59,7 @@ export class QuotaBook extends DurableObject<StoreEnv> {
   #reclaimedMs = 0;
   #reclaim: Promise<unknown> | undefined;
   /** Resolves once what this one gives back is in the book. */
-  readonly #releasing = new Map<string, Promise<void>>();
+  readonly #releasing = new Map<string, Promise<unknown>>();
 
   constructor(ctx: DurableObjectState, env: StoreEnv) {
     super(ctx, env);
@@ -74,13 +75,17 @@ export class QuotaBook extends DurableObject<StoreEnv> {
     `);
   }
 
-  /** `growing` are the measures of `wanted` that must be lent in full. */
+  /** `growing` are the measures of `wanted` that must be lent in full. None: the holder keeps only what it uses. */
   async extend(
     holder: Holder,
     owner: Owner,
     wanted: Usage,
     growing: readonly Measure[],
   ): Promise<Extended> {
+    if (growing.length === 0) {
+      await this.#reclaim;
+      await this.#releaseAll([holder]);
+    }
     const limits = this.#limits(owner.limits);
     let short = await this.#lend(holder, limits, wanted, growing);
     if (short !== undefined && Date.now() - this.#reclaimedMs >= RECLAIM_INTERVAL_MS) {
@@ -96,12 +101,6 @@ export class QuotaBook extends DurableObject<StoreEnv> {
     const { binding, name } = holder;
     this.#sql.exec(`DELETE FROM leases WHERE binding = ? AND name = ?`, binding, name);
     this.#sql.exec(`DELETE FROM holders WHERE binding = ? AND name = ?`, binding, name);
-  }
-
-  /** Takes back what this one does not use. */
-  async renew(holder: Holder): Promise<void> {
-    await this.#reclaim;
-    await this.#releaseAll([holder]);
   }
 
   /** Of each resource that has ever kept anything, as it is now. */
@@ -152,25 +151,35 @@ export class QuotaBook extends DurableObject<StoreEnv> {
   async #releaseAll(holders: readonly Holder[]): Promise<HolderUsage[]> {
     const found: HolderUsage[] = [];
     for (const holder of holders) {
-      const released = this.#release(holder);
-      const done = released
-        .then(() => undefined)
-        .finally(() => this.#releasing.delete(keyOf(holder)));
-      this.#releasing.set(keyOf(holder), done);
-      const { usage } = await released;
-      await done;
-      found.push({ kind: holder.kind, id: holder.name, usage });
+      const released = this.#release(holder).finally(() => this.#releasing.delete(keyOf(holder)));
+      const settled = released.then(
+        (usage) => found.push({ kind: holder.kind, id: holder.name, usage }),
+        (error: unknown) => {
+          // Its process may be away: it keeps what it has.
+          console.error(`${keyOf(holder)} gave nothing back: ${String(error)}`);
+          found.push({ kind: holder.kind, id: holder.name, usage: this.#leaseOf(holder) });
+        },
+      );
+      this.#releasing.set(keyOf(holder), settled);
+      await settled;
     }
     return found;
   }
 
-  async #release(holder: Holder): Promise<Released> {
+  async #release(holder: Holder): Promise<Usage> {
     const epoch = this.#epochOf(holder) + 1;
     this.#setEpoch(holder, epoch);
-    const objects = this.env[holder.binding] as unknown as DurableObjectNamespace<QuotaHolder>;
-    const released = (await objects.getByName(holder.name).releaseQuota(epoch)) as Released;
+    const released = await this.#takeBack(holder, epoch);
+    // Dropped meanwhile.
+    if (this.#epochOf(holder) !== epoch) return {};
     for (const measure of MEASURES) this.#setLease(holder, measure, released.kept[measure] ?? 0);
-    return released;
+    return released.usage;
+  }
+
+  async #takeBack({ binding, name }: Holder, epoch: number): Promise<Released> {
+    if (binding === "DATABASES") return releaseRemote(this.env.DATABASES, name, epoch);
+    const objects = this.env[binding] as unknown as DurableObjectNamespace<QuotaHolder>;
+    return (await objects.getByName(name).releaseQuota(epoch)) as Released;
   }
 
   #refusal(

@@ -101,8 +101,9 @@ export class QuotaLease {
     this.#owner = { id: quotaOwner(accountId, namespaceId), namespace, limits };
     this.#storage.kv.put(OWNER_KEY, { ...this.#owner, resource: id });
     if (before === undefined || JSON.stringify(before.limits) === JSON.stringify(limits)) return;
-    // What was lent within other limits.
-    this.#ctx.waitUntil(this.#book(before).renew({ ...this.#holder, name: id }));
+    // What was lent within other limits goes back.
+    const holder = { ...this.#holder, name: id };
+    this.#ctx.waitUntil(this.#book(before).extend(holder, this.#owner, {}, []));
   }
 
   /** Resolves at once while the object has room left. */

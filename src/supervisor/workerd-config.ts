@@ -207,6 +207,7 @@ export function databasesConfig(paths: ConfigPaths, settings: DatabasesSettings)
         modules: [esModule(paths, "databases.js", `${paths.workers}/databases.js`)],
         bindings: [
           { name: "D1", durableObjectNamespace: "D1Database" },
+          { name: "STORE", service: "store" },
           { name: "FILES", service: "files" },
           { name: "GRANT_KEY", text: grantKey },
           { name: "LEDGER_KEY", text: ledgerKey },
@@ -221,6 +222,7 @@ export function databasesConfig(paths: ConfigPaths, settings: DatabasesSettings)
       }),
       { name: "objects", disk: { path: `${paths.store}/objects`, writable: true } },
       { name: "files", disk: { path: `${paths.store}/files`, writable: true } },
+      unix("store", socketNames.storeControl),
       ...(isFast ? [unix("slow", socketNames.databasesControl("slow"))] : []),
       noNetwork(),
     ],

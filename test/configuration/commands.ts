@@ -31,10 +31,7 @@ export const COMMANDS: readonly Command[] = [
   works("deploy --dispatch-namespace", "with `--env`, `--var`, `--tag`, `--message`, `--dry-run`"),
   works("deploy --dry-run, versions upload --dry-run", "no call at all"),
 
-  works(
-    "deploy",
-    "of account Workers, with `--env`, `--var`, `--keep-vars`, `--secrets-file`",
-  ),
+  works("deploy", "of account Workers, with `--env`, `--var`, `--keep-vars`, `--secrets-file`"),
   works("versions upload, list, view, deploy", "see [versions.md](versions.md)"),
   works("versions secret put, delete, list, bulk", "a new version that is not deployed"),
   works("deployments list, status"),
@@ -96,7 +93,16 @@ export const COMMANDS: readonly Command[] = [
     ...refused("preview", "Skep has no Previews of branches", "preview --name x"),
     note: "Skep has no Previews of branches; `versions upload --preview-alias` gives a version a host name of its own",
   },
-  refused("queues", "Skep has no Queues", "queues list", "queues create q", "queues info q"),
+  works(
+    "queues list, create, update, delete, info, pause-delivery, resume-delivery, purge",
+    "see [queues.md](queues.md)",
+  ),
+  works("queues consumer add, remove, list, queues consumer http add, remove"),
+  refused(
+    "queues subscription",
+    "Skep has no event subscriptions of queues",
+    "queues subscription get q --id x",
+  ),
   refused(
     "r2",
     "Skep has no R2 buckets",

@@ -589,6 +589,82 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     },
   },
 
+  sends: {
+    config: {},
+    before: async (platform, { host }) => {
+      const queue = `sent-to-${host.split(".")[1]}`;
+      await platform.api("POST", "/queues", { queue_name: queue });
+      return { queues: { producers: [{ binding: "JOBS", queue, delivery_delay: 3_600 }] } };
+    },
+    files: {
+      "index.js": `
+        export default { fetch: async (request, { JOBS }) => {
+          await JOBS.sendBatch([{ body: "late" }, { body: "soon", delaySeconds: 0 }]);
+          return Response.json(Object.keys(await JOBS.metrics()));
+        } };`,
+    },
+    after: async (platform, { host }) => {
+      const name = `sent-to-${host.split(".")[1]}`;
+      const [queue] = await result<{ queue_id: string }[]>(platform, `/queues?name=${name}`);
+      const path = `/queues/${queue?.queue_id}/messages/peek`;
+      const peeked = await (await platform.api("POST", path, {})).json();
+      const { messages } = (peeked as { result: { messages: { body: string }[] } }).result;
+      return messages.map(({ body }) => atob(body));
+    },
+    proves: {
+      queues: ({ after }) => [after, ['"soon"']],
+      "queues.producers": ({ after }) => [after, ['"soon"']],
+      "queues.producers[].binding": ({ answer }) => [answer.includes("backlogCount"), true],
+      "queues.producers[].queue": ({ after }) => [after, ['"soon"']],
+      "queues.producers[].delivery_delay": ({ after }) => [after, ['"soon"']],
+    },
+  },
+
+  takes: {
+    ofAccount: true,
+    config: {
+      queues: {
+        consumers: [
+          {
+            queue: "taken-from",
+            max_batch_size: 7,
+            max_batch_timeout: 2,
+            max_retries: 4,
+            dead_letter_queue: "taken-from-dead",
+            max_concurrency: 3,
+            retry_delay: 9,
+          },
+        ],
+      },
+    },
+    before: async (platform) => {
+      await platform.api("POST", "/queues", { queue_name: "taken-from" });
+    },
+    files: {
+      "index.js": `export default { fetch: () => Response.json({}), queue() {} };`,
+    },
+    after: async (platform) => {
+      const [queue] = await result<{ consumers: unknown[] }[]>(platform, "/queues?name=taken-from");
+      return queue?.consumers[0];
+    },
+    proves: {
+      "queues.consumers": ({ after }) => [after.type, "worker"],
+      "queues.consumers[].queue": ({ after }) => [after.script, "takes"],
+      "queues.consumers[].max_batch_size": ({ after }) => [after.settings.batch_size, 7],
+      "queues.consumers[].max_batch_timeout": ({ after }) => [
+        after.settings.max_wait_time_ms,
+        2_000,
+      ],
+      "queues.consumers[].max_retries": ({ after }) => [after.settings.max_retries, 4],
+      "queues.consumers[].dead_letter_queue": ({ after }) => [
+        after.dead_letter_queue,
+        "taken-from-dead",
+      ],
+      "queues.consumers[].max_concurrency": ({ after }) => [after.settings.max_concurrency, 3],
+      "queues.consumers[].retry_delay": ({ after }) => [after.settings.retry_delay, 9],
+    },
+  },
+
   told: {
     config: { main: "index.js", tail_consumers: [{ service: "told-collector" }] },
     before: (platform, place) =>

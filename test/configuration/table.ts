@@ -21,6 +21,9 @@ export interface Row {
   readonly account?: Pick<Row, "verdict" | "note" | "sample" | "says">;
 }
 
+/** A queue that there is while the samples are tried. */
+export const OWN_QUEUE = "own";
+
 /** The row as it is for account Workers. */
 export function ofAccount(row: Row): Row {
   return row.account ? { keys: row.keys, ...row.account } : row;
@@ -347,9 +350,29 @@ export const TABLE: readonly Row[] = [
     { binding, certificate_id: "1" },
   ]),
   refusedBinding("pipelines", "pipelines", (binding) => [{ binding, pipeline: "p" }]),
-  refused("queues", "Skep has no Queues", {
-    queues: { producers: [{ binding: "B", queue: "q" }] },
+  honoured(
+    "queues queues.producers queues.producers[].binding queues.producers[].queue queues.producers[].delivery_delay",
+    "see [queues.md](queues.md)",
+  ),
+  noEffect("queues.producers[].remote", LOCAL, {
+    queues: { producers: [{ binding: "REMOTE_QUEUE", queue: OWN_QUEUE, remote: false }] },
   }),
+  {
+    ...noEffect(
+      "queues.consumers queues.consumers[].queue queues.consumers[].max_batch_size queues.consumers[].max_batch_timeout queues.consumers[].max_retries queues.consumers[].dead_letter_queue queues.consumers[].max_concurrency queues.consumers[].retry_delay",
+      "wrangler sets consumers for Workers outside of dispatch namespaces alone; for others there is `wrangler queues consumer add`",
+      { queues: { consumers: [{ queue: OWN_QUEUE, max_retries: 1 }] } },
+    ),
+    account: {
+      verdict: "honoured",
+      note: "one consumer for each queue; see [queues.md](queues.md)",
+    },
+  },
+  noEffect(
+    "queues.consumers[].type queues.consumers[].visibility_timeout_ms",
+    "wrangler makes each a Worker that messages are brought to; `wrangler queues consumer http add` makes others",
+    { queues: { consumers: [{ queue: OWN_QUEUE, type: "worker", visibility_timeout_ms: 1_000 }] } },
+  ),
   refused("r2_buckets", "Skep has no R2 buckets", {
     r2_buckets: [{ binding: "B", bucket_name: "bucket" }],
   }),

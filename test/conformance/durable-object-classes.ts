@@ -29,12 +29,12 @@ export class Thing extends DurableObject<ObjectsEnv> implements Inside {
     });
   }
 
-  /** A case of durable-object-storage.ts. */
-  async run(name: string): Promise<unknown> {
+  /** A case of durable-object-storage.ts; as JSON. */
+  async run(name: string): Promise<string> {
     try {
-      return { answer: await told(await storageCases[name]?.(this)) };
+      return JSON.stringify({ answer: await told(await storageCases[name]?.(this)) });
     } catch (error) {
-      return { threw: await told(error) };
+      return JSON.stringify({ threw: await told(error) });
     }
   }
 
@@ -116,7 +116,7 @@ export class Thing extends DurableObject<ObjectsEnv> implements Inside {
     if (message === "close") socket.close(4002, "as you say");
     else if (message === "attachment")
       socket.send(JSON.stringify(await told(socket.deserializeAttachment())));
-    else socket.send(`you said ${String(message)}`);
+    else socket.send(`you said ${typeof message === "string" ? message : "bytes"}`);
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -124,7 +124,7 @@ export class Thing extends DurableObject<ObjectsEnv> implements Inside {
     this.#closed.resolve({ code, reason });
   }
 
-  sockets(): unknown {
+  sockets(): Record<string, number | string[][]> {
     const { state } = this;
     return {
       all: state.getWebSockets().length,
@@ -174,7 +174,7 @@ export class Thing extends DurableObject<ObjectsEnv> implements Inside {
     return this.#memory;
   }
 
-  self(expected: string): unknown {
+  self(expected: string): [boolean, string | undefined] {
     return [String(this.state.id) === expected, this.state.id.name];
   }
 

@@ -11,7 +11,7 @@ export default {
     if (name === "")
       return Response.json([...Object.keys(callCases), ...Object.keys(storageCases)]);
     const run = callCases[name];
-    if (run === undefined) return Response.json(await env.THINGS.getByName(name).run(name));
+    if (run === undefined) return new Response(await env.THINGS.getByName(name).run(name));
     try {
       return Response.json({ answer: await told(await run(env)) });
     } catch (error) {

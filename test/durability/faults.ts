@@ -5,7 +5,7 @@
  */
 import type { Platform, Victim } from "../platform.ts";
 import { awaitDeliveries, type Deliveries } from "./deliveries.ts";
-import { setStage, type Kind } from "./stage.ts";
+import { setStage, type Kind, type Stage } from "./stage.ts";
 import { Writer, type Wrong } from "./writer.ts";
 
 export interface Report {
@@ -18,7 +18,7 @@ export interface Report {
   readonly deliveries: Deliveries;
 }
 
-const VICTIMS: readonly Victim[] = ["store", "cell", "edge", "store", "hub", "cell", "edge"];
+const VICTIMS: readonly Victim[] = ["store", "cell", "edge", "databases", "hub", "store", "cell"];
 /** A start of everything takes longest. */
 const SUPERVISOR_EVERY = 10;
 const MAX_WAIT_MS = 200;
@@ -31,12 +31,10 @@ export async function runFaults(
   progress: (text: string) => void,
 ): Promise<Report> {
   const stage = await setStage(platform);
-  const writers = stage.scripts.flatMap(({ name, kinds }, script) =>
-    kinds.map((kind) => new Writer(platform, name, kind, `${"ab"[script]}${kind}`)),
-  );
+  const writers = writersOf(platform, stage);
   for (const writer of writers) writer.start();
   await untilAllWrote(writers);
-  const kills: Record<Victim, number> = { hub: 0, store: 0, edge: 0, cell: 0, supervisor: 0 };
+  const kills = { hub: 0, store: 0, databases: 0, edge: 0, cell: 0, supervisor: 0 };
   const killedAt: number[] = [];
   for (let round = 1; round <= rounds; round++) {
     const victim =
@@ -80,8 +78,15 @@ export async function runFaults(
   };
 }
 
+/** One for each kind that a script writes. */
+export function writersOf(platform: Platform, { scripts }: Stage): Writer[] {
+  return scripts.flatMap(({ name, kinds }, script) =>
+    kinds.map((kind) => new Writer(platform, name, kind, `${"ab"[script]}${kind}`)),
+  );
+}
+
 /** Resolves when each has had one more write acknowledged than now. */
-async function untilAllWrote(writers: readonly Writer[]): Promise<void> {
+export async function untilAllWrote(writers: readonly Writer[]): Promise<void> {
   const before = writers.map(({ acknowledged }) => acknowledged);
   const deadline = Date.now() + RECOVERY_TIMEOUT_MS;
   for (;;) {

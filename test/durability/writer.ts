@@ -13,6 +13,8 @@ export interface Wrong {
 
 /** Ids that are looked at in one request; each costs the function up to two subrequests. */
 const CHECKED_AT_ONCE = 20;
+/** A write deletes what one so far before it has left, or nearer (functions.ts). */
+const DELETES_BACK = 3;
 const PAUSE_AFTER_FAILURE_MS = 20;
 
 export class Writer {
@@ -49,6 +51,22 @@ export class Writer {
 
   /** Of acknowledged writes, whatever was deleted since. */
   readonly acknowledgedIds: string[] = [];
+
+  /**
+   * What it knows now, to be checked on a platform that was restored from a backup which begins now. What writes that may be in
+   * that backup may have deleted is left out.
+   */
+  on(restored: Platform): Writer {
+    const other = new Writer(restored, this.script, this.kind, this.#name);
+    const reached = this.#count - DELETES_BACK;
+    for (const [id, expected] of this.#expected) {
+      if (Number(id.split("-")[1]) < reached) other.#expected.set(id, expected);
+    }
+    other.#latest = this.#latest;
+    other.#count = Infinity;
+    other.acknowledgedIds.push(...this.acknowledgedIds);
+    return other;
+  }
 
   start(): void {
     this.#loop = this.#run();

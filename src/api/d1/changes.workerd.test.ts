@@ -25,9 +25,18 @@ class Database {
   }
 
   async subscribe(...changes: string[]): Promise<void> {
-    const config: Partial<StoreConfig> = { kind: "d1", id: this.id, settings: { changes } };
+    const config: Partial<StoreConfig> = {
+      kind: "d1",
+      id: this.id,
+      accountId: ACCOUNT,
+      namespaceId: null,
+      namespace: null,
+      limits: {},
+      settings: { changes },
+    };
     const init = { method: "PUT", body: JSON.stringify(config) };
-    expect((await hub.STORE.fetch(`http://store/configs/d1/${this.id}`, init)).status).toBe(204);
+    const response = await hub.STORE.fetch(`http://store/configs/d1/${this.id}`, init);
+    if (response.status !== 204) throw new Error(await response.text());
   }
 
   /** By the protocol of the binding; each list is a transaction. */

@@ -209,6 +209,37 @@ describe("queries", () => {
   });
 });
 
+describe("a namespace's quota", () => {
+  it("bounds its databases together; what does not fit was never there", async () => {
+    await call("POST", NAMESPACES, { name: "d1-small" });
+    await call("PUT", `${NAMESPACES}/d1-small/limits`, { storage_mb: 2 });
+    const { path } = await make("?dispatch_namespace=d1-small");
+    const other = await make("?dispatch_namespace=d1-small");
+    await rowsOf(path, "CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(1000000))");
+    await rowsOf(other.path, "CREATE TABLE t (a)");
+    const insert = { sql: "INSERT INTO t VALUES (zeroblob(1500000))" };
+    const refused = await call("POST", `${other.path}/query`, insert);
+    expect([refused.status, refused.errors[0]?.message]).toEqual([
+      400,
+      expect.stringContaining("may keep 2097152 bytes (storage_mb=2)"),
+    ]);
+    expect(await rowsOf(other.path, "SELECT count(*) AS n FROM t")).toEqual([{ n: 0 }]);
+    const values = Array.from(
+      { length: 2000 },
+      () => `INSERT INTO t VALUES ('${"x".repeat(990)}');`,
+    );
+    expect(await importSql(other.path, values.join("\n"))).toMatchObject({ status: "error" });
+    expect(await rowsOf(other.path, "SELECT count(*) AS n FROM t")).toEqual([{ n: 0 }]);
+    // Reading goes on, and so does writing once there is room; what others gave back is looked for once a second.
+    const errorsOf = async (database: string) =>
+      (await call("POST", `${database}/query`, insert)).errors;
+    await rowsOf(path, "DELETE FROM t");
+    await expect.poll(() => errorsOf(other.path)).toEqual([]);
+    await call("DELETE", other.path);
+    await expect.poll(() => errorsOf(path)).toEqual([]);
+  });
+});
+
 describe("files", () => {
   it("are imported, all of it or nothing", async () => {
     const { path } = await make();

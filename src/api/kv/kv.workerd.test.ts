@@ -224,7 +224,7 @@ describe("quotas", () => {
       const refused = await put(kv, "one too many", "3");
       expect(refused.status).toBe(413);
       const { code, message } = await errorOf(refused);
-      expect(code).toBe(930072);
+      expect(code).toBe(930074);
       expect(message).toMatch(/the dispatch namespace 'tight' may keep 5 KV keys/);
       expect(message).toMatch(/skep limits tight kv_keys=/);
       expect((await put(kv, "a", "replaced")).status).toBe(200);

@@ -12,11 +12,13 @@
  *   GET  /admin/download/{token} the file; 404: there is none any more
  *   GET  /admin/bookmark         ?timestamp= (Unix ms) -> {bookmark}; without it the present state becomes one
  *   POST /admin/restore          {bookmark} or {timestampMs} -> {bookmark, previousBookmark}
+ *   POST /admin/quota/release    {epoch} -> Released (quota.ts)
  *   GET  /admin/changes          ?after=&limit= -> {changes, last}
  *   POST /admin/changes/trim     {upTo} -> {}
  */
 import type { Change } from "./changes.ts";
 import type { DumpOptions } from "./dump.ts";
+import { QuotaError, type Released } from "../quota.ts";
 import type { Imported } from "./import.ts";
 import { splitStatements } from "./statements.ts";
 import { Refused, type Query, type Result } from "./query.ts";
@@ -48,6 +50,7 @@ export interface Administered {
   download(token: string): Promise<ReadableStream | null>;
   bookmarkAt(timestampMs: number | null): Promise<string>;
   restore(bookmark: string): Promise<{ bookmark: string; previousBookmark: string }>;
+  releaseQuota(epoch: number): Released;
   changes(after: number, limit: number): { changes: Change[]; last: number };
   trim(upTo: number): void;
 }
@@ -81,6 +84,8 @@ export async function administer(database: Administered, request: Request): Prom
       }
       case "POST restore/":
         return Response.json(await database.restore((await body<{ bookmark: string }>()).bookmark));
+      case "POST quota/release":
+        return Response.json(database.releaseQuota((await body<{ epoch: number }>()).epoch));
       case "GET changes/": {
         const [after, limit] = ["after", "limit"].map((name) => Number(searchParams.get(name)));
         return Response.json(database.changes(after ?? 0, limit ?? 0));
@@ -99,7 +104,8 @@ export async function administer(database: Administered, request: Request): Prom
     }
     return Response.json({ error: `no such call: ${request.method} ${pathname}` }, { status: 404 });
   } catch (error) {
-    const isKnown = error instanceof Refused || (error as Error).message.includes("SQLITE_");
+    const isRefused = error instanceof Refused || error instanceof QuotaError;
+    const isKnown = isRefused || (error as Error).message.includes("SQLITE_");
     return Response.json({ error: (error as Error).message }, { status: isKnown ? 400 : 500 });
   }
 }

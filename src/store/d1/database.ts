@@ -15,6 +15,8 @@ import { Files, streamOf } from "./files.ts";
 import { importSql } from "./import.ts";
 import { ingest, type Ingested } from "./ingest.ts";
 import { Queries, Refused, type Query, type Result } from "./query.ts";
+import { QuotaError, QuotaLease, type Released, type Reservation } from "../quota.ts";
+import { remoteBooks } from "./remote-book.ts";
 import { makeBookmark, Snapshots, timeOf, type History } from "./snapshots.ts";
 import { isReading, mayLoseMuch, splitWhole } from "./statements.ts";
 import { Transfers, type Transfer } from "./transfers.ts";
@@ -27,6 +29,10 @@ const CONFIG = "config";
 const HISTORY = "history";
 const IMPORT = "import";
 
+/** Enough for most calls that write. */
+const USUAL_GROWTH_BYTES = 64 * 1024;
+/** What a file of SQL may make of itself: rows, indexes of them, and pages that are not full. */
+const ROOM_PER_CHARACTER = 4;
 const MINUTE_MS = 60_000;
 /** How long an answer about an import may keep its caller waiting. */
 const IMPORT_WAIT_MS = 20_000;
@@ -44,6 +50,12 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   readonly #queries = new Queries(this.#sql, this.#changes);
   readonly #files = new Files(this.env.FILES, `d1/${this.ctx.id.toString()}`);
   readonly #snapshots = new Snapshots(this.ctx.storage, this.#files);
+  readonly #quota = new QuotaLease(
+    this.ctx,
+    remoteBooks(this.env.STORE),
+    { binding: "DATABASES", kind: "d1" },
+    () => ({ bytes: this.#sql.databaseSize }),
+  );
   readonly #transfers = new Transfers(this.#kv, this.#files);
   #config = this.#kv.get<StoreConfig>(CONFIG);
   /** As it is stored: `changedMs` may be a minute behind. */
@@ -62,6 +74,7 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   configure(config: StoreConfig): void {
     const isNew = this.#config === undefined;
     this.#config = config;
+    this.#quota.configure(config);
     this.ctx.storage.transactionSync(() => {
       this.#kv.put(CONFIG, config);
       if (isNew) this.#kv.put(HISTORY, this.#stored);
@@ -73,6 +86,7 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   async remove(): Promise<void> {
     this.#config = undefined;
     await this.#exclusively(async () => {
+      await this.#quota.drop();
       await this.#files.deleteAll();
       await this.ctx.storage.deleteAll();
     });
@@ -112,10 +126,9 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     const isWriting = !queries.every(({ sql }) => isReading(sql));
     if (isWriting) await this.#keepWhatWas(queries);
     const { id } = this.#required();
-    const results = underWay(id, () =>
-      this.ctx.storage.transactionSync(() => this.#queries.run(queries)),
-    );
-    if (isWriting) this.#noteChange();
+    if (!isWriting) return this.#transact(id, queries, Infinity);
+    const results = await this.#withinQuota((room) => this.#transact(id, queries, room));
+    this.#noteChange();
     return results;
   }
 
@@ -222,6 +235,10 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     });
   }
 
+  releaseQuota(epoch: number): Released {
+    return this.#quota.release(epoch);
+  }
+
   changes(after: number, limit: number): { changes: Change[]; last: number } {
     return { changes: this.#changes.after(after, limit), last: this.#changes.last };
   }
@@ -259,6 +276,45 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     return this.#snapshots.take(this.#bookmark(), this.#changedMs, keep);
   }
 
+  /** Rolled back if the database grows by more than `room` bytes. */
+  #transact(id: string, queries: readonly Query[], room: number): Result[] {
+    return underWay(id, () =>
+      this.ctx.storage.transactionSync(() => {
+        const bytes = this.#sql.databaseSize;
+        const results = this.#queries.run(queries);
+        const growth = this.#sql.databaseSize - bytes;
+        if (growth > room) throw new NoRoom(growth);
+        return results;
+      }),
+    );
+  }
+
+  /** Nobody knows how much a statement will take: it is tried with some room, and once more with what it took. */
+  async #withinQuota<T>(run: (room: number) => T): Promise<T> {
+    let bytes = USUAL_GROWTH_BYTES;
+    for (let isFirst = true; ; isFirst = false) {
+      const room = await this.#reserve(bytes, isFirst);
+      try {
+        return run(room === null ? 0 : bytes);
+      } catch (error) {
+        if (!(error instanceof NoRoom)) throw error;
+        bytes = error.bytes;
+      } finally {
+        room?.free();
+      }
+    }
+  }
+
+  /** null: there is none, which only matters if the database grows. */
+  async #reserve(bytes: number, isGuess: boolean): Promise<Reservation | null> {
+    try {
+      return await this.#quota.reserve({ bytes });
+    } catch (error) {
+      if (isGuess && error instanceof QuotaError) return null;
+      throw error;
+    }
+  }
+
   /** A snapshot, where one is due before something is changed. */
   async #keepWhatWas(queries: readonly Query[]): Promise<void> {
     const history = { ...this.#stored, changedMs: this.#changedMs };
@@ -284,9 +340,14 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
       if (file === null) throw new Refused(`the file '${transfer.filename}' is gone`);
       await this.#keepBeforeImport();
       return this.ctx.storage.transaction(async () => {
-        const imported = await importSql(file, (text) =>
-          underWay(this.#required().id, () => this.#ingest(text)),
-        );
+        const imported = await importSql(file, async (text) => {
+          const room = await this.#quota.reserve({ bytes: ROOM_PER_CHARACTER * text.length });
+          try {
+            return underWay(this.#required().id, () => this.#ingest(text));
+          } finally {
+            room.free();
+          }
+        });
         this.#noteChange();
         const state: ImportState = {
           status: "complete",
@@ -340,6 +401,16 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     const done = run().finally(() => (this.#alone = undefined));
     this.#alone = done.catch(() => {});
     return done;
+  }
+}
+
+/** A transaction made the database grow by so much, for which there was no room. */
+class NoRoom extends Error {
+  readonly bytes: number;
+
+  constructor(bytes: number) {
+    super(`the database has grown by ${bytes} bytes`);
+    this.bytes = bytes;
   }
 }
 

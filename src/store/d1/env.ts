@@ -5,6 +5,8 @@ export interface DatabasesEnv {
   readonly D1: DurableObjectNamespace<D1Database>;
   /** Writable disk service: snapshots, and files that come and go. */
   readonly FILES: Fetcher;
+  /** ControlGate of the store, for quotas (remote-book.ts). */
+  readonly STORE: Fetcher;
   /** Of grants, hex (src/protocol/grants.ts). */
   readonly GRANT_KEY: string;
   /** Hex; what is under way stands in the ledger (src/protocol/ledger.ts). Absent: nobody watches. */

@@ -14,13 +14,13 @@ export interface Imported {
 const MAX_STATEMENT_CHARACTERS = 100_000;
 
 /** Runs all whole statements of a text, and gives back what is left over. */
-export type Ingest = (text: string) => Ingested;
+export type Ingest = (text: string) => Promise<Ingested>;
 
 export async function importSql(file: ReadableStream, ingest: Ingest): Promise<Imported> {
   const sum = { statements: 0, rowsRead: 0, rowsWritten: 0 };
-  const take = (text: string): string => {
+  const take = async (text: string): Promise<string> => {
     if (namesOurs(text)) throw new Refused("names that begin with _skep_ are reserved");
-    const { remainder, rowsRead, rowsWritten, statementCount } = ingest(text);
+    const { remainder, rowsRead, rowsWritten, statementCount } = await ingest(text);
     sum.statements += statementCount;
     sum.rowsRead += rowsRead;
     sum.rowsWritten += rowsWritten;
@@ -28,11 +28,11 @@ export async function importSql(file: ReadableStream, ingest: Ingest): Promise<I
   };
   let rest = "";
   for await (const text of textsOf(file)) {
-    rest = take(rest + text);
+    rest = await take(rest + text);
     if (rest.length > MAX_STATEMENT_CHARACTERS && !isBlank(rest)) {
       throw new Refused("statement too long: SQLITE_TOOBIG");
     }
   }
-  for (const last of splitStatements(rest)) take(`${last};`);
+  for (const last of splitStatements(rest)) await take(`${last};`);
   return sum;
 }
