@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- cold warm memory start deploy tail tailing cells busy many cron queues objects state durability attack fuzz] [--json] [--effort 0.2]
+ * npm run bench [-- cold warm memory start deploy tail tailing cells busy many cron queues r2 objects state durability attack fuzz] [--json] [--effort 0.2]
  *
  * Prints one table of ratios, all measured in this run, what is compared taking turns. Times in ms say
  * little on another machine; ratios do. `--effort` scales the repetitions.
@@ -21,6 +21,7 @@ import { queues } from "./queues.ts";
 import type { Section } from "./section.ts";
 import { state } from "./state/main.ts";
 import { objects } from "./objects.ts";
+import { r2 } from "./r2.ts";
 import { start } from "./start.ts";
 import { formatTable, holds, ratioOf, type Row } from "./table.ts";
 import { tail } from "./tail.ts";
@@ -39,6 +40,7 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   busy,
   many,
   queues,
+  r2,
   objects,
   cron,
   attack,

@@ -25,6 +25,8 @@ const run = promisify(execFile);
 
 export interface Platform extends AsyncDisposable {
   readonly data: string;
+  /** What `skep env` prints. */
+  readonly env: Readonly<Record<string, string>>;
   /** Port that functions are served on over HTTP. */
   readonly port: number;
   /** Resolves when the deploy is acknowledged. */
@@ -136,6 +138,7 @@ export async function reachPlatform(
 
   return {
     data,
+    env,
     port: Number(new URL(String(env.SKEP_URL)).port),
     api,
     deploy,

@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { rm } from "node:fs/promises";
 import { startPlatform, uploadForm, type Platform } from "./platform.ts";
+import { all, sdkFor } from "./sdk-client.ts";
 import { createProject, wrangler } from "./wrangler.ts";
 
 const MESSAGES = Number(process.env["SKEP_QUEUE_MESSAGES"] ?? 2_000);
@@ -174,6 +175,42 @@ describe("wrangler 4.164", { timeout: 240_000 }, () => {
     await run(directory, "queues", "consumer", "remove", "of-production", "user-bee");
     expect((await api("GET", "/queues?name=of-production"))[0].consumers).toEqual([]);
   });
+});
+
+test("the SDK makes queues and consumers, sends, pulls, acknowledges and purges", async () => {
+  const { client, account } = sdkFor(platform);
+  const { queues } = client;
+  const { queue_id: id = "" } = await queues.create({ ...account, queue_name: "by-sdk" });
+  expect((await all(queues.list(account))).map(({ queue_name }) => queue_name)).toContain("by-sdk");
+  const settings = { delivery_delay: 0, message_retention_period: 60 };
+  expect((await queues.update(id, { ...account, settings })).settings).toMatchObject(settings);
+  expect((await queues.edit(id, { ...account, queue_name: "of-sdk" })).queue_name).toBe("of-sdk");
+  const added = await queues.consumers.create(id, { ...account, type: "http_pull" });
+  const { consumer_id: consumer = "" } = added;
+  expect(await all(queues.consumers.list(id, account))).toMatchObject([{ type: "http_pull" }]);
+  const of = { ...account, queue_id: id };
+  const changed = { ...of, type: "http_pull", settings: { batch_size: 2 } } as const;
+  expect(await queues.consumers.update(consumer, changed)).toMatchObject({
+    settings: { batch_size: 2 },
+  });
+  expect(await queues.consumers.get(consumer, of)).toMatchObject({ consumer_id: consumer });
+  await queues.messages.push(id, { ...account, body: "one", content_type: "text" });
+  const messages = [{ body: { n: 2 }, content_type: "json" as const }, { body: "three" }];
+  await queues.messages.bulkPush(id, { ...account, messages: messages as never });
+  const peeked = await queues.messages.peek(id, { ...account, batch_size: 3 });
+  expect(peeked.messages).toHaveLength(3);
+  const refs = [{ ref: peeked.messages?.[2]?.ref ?? "" }];
+  await queues.messages.purge(id, { ...account, refs });
+  const pulled = await queues.messages.pull(id, { ...account, visibility_timeout_ms: 60_000 });
+  expect(pulled.messages?.map(({ body }) => body)).toEqual(["one", btoa('{"n":2}')]);
+  const acks = pulled.messages?.map(({ lease_id = "" }) => ({ lease_id })) ?? [];
+  expect(await queues.messages.ack(id, { ...account, acks })).toMatchObject({ ackCount: 2 });
+  expect(await queues.getMetrics(id, account)).toMatchObject({ backlog_count: 0 });
+  await queues.purge.start(id, { ...account, delete_messages_permanently: true });
+  expect(await queues.purge.status(id, account)).toHaveProperty("completed");
+  await queues.consumers.delete(consumer, of);
+  await queues.delete(id, account);
+  await expect(queues.get(id, account)).rejects.toMatchObject({ status: 404 });
 });
 
 test(

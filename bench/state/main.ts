@@ -9,6 +9,7 @@ import { median } from "../sample.ts";
 import { repetitions, type Bench, type Section } from "../section.ts";
 import type { Row } from "../table.ts";
 import { kvTasks } from "./kv.ts";
+import { r2Tasks } from "./r2.ts";
 
 export interface Task {
   readonly figure: string;
@@ -26,7 +27,7 @@ export interface Task {
   readonly atMost?: number;
 }
 
-const TASKS: readonly Task[] = [...kvTasks];
+const TASKS: readonly Task[] = [...kvTasks, ...r2Tasks];
 
 /** Many uses in one invocation. */
 const OPTIONS = ["--edges", "1", "--limits", "subrequests=10000,cpu_ms=30000"];

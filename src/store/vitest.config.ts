@@ -13,7 +13,7 @@ export default defineConfig({
   plugins: [cloudflareTest(store)],
   test: {
     name: "store",
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     // What is waited for comes late on a busy machine; a second is vitest's own.
     expect: { poll: { timeout: 20_000 } },
     include: ["**/*.workerd.test.ts"],
@@ -37,6 +37,8 @@ async function store() {
         KV: { className: "KvNamespace", useSQLite: true },
         QUOTAS: { className: "QuotaBook", useSQLite: true },
         QUEUES: { className: "QueueObject", useSQLite: true },
+        SCHEDULES: { className: "Schedules", useSQLite: true },
+        INVOCATIONS: { className: "Invocations", useSQLite: true },
       },
       serviceBindings: {
         EDGE_0: "edge",

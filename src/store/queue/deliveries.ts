@@ -28,9 +28,11 @@ export interface DeliveryOptions {
 
 export class Deliveries {
   readonly #options: DeliveryOptions;
-  readonly #underWay = new Set<Promise<void>>();
+  #underWay = 0;
   #bytesUnderWay = 0;
-  /** Deliveries in a row that did not come about. */
+  /** Of a delivery whose end could not be stored. */
+  #broken: { readonly error: unknown } | undefined;
+  /** In a row, deliveries that did not come about. */
   #failures = 0;
   #heldUntil = 0;
   #isEnded = false;
@@ -82,10 +84,12 @@ export class Deliveries {
       while (current !== null && this.#start(current)) {
         // Until all places are taken, or no batch is complete.
       }
-      if (this.#underWay.size === 0) return;
+      if (this.#broken !== undefined) throw this.#broken.error;
+      if (this.#underWay === 0) return;
+      // Each delivery that ends says so: a slow one must not gather those who wait.
       const changed = new Promise<void>((resolve) => (this.#again = resolve));
       const timer = new AbortController();
-      await Promise.race([...this.#underWay, changed, this.#nextBatch(current, timer.signal)]);
+      await Promise.race([changed, this.#nextBatch(current, timer.signal)]);
       timer.abort();
     }
   }
@@ -106,19 +110,22 @@ export class Deliveries {
     const now = Date.now();
     if (consumer === null || this.#heldUntil > now) return false;
     const places = config.settings.ordered ? 1 : (consumer.maxConcurrency ?? USUAL_CONCURRENCY);
-    if (this.#underWay.size >= places || this.#bytesUnderWay >= MAX_BYTES_UNDER_WAY) return false;
+    if (this.#underWay >= places || this.#bytesUnderWay >= MAX_BYTES_UNDER_WAY) return false;
     const { batchSize, maxWaitMs } = consumer;
     const { messages } = this.#options;
     const { count, since } = messages.waiting(now, batchSize);
     if (count === 0 || (count < batchSize && (since ?? now) + maxWaitMs > now)) return false;
     const batch = messages.take(now, batchSize, MAX_BATCH_BYTES);
     const bytes = batch.reduce((sum, message) => sum + message.bytes, 0);
+    this.#underWay++;
     this.#bytesUnderWay += bytes;
-    const delivery = this.#deliver(config, consumer, batch).finally(() => {
-      this.#underWay.delete(delivery);
-      this.#bytesUnderWay -= bytes;
-    });
-    this.#underWay.add(delivery);
+    this.#deliver(config, consumer, batch)
+      .catch((error: unknown) => (this.#broken = { error }))
+      .finally(() => {
+        this.#underWay--;
+        this.#bytesUnderWay -= bytes;
+        this.#again();
+      });
     return true;
   }
 
@@ -171,8 +178,11 @@ export class Deliveries {
     const { messages } = this.#options;
     const now = Date.now();
     const { retryAfterSeconds = 0 } = result;
-    const holdMs = Math.min(FIRST_HOLD_MS * 2 ** this.#failures++, MAX_HOLD_MS);
-    this.#heldUntil = now + Math.max(holdMs, Math.min(retryAfterSeconds * 1_000, MAX_HOLD_MS));
+    // What was under way together and is lost together counts once.
+    if (this.#heldUntil <= now) {
+      const holdMs = Math.min(FIRST_HOLD_MS * 2 ** this.#failures++, MAX_HOLD_MS);
+      this.#heldUntil = now + Math.max(holdMs, Math.min(retryAfterSeconds * 1_000, MAX_HOLD_MS));
+    }
     if (isOrdered) return messages.forgetTaken();
     messages.putBack(
       batch.map(({ seq }) => seq),

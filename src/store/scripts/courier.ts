@@ -31,7 +31,12 @@ export type Errand =
       readonly text: string;
     };
 
-/** The objects that use it. */
+/** How one ended: a delivery, or a telling, with null if all was well. */
+export type Report =
+  | { readonly key: number; readonly result: EventResult }
+  | { readonly key: number; readonly error: string | null };
+
+/** The objects that use it; each has a method `take`, for reports. */
 export type ErrandOwner = "SCHEDULES" | "INVOCATIONS";
 
 /** The object may be ended, or overloaded, just then. */
@@ -40,23 +45,37 @@ const REPORT_TRIES = 5;
 export class Courier extends WorkerEntrypoint<StoreEnv> {
   /** Returns at once. */
   carry(owner: ErrandOwner, name: string, errands: readonly Errand[]): void {
+    const done: Report[] = [];
+    let reporting: Promise<void> | undefined;
+    // What ends while a report is on its way goes with the next one.
+    const reportAll = async () => {
+      try {
+        while (done.length > 0) await this.#report(owner, name, done.splice(0));
+      } finally {
+        reporting = undefined;
+      }
+    };
     for (const errand of errands) {
-      const done =
-        errand.does === "tell" ? this.#tell(name, errand) : this.#deliver(owner, name, errand);
-      this.ctx.waitUntil(done);
+      const run = this.#run(errand).then((report) => {
+        done.push(report);
+        return (reporting ??= reportAll());
+      });
+      this.ctx.waitUntil(run);
     }
   }
 
   /** Resolves when its object has taken the result, and goes on when nobody waits for that any more. */
   async deliver(name: string, errand: Errand & { readonly does: "deliver" }): Promise<void> {
-    const done = this.#deliver("INVOCATIONS", name, errand);
+    const done = this.#run(errand).then((report) => this.#report("INVOCATIONS", name, [report]));
     this.ctx.waitUntil(done);
     await done;
   }
 
-  async #deliver(owner: ErrandOwner, name: string, errand: Errand & { does: "deliver" }) {
-    const result = await this.#result(errand);
-    await report(() => this.env[owner].getByName(name).ended(errand.key, result));
+  async #run(errand: Errand): Promise<Report> {
+    const { key } = errand;
+    return errand.does === "deliver"
+      ? { key, result: await this.#result(errand) }
+      : { key, error: await tell(this.env, errand) };
   }
 
   async #result({ delivery, object }: Errand & { does: "deliver" }): Promise<EventResult> {
@@ -72,19 +91,15 @@ export class Courier extends WorkerEntrypoint<StoreEnv> {
     return deliverEvent(this.env, { ...delivery, event: { ...event, request } });
   }
 
-  async #tell(name: string, errand: Errand & { does: "tell" }): Promise<void> {
-    const error = await tell(this.env, errand);
-    await report(() => this.env.INVOCATIONS.getByName(name).told(errand.key, error));
-  }
-}
-
-async function report(call: () => Promise<void>): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await call();
-    } catch (error) {
-      if (tries === REPORT_TRIES) throw error;
-      await scheduler.wait(100 * tries ** 2);
+  async #report(owner: ErrandOwner, name: string, reports: readonly Report[]): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.env[owner].getByName(name).take(reports);
+        return;
+      } catch (error) {
+        if (tries === REPORT_TRIES) throw error;
+        await scheduler.wait(100 * tries ** 2);
+      }
     }
   }
 }

@@ -18,7 +18,7 @@ import {
 import type { StoreEnv } from "../env.ts";
 import { currentLife, lostResult } from "../life.ts";
 import type { ScriptConfig } from "./config.ts";
-import { carry, type Errand } from "./courier.ts";
+import { carry, type Errand, type Report } from "./courier.ts";
 import { r2Of, TABLES, toDetail, told, toRecord, type InvocationRow } from "./invocation-rows.ts";
 import { nextTry } from "./next-try.ts";
 
@@ -52,7 +52,7 @@ export type Created =
   | { readonly refused: string }
   | {
       readonly record: InvocationDetail;
-      /** Its caller delivers it, and calls `ended` with the result. */
+      /** For the caller, who waits for its end. */
       readonly errand: (Errand & { does: "deliver" }) | null;
     };
 
@@ -118,17 +118,15 @@ export class Invocations extends DurableObject<StoreEnv> {
     await this.#begin(nowMs);
   }
 
-  /** By the courier, or by who waits for the response. */
-  async ended(seq: number, result: EventResult): Promise<void> {
+  /** By the courier. */
+  async take(reports: readonly Report[]): Promise<void> {
     const nowMs = Date.now();
-    this.ctx.storage.transactionSync(() => this.#ended(seq, result, nowMs));
-    await this.#begin(nowMs);
-  }
-
-  /** By the courier: what its destination says; null: all is well. */
-  async told(seq: number, error: string | null): Promise<void> {
-    const nowMs = Date.now();
-    this.ctx.storage.transactionSync(() => this.#told(seq, error, nowMs));
+    this.ctx.storage.transactionSync(() => {
+      for (const report of reports) {
+        if ("result" in report) this.#ended(report.key, report.result, nowMs);
+        else this.#told(report.key, report.error, nowMs);
+      }
+    });
     await this.#begin(nowMs);
   }
 

@@ -11,7 +11,7 @@ import type { ScheduledRun, ScheduleReport } from "../../protocol/schedules.ts";
 import type { StoreEnv } from "../env.ts";
 import { currentLife, lostResult } from "../life.ts";
 import type { ScriptConfig } from "./config.ts";
-import { carry, type Errand } from "./courier.ts";
+import { carry, type Errand, type Report } from "./courier.ts";
 
 /** There is one object of this class. */
 export const SCHEDULES_NAME = "schedules";
@@ -154,8 +154,12 @@ export class Schedules extends DurableObject<StoreEnv> {
   }
 
   /** By the courier. */
-  async ended(id: number, result: EventResult): Promise<void> {
-    this.ctx.storage.transactionSync(() => this.#end(id, result, Date.now()));
+  async take(reports: readonly Report[]): Promise<void> {
+    this.ctx.storage.transactionSync(() => {
+      const nowMs = Date.now();
+      for (const report of reports)
+        if ("result" in report) this.#end(report.key, report.result, nowMs);
+    });
     // Where thousands wait, many end in this time; to look for what is next costs more than they do.
     if (this.#isGathering) return;
     this.#isGathering = true;

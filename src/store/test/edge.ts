@@ -1,6 +1,7 @@
 /**
- * Stands in for an edge: takes the batches of queues, and answers what it was told to for each, or that all went well. What
- * a test tells it is `POST /{what}/{queue}`.
+ * Stands in for an edge. It takes the batches of queues, and answers what it was told to for each, or that all went well: what
+ * a test tells it is `POST /{what}/{queue}`. For other events functions do what their names say, and `GET /taken` gives out
+ * what came since the last time.
  */
 import type { EventDelivery, EventResult } from "../../protocol/events.ts";
 
@@ -13,6 +14,18 @@ interface Heard {
 const POLL_MS = 10;
 const queues = new Map<string, Heard>();
 
+const RESULTS: Readonly<Record<string, EventResult>> = {
+  ok: { ran: true, outcome: "ok" },
+  throws: { ran: true, outcome: "exception" },
+  "never-again": { ran: true, outcome: "exception", noRetry: true },
+  missing: { ran: false, reason: "missing", message: "no such function" },
+  "without-handler": { ran: false, reason: "no-handler", message: "exports no such handler" },
+  limited: { ran: false, reason: "limited", message: "backs off", retryAfterSeconds: 90 },
+  lost: { ran: false, reason: "unavailable", message: "lost", mayHaveRun: true },
+};
+
+let taken: EventDelivery[] = [];
+
 function of(queue: string): Heard {
   const heard = queues.get(queue) ?? { taken: [], answers: [], isClosed: false };
   queues.set(queue, heard);
@@ -22,6 +35,11 @@ function of(queue: string): Heard {
 export default {
   async fetch(request) {
     const [what = "", queue = ""] = new URL(request.url).pathname.slice(1).split("/");
+    if (what === "taken" && queue === "") {
+      const all = taken;
+      taken = [];
+      return Response.json(all);
+    }
     const heard = of(queue);
     switch (what) {
       case "answers":
@@ -41,7 +59,10 @@ export default {
 
 async function deliver(delivery: EventDelivery): Promise<Response> {
   const { event } = delivery;
-  if (event.type !== "queue") throw new TypeError(`an event of type ${event.type}`);
+  if (event.type !== "queue") {
+    taken.push(delivery);
+    return Response.json(RESULTS[delivery.script]);
+  }
   const heard = of(event.queue);
   heard.taken.push(delivery);
   const answer = heard.answers.shift() ?? { ran: true, outcome: "ok" };
