@@ -200,16 +200,15 @@ describe("a script with Durable Objects", () => {
     await get("talker", "/wake?ms=50");
     const seen: string[] = [];
     while (seen.length < 2) {
-      const event = (await socket.next()) as {
+      const { entrypoint, logs, event } = (await socket.next()) as {
         entrypoint?: string;
         logs: { message: string[] }[];
         event: object;
       };
-      const said = event.logs.flatMap(({ message }) => message);
-      if (said.length > 0) seen.push(`${event.entrypoint}: ${said.join()}`);
-      if (said[0] === "alarm rings") expect(event.event).toHaveProperty("scheduledTime");
+      const kind = "scheduledTime" in event ? "alarm" : "call";
+      for (const { message } of logs) seen.push(`${kind} of ${entrypoint}: ${message.join()}`);
     }
-    expect(seen).toEqual(["Counter: object counts", "Counter: alarm rings"]);
+    expect(seen).toEqual(["call of Counter: object counts", "alarm of Counter: alarm rings"]);
     socket.destroy();
   });
 
