@@ -41,6 +41,10 @@ export const COMMANDS: readonly Command[] = [
     "of account Workers, also before the first deploy; refused (10215) while the newest version does not get all traffic. Of user Workers by API or SDK",
   ),
   works("kv namespace, key, bulk", "`key` and `bulk` with `--remote` ([kv.md](kv.md))"),
+  works(
+    "d1",
+    "with `--remote`; `info` counts no queries and `insights` finds none ([d1.md](d1.md))",
+  ),
   works("triggers deploy", "routes, custom domains and `crons`"),
   works(
     "delete",
@@ -65,14 +69,6 @@ export const COMMANDS: readonly Command[] = [
     "mtls-certificate list",
   ),
   refused("containers", "Skep has no containers", "containers list"),
-  refused(
-    "d1",
-    "Skep has no D1 databases",
-    "d1 list",
-    "d1 create d",
-    "d1 info d",
-    "d1 execute d --remote --command SELECT",
-  ),
   refused(
     "email",
     "Skep has no Email Routing",
