@@ -324,9 +324,42 @@ export const TABLE: readonly Row[] = [
   refusedBinding("analytics", "analytics", (binding) => ({ binding })),
   refusedBinding("artifacts", "artifacts", (binding) => [{ binding, namespace: "n" }]),
   refusedBinding("browser", "browser", (binding) => ({ binding })),
-  refusedBinding("d1_databases", "d1", (binding) => [
-    { binding, database_name: "d", database_id: "1" },
-  ]),
+  honoured(
+    "d1_databases d1_databases[].binding d1_databases[].database_id",
+    "without an id wrangler makes one, for a user Worker once ([d1.md](d1.md))",
+  ),
+  honoured("d1_databases[].database_name", "of the database that wrangler makes"),
+  noEffect(
+    "d1_databases[].migrations_table d1_databases[].migrations_dir d1_databases[].migrations_pattern",
+    "for `wrangler d1 migrations`",
+    {
+      d1_databases: [
+        {
+          binding: "MIGRATED_D1",
+          migrations_table: "t",
+          migrations_dir: "m",
+          migrations_pattern: "m/*.sql",
+        },
+      ],
+    },
+  ),
+  noEffect(
+    "d1_databases[].preview_database_id d1_databases[].remote d1_databases[].database_internal_env",
+    LOCAL,
+    {
+      d1_databases: [
+        {
+          binding: "REMOTE_D1",
+          preview_database_id: "1",
+          remote: false,
+          database_internal_env: "e",
+        },
+      ],
+    },
+  ),
+  refused("d1_databases[].jurisdiction", "there are no jurisdictions", {
+    d1_databases: [{ binding: "B", jurisdiction: "eu" }],
+  }),
   refusedBinding("flagship", "flagship", (binding) => [{ binding, app_id: "a" }]),
   refusedBinding("hyperdrive", "hyperdrive", (binding) => [{ binding, id: "1" }]),
   refusedBinding("images", "images", (binding) => ({ binding })),
