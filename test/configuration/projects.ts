@@ -560,6 +560,32 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     },
   },
 
+  "kept-in-r2": {
+    config: { main: "index.js" },
+    before: async (platform) => {
+      const name = `kept-${crypto.randomUUID()}`;
+      await platform.api("POST", "/r2/buckets", { name });
+      const object = new FormData();
+      object.set("greeting", "hello");
+      await platform.api("PUT", `/r2/buckets/${name}/objects/greeting`, object);
+      return { r2_buckets: [{ binding: "BUCKET", bucket_name: name }] };
+    },
+    files: {
+      "index.js": `
+        export default {
+          async fetch(request, env) {
+            const object = await env.BUCKET.get("greeting");
+            return Response.json({ kept: (await object.text()).includes("hello") });
+          },
+        };`,
+    },
+    proves: {
+      r2_buckets: ({ answer }) => [answer.kept, true],
+      "r2_buckets[].binding": ({ answer }) => [answer.kept, true],
+      "r2_buckets[].bucket_name": ({ answer }) => [answer.kept, true],
+    },
+  },
+
   "kept-in-d1": {
     config: { main: "index.js" },
     before: async (platform, { path }) => {

@@ -406,8 +406,20 @@ export const TABLE: readonly Row[] = [
     "wrangler makes each a Worker that messages are brought to; `wrangler queues consumer http add` makes others",
     { queues: { consumers: [{ queue: OWN_QUEUE, type: "worker", visibility_timeout_ms: 1_000 }] } },
   ),
-  refused("r2_buckets", "Skep has no R2 buckets", {
-    r2_buckets: [{ binding: "B", bucket_name: "bucket" }],
+  honoured(
+    "r2_buckets r2_buckets[].binding r2_buckets[].bucket_name",
+    "without a name wrangler makes one, for a user Worker once ([r2.md](r2.md))",
+  ),
+  {
+    ...noEffect("r2_buckets[].preview_bucket_name r2_buckets[].remote", LOCAL, {
+      r2_buckets: [{ binding: "REMOTE_R2", preview_bucket_name: "p", remote: false }],
+    }),
+    account: noEffect("r2_buckets[].preview_bucket_name r2_buckets[].remote", LOCAL, {
+      r2_buckets: [{ binding: "REMOTE_R2_OF_ACCOUNT", preview_bucket_name: "p", remote: false }],
+    }),
+  },
+  refused("r2_buckets[].jurisdiction", "the jurisdiction 'eu' is not supported", {
+    r2_buckets: [{ binding: "B", bucket_name: "bucket", jurisdiction: "eu" }],
   }),
   refusedBinding("secrets_store_secrets", "secrets_store_secret", (binding) => [
     { binding, store_id: "s", secret_name: "n" },
