@@ -29,6 +29,8 @@ export function ofAccount(row: Row): Row {
   return row.account ? { keys: row.keys, ...row.account } : row;
 }
 
+const R2_LOCAL = "r2_buckets[].preview_bucket_name r2_buckets[].remote r2_buckets[].local_dev";
+
 function honoured(keys: string, note: string): Row {
   return { keys: keys.split(" "), verdict: "honoured", note };
 }
@@ -411,11 +413,20 @@ export const TABLE: readonly Row[] = [
     "without a name wrangler makes one, for a user Worker once ([r2.md](r2.md))",
   ),
   {
-    ...noEffect("r2_buckets[].preview_bucket_name r2_buckets[].remote", LOCAL, {
-      r2_buckets: [{ binding: "REMOTE_R2", preview_bucket_name: "p", remote: false }],
+    ...noEffect(R2_LOCAL, LOCAL, {
+      r2_buckets: [
+        { binding: "REMOTE_R2", preview_bucket_name: "preview", remote: false, local_dev: {} },
+      ],
     }),
-    account: noEffect("r2_buckets[].preview_bucket_name r2_buckets[].remote", LOCAL, {
-      r2_buckets: [{ binding: "REMOTE_R2_OF_ACCOUNT", preview_bucket_name: "p", remote: false }],
+    account: noEffect(R2_LOCAL, LOCAL, {
+      r2_buckets: [
+        {
+          binding: "REMOTE_R2_OF_ACCOUNT",
+          preview_bucket_name: "preview",
+          remote: false,
+          local_dev: {},
+        },
+      ],
     }),
   },
   refused("r2_buckets[].jurisdiction", "the jurisdiction 'eu' is not supported", {
