@@ -5,6 +5,7 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { StoreValue } from "../protocol/bundle.ts";
+import { QUEUE_DELAY_HEADER } from "../protocol/queue.ts";
 import { encodeStructured } from "../protocol/structured.ts";
 import { STORE_HEADER, type StoreCall } from "../protocol/store.ts";
 import { calls, type BindingProps, type Caller } from "./bindings.ts";
@@ -16,6 +17,8 @@ export class SkepStore extends WorkerEntrypoint<unknown, BindingProps<StoreValue
     chargeSubrequest(caller);
     const headers = new Headers(request.headers);
     headers.set(STORE_HEADER, callOf(caller, value));
+    const { delaySeconds } = value;
+    if (delaySeconds !== undefined) headers.set(QUEUE_DELAY_HEADER, String(delaySeconds));
     const answer = calls().store(caller, value, new Request(request, { headers }));
     return value.type === "d1" ? answer.catch(toLoss) : answer;
   }

@@ -31,6 +31,8 @@ interface HopCall {
   readonly namespace: string;
   readonly script: string;
   readonly method: string;
+  /** It has none, not even an empty one. */
+  readonly isBodiless?: true;
   /** The functions through which the call came, oldest first, as `<namespace>/<script>`. */
   readonly via: readonly string[];
 }
@@ -93,13 +95,14 @@ const MAX_CALL_CHARACTERS = 64 * 1024;
 /** `signal` breaks it off. Fills `facts` in and rejects as a local invocation would; with a MissingError if the cell lacks the version. */
 export async function forward(
   process: Fetcher,
-  call: Omit<PeerCall, "method"> | Omit<CellCall, "method">,
+  call: Omit<PeerCall, "method" | "isBodiless"> | Omit<CellCall, "method" | "isBodiless">,
   request: Request,
   facts: InvocationFacts,
   signal?: AbortSignal,
 ): Promise<Response> {
   const headers = new Headers(request.headers);
-  const hopCall = { ...call, method: request.method };
+  const isBodiless = request.body === null;
+  const hopCall = { ...call, method: request.method, ...(isBodiless && { isBodiless }) };
   const encoded = encodeURIComponent(JSON.stringify(hopCall));
   if (encoded.length > MAX_CALL_CHARACTERS) {
     throw new TypeError(
@@ -130,8 +133,10 @@ export function receive<Call extends PeerCall | CellCall>(
   const call = JSON.parse(decodeURIComponent(text)) as Call;
   const headers = new Headers(request.headers);
   headers.delete(CALL_HEADER);
-  const { method } = call;
-  const body = method === "GET" || method === "HEAD" ? null : request.body;
+  const { method, isBodiless } = call;
+  const body = method === "GET" || method === "HEAD" || isBodiless ? null : request.body;
+  // The hop's own, of a POST: the function would find an empty body, which can be used up.
+  if (isBodiless) headers.delete("content-length");
   const cf = "cf" in call ? call.cf : undefined;
   const init = { method, headers, body, redirect: "manual" as const };
   const inner = new Request(request.url, cf === undefined ? init : { ...init, cf });

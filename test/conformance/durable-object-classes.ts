@@ -52,8 +52,9 @@ export class Thing extends DurableObject<ObjectsEnv> implements Inside {
       case "/seen": {
         const own = ["x-one", "x-two", "content-type", "x-skep-object", "x-skep-call"];
         const headers = own.map((name) => [name, request.headers.get(name)]);
-        const { method } = request;
-        return Response.json({ method, url: request.url, headers, body: await request.text() });
+        const { method, url: seen, body } = request;
+        const hasBody = body !== null;
+        return Response.json({ method, url: seen, headers, hasBody, body: await request.text() });
       }
       case "/echo":
         return new Response(request.body);

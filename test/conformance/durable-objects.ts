@@ -134,7 +134,8 @@ const fetches: ObjectCases = {
     const seen: unknown[] = [];
     for (const method of ["PUT", "PATCH", "DELETE", "OPTIONS"]) {
       const response = await THINGS.getByName("f").fetch("http://o/seen", { method });
-      seen.push(((await response.json()) as { method: string }).method);
+      const { method: found, hasBody } = (await response.json()) as Record<string, unknown>;
+      seen.push([found, hasBody]);
     }
     return seen;
   },

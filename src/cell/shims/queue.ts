@@ -15,7 +15,7 @@ interface Prepared {
   body: Uint8Array;
 }
 
-export function makeQueue(stub: Stub, { delaySeconds: usualDelay }: { delaySeconds?: number }) {
+export function makeQueue(stub: Stub) {
   const { stringify } = JSON;
   const clone = structuredClone;
   const encoder = new TextEncoder();
@@ -137,8 +137,7 @@ export function makeQueue(stub: Stub, { delaySeconds: usualDelay }: { delaySecon
   }
 
   function delayHeader(seconds: unknown): Record<string, string> {
-    if (seconds !== undefined) return { "X-Msg-Delay-Secs": `${toInteger(seconds)}` };
-    return usualDelay === undefined ? {} : { "X-Msg-Delay-Secs": `${usualDelay}` };
+    return seconds === undefined ? {} : { "X-Msg-Delay-Secs": `${toInteger(seconds)}` };
   }
 
   function readRequest(request: unknown) {
