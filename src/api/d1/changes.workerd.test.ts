@@ -1,6 +1,6 @@
 /** Changed rows of a database, as the store notes them for whoever delivers them (src/store/d1/changes.ts). */
 import { beforeAll, describe, expect, it } from "vitest";
-import { ACCOUNT, bootstrap, call, hub } from "../../hub/test/api.ts";
+import { ACCOUNT, bootstrap, call, hub, request } from "../../hub/test/api.ts";
 import { STORE_HEADER, type StoreConfig } from "../../protocol/store.ts";
 import type { Change } from "../../store/d1/changes.ts";
 
@@ -217,6 +217,27 @@ describe("changes of rows", () => {
     expect(await db.changes(last)).toMatchObject([{ seq: last + 1, op: "restore", table: "" }]);
     await db.run("INSERT INTO t VALUES (3)");
     expect((await db.changes(last)).at(-1)).toMatchObject({ op: "insert", new: { a: 3 } });
+  });
+
+  it("made by an import are noted, also beside changes of the schema", async () => {
+    const db = await Database.make();
+    const path = `${D1}/${db.id}`;
+    await db.subscribe("t");
+    const sql =
+      "CREATE TABLE t (a);\nINSERT INTO t VALUES ('x;');\nALTER TABLE t ADD COLUMN b;\nUPDATE t SET b = 1";
+    const digest = await crypto.subtle.digest("MD5", new TextEncoder().encode(sql));
+    const etag = new Uint8Array(digest).toHex();
+    const { filename, upload_url: url } = (
+      await call("POST", `${path}/import`, { action: "init", etag })
+    ).result;
+    const init = { method: "PUT", body: sql, headers: { authorization: "" } };
+    await request("PUT", `/../..${new URL(url as string).pathname}`, init);
+    const imported = await call("POST", `${path}/import`, { action: "ingest", etag, filename });
+    expect(imported.result).toMatchObject({ status: "complete", result: { num_queries: 4 } });
+    expect(brief(await db.changes())).toMatchObject([
+      { op: "insert", new: { a: "x;" } },
+      { op: "update", old: { a: "x;", b: null }, new: { a: "x;", b: 1 } },
+    ]);
   });
 
   it("are noted no more when nobody subscribes", async () => {
