@@ -1,3 +1,4 @@
+import { runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   ACCOUNT,
@@ -5,6 +6,7 @@ import {
   call,
   deploy,
   helloForm,
+  hub,
   limitedToken,
   NAMESPACES,
   scriptPath,
@@ -110,6 +112,21 @@ describe("a queue", () => {
     }
     await call("DELETE", `${NAMESPACES}/tenant`);
     expect((await call("GET", `${QUEUES}/${own}`)).status).toBe(404);
+  });
+
+  it("that is hidden is not shown, bound or sent to", async () => {
+    const id = await made("seen");
+    await runInDurableObject(hub.REGISTRY.getByName("registry"), (_, { storage }) => {
+      const hide = `UPDATE resources SET settings = json_set(settings, '$.hidden', json('true')) WHERE id = ?`;
+      storage.sql.exec(hide, id);
+    });
+    expect((await call("GET", `${QUEUES}?name=seen`)).result).toEqual([]);
+    expect((await call("POST", `${QUEUES}/${id}/messages`, { body: 1 })).status).toBe(404);
+    const bindings = [{ type: "queue", name: "Q", queue_name: "seen" }];
+    expect((await deploy("curious", helloForm("x", { bindings }))).errors[0]?.code).toBe(10_041);
+    const path = `${QUEUES}/${await made("dead-to-hidden")}/consumers`;
+    const dead = { type: "http_pull", dead_letter_queue: "seen" };
+    expect((await call("POST", path, dead)).status).toBe(409);
   });
 
   it("names the Workers that send to it", async () => {

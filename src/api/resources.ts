@@ -11,6 +11,7 @@ import {
   type NamespaceRecord,
   type StorageBinding,
 } from "../registry/records.ts";
+import { isHidden } from "../registry/queues.ts";
 import type { ResourceQuery, ResourceRecord } from "../registry/resources.ts";
 import { mayTouch, refuseOtherNamespace } from "./auth.ts";
 import { accountId, registry, type ApiContext } from "./context.ts";
@@ -87,7 +88,7 @@ export async function findStorage(
       ? { id: reference }
       : { name: reference };
   const found = await registry(c).resource({ accountId: accountId(c), kind, owners }, by);
-  if (found === null) {
+  if (found === null || isHidden(found)) {
     const where = isAccounts
       ? "in this account"
       : `in the dispatch namespace '${namespace.name}' or, for this token, in the account`;

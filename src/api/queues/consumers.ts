@@ -5,7 +5,7 @@
  */
 import * as z from "zod";
 import { MAX_CONSUMED_MESSAGES, MAX_DELAY_SECONDS } from "../../protocol/queue.ts";
-import type { ConsumerSettings, NewConsumer } from "../../registry/queues.ts";
+import { isHidden, type ConsumerSettings, type NewConsumer } from "../../registry/queues.ts";
 import type { NamespaceRecord } from "../../registry/records.ts";
 import type { ResourceRecord } from "../../registry/resources.ts";
 import { mayTouch } from "../auth.ts";
@@ -162,6 +162,7 @@ async function requireDeadLetterQueue(
     );
   }
   const query = { accountId: accountId(c), kind: "queue", owners: [namespaceId] } as const;
-  if ((await registry(c).resource(query, { name: wanted })) !== null) return;
+  const found = await registry(c).resource(query, { name: wanted });
+  if (found !== null && !isHidden(found)) return;
   await makeQueue(c, namespaceId, wanted, {});
 }
