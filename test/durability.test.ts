@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { runFaults } from "./durability/faults.ts";
 import { startPlatform, type Platform } from "./platform.ts";
 
-const ROUNDS = Number(process.env["SKEP_DURABILITY_ROUNDS"] ?? 20);
+const ROUNDS = Number(process.env["SKEP_DURABILITY_ROUNDS"] ?? 10);
 
 let platform: Platform;
 
