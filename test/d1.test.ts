@@ -33,9 +33,12 @@ const SOURCE = `export default {
 
 interface Project {
   readonly directory: string;
-  run(...args: string[]): Promise<string>;
+  readonly run: (...args: string[]) => Promise<string>;
   /** What the Worker's database answers. */
-  ask(sql: string, ...params: unknown[]): Promise<{ results?: unknown; error?: string }>;
+  readonly ask: (
+    sql: string,
+    ...params: unknown[]
+  ) => Promise<{ results?: unknown; error?: string }>;
 }
 
 /** With a database of its own, which wrangler provisions. */

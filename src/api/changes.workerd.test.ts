@@ -38,7 +38,8 @@ beforeAll(async () => {
   await registry.createResource({ ...resource, settings: {} });
   await registry.settleStore();
   const metadata = { main_module: "index.js", bindings: [binding("KEPT")] };
-  expect((await call("PUT", S, uploadForm(metadata, hello))).errors).toEqual([]);
+  const { errors } = await call("PUT", S, uploadForm(metadata, hello));
+  if (errors.length > 0) throw new Error(JSON.stringify(errors));
 });
 
 describe("a feed of changes", () => {

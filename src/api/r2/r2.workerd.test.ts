@@ -25,8 +25,8 @@ beforeAll(async () => {
 let bucket = "";
 beforeEach(async () => {
   bucket = `bucket-${crypto.randomUUID()}`;
-  const made = await call("POST", BUCKETS, { name: bucket });
-  expect(made.errors).toEqual([]);
+  const { errors } = await call("POST", BUCKETS, { name: bucket });
+  if (errors.length > 0) throw new Error(JSON.stringify(errors));
 });
 
 const one = (rest = "") => `${BUCKETS}/${bucket}${rest}`;
