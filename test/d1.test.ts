@@ -125,7 +125,7 @@ test("the SDK makes, queries and deletes a database", { timeout: 60_000 }, async
   await expect(client.d1.database.get(id, account)).rejects.toThrow("There is no D1 database");
 });
 
-describe("a statement without end", { timeout: 120_000 }, () => {
+describe("a statement without end", { timeout: 360_000 }, () => {
   const ENDLESS = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n`;
 
   test("is ended; others lose a second of their time, and nothing that they stored", async () => {
@@ -166,10 +166,10 @@ describe("a statement without end", { timeout: 120_000 }, () => {
     );
     expect(kept).toBeGreaterThanOrEqual(stored);
     expect((await second).results).toBeUndefined();
-    // It is still there, and works, in the slow lane.
+    // It is still there, and works, in the slow lane: after 30 s of CPU time, which take longer on a busy machine.
     await expect
       .poll(async () => (await hostile.ask("SELECT count(*) AS n FROM t")).results, {
-        timeout: 30_000,
+        timeout: 300_000,
       })
       .toEqual([{ n: 0 }]);
   });
