@@ -25,8 +25,8 @@ beforeAll(async () => {
 let bucket = "";
 beforeEach(async () => {
   bucket = `bucket-${crypto.randomUUID()}`;
-  const { errors } = await call("POST", BUCKETS, { name: bucket });
-  if (errors.length > 0) throw new Error(JSON.stringify(errors));
+  const made = await call("POST", BUCKETS, { name: bucket });
+  if (!made.success) throw new Error(JSON.stringify(made.errors));
 });
 
 const one = (rest = "") => `${BUCKETS}/${bucket}${rest}`;

@@ -35,8 +35,8 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   bucket = `s3-${crypto.randomUUID()}`;
-  const { status } = await s3.fetch("PUT", `/${bucket}`);
-  if (status !== 200) throw new Error(`making a bucket was answered with ${status}`);
+  const made = await s3.fetch("PUT", `/${bucket}`);
+  if (!made.ok) throw new Error(await made.text());
 });
 
 const put = (key: string, body: BodyInit, init = {}) =>
