@@ -2,6 +2,7 @@
  * Calls of Durable Objects from inside functions, one after the other, against Miniflare's in the same run; from
  * the script that has the class, and from another one. And the first request for a script with Durable Objects.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { timeFirstAnswer } from "./baselines.ts";
 import { Connection, getRequest } from "./connection.ts";
@@ -11,6 +12,8 @@ import { repetitions, type Section } from "./section.ts";
 import type { Row } from "./table.ts";
 
 const CALLS = 300;
+/** By then every edge knows that a cell was lost. */
+const LOSS_NOTED_MS = 300;
 const LIMITS = { subrequests: 1000, cpu_ms: 1000 };
 
 const CALLER = `
@@ -87,24 +90,33 @@ export const objects: Section = async (bench) => {
         });
       }
     }
-    const firstMs: number[] = [];
+    const preparedMs: number[] = [];
+    const killedMs: number[] = [];
     const workerdMs: number[] = [];
+    const timed = async (script: string) => {
+      const startedMs = performance.now();
+      const { status } = await connection.send(getRequest(hostOf(script)));
+      if (status !== 200) throw new Error(`${script} answered ${status}`);
+      return performance.now() - startedMs;
+    };
     for (let round = 0; round < rounds; round++) {
       const script = `cold-${round}`;
       await deploy(platform, script, OWNER, { bindings: [BINDING], migrations: MIGRATIONS });
-      const startedMs = performance.now();
-      await connection.send(getRequest(hostOf(script)));
-      firstMs.push(performance.now() - startedMs);
+      preparedMs.push(await timed(script));
+      for (const pid of platform.pids("dedicated")) process.kill(pid, "SIGKILL");
+      await sleep(LOSS_NOTED_MS);
+      killedMs.push(await timed(script));
       workerdMs.push(await timeFirstAnswer(() => bench.baselines.workerd()));
     }
-    rows.push({
+    const first = (when: string, oursMs: readonly number[]): Row => ({
       section: "objects",
-      figure: "first request for a script with objects, p50",
-      ours: quantile(firstMs, 0.5),
+      figure: `first request ${when}, p50`,
+      ours: quantile(oursMs, 0.5),
       baseline: quantile(workerdMs, 0.5),
       against: "new workerd process",
       unit: "ms",
     });
+    rows.push(first("after a deploy", preparedMs), first("for a cell that is not there", killedMs));
   } finally {
     connection.close();
     await miniflare.dispose();

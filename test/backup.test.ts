@@ -19,7 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { awaitDeliveries } from "./durability/deliveries.ts";
 import { untilAllWrote, writersOf } from "./durability/faults.ts";
 import { setStage } from "./durability/stage.ts";
-import { Platform, startPlatform } from "./platform.ts";
+import { Platform, startPlatform, uploadForm } from "./platform.ts";
 import { skep } from "./skep.ts";
 
 let platform: Platform;
@@ -130,6 +130,67 @@ test("what functions keep is in a backup under load, whole and as it was acknowl
     await Promise.all(writers.map((writer) => writer.stop()));
   }
 }, 180_000);
+
+test("a namespace alone becomes a platform of its own, without a trace of others", async () => {
+  const result = async (method: string, path: string, body?: object) => {
+    const response = await platform.api(method, path, body);
+    const answer = (await response.json()) as { result: { id: string }; errors: unknown };
+    expect(answer.errors).toEqual([]);
+    return answer.result;
+  };
+  const script = (canary: string) => `
+    export class Kept extends (await import("cloudflare:workers")).DurableObject {
+      async put(value) { await this.ctx.storage.put("value", value); }
+      get() { return this.ctx.storage.get("value"); }
+    }
+    export default {
+      async fetch(request, { KV, SECRET, OBJECTS }) {
+        const object = OBJECTS.getByName("one");
+        if (request.method === "POST") {
+          await KV.put("key", "${canary}" + "x".repeat(100_000));
+          await object.put("${canary}");
+        }
+        const value = await KV.get("key");
+        return new Response([value?.slice(0, ${canary.length}), await object.get(), SECRET].join());
+      },
+    };`;
+  for (const tenant of ["mine", "theirs"]) {
+    const canary = `canary-of-${tenant}`;
+    await result("POST", "/workers/dispatch/namespaces", { name: tenant });
+    const query = `?dispatch_namespace=${tenant}`;
+    const kv = await result("POST", `/storage/kv/namespaces${query}`, { title: "kept" });
+    const bindings = [
+      { type: "kv_namespace", name: "KV", namespace_id: kv.id },
+      { type: "secret_text", name: "SECRET", text: `secret-${canary}` },
+      { type: "durable_object_namespace", name: "OBJECTS", class_name: "Kept" },
+    ];
+    const migrations = { new_tag: "v1", new_sqlite_classes: ["Kept"] };
+    const form = uploadForm(script(canary), { bindings, migrations });
+    await platform.deploy("keeper", form, tenant);
+    const written = await platform.fetchHost(`keeper.${tenant}.localhost`, "/", { method: "POST" });
+    expect(await written.text()).toBe(`${canary},${canary},secret-${canary}`);
+  }
+  const backup = await backUp("of-mine", "--namespace", "mine", "--with-keys");
+  for (const entry of await readdir(backup, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const content = await readFile(join(entry.parentPath, entry.name));
+    expect(content.includes("canary-of-theirs"), entry.name).toBe(false);
+  }
+  const restored = await newPlace();
+  const { exitCode, output } = await skep(restored, ["restore", backup]);
+  expect(exitCode, output).toBe(0);
+  await restored.restart();
+  const mine = await restored.fetchHost("keeper.mine.localhost", "/");
+  expect(await mine.text()).toBe("canary-of-mine,canary-of-mine,secret-canary-of-mine");
+  expect((await restored.fetchHost("keeper.theirs.localhost", "/")).status).toBe(404);
+  const again = await restored.fetchHost("keeper.mine.localhost", "/", { method: "POST" });
+  expect(again.status).toBe(200);
+  await restored.stop();
+
+  const none = await skep(platform, ["backup", join(directory, "no"), "--namespace", "nobodys"]);
+  expect(none.exitCode).toBe(1);
+  expect(none.output).toContain("there is no dispatch namespace nobodys");
+}, 120_000);
 
 test("without the keys it has none, and says what is needed", async () => {
   const backup = await backUp("without-keys");

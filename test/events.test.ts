@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startPlatform, type Platform } from "./platform.ts";
+import { startPlatform, uploadForm, type Platform } from "./platform.ts";
 import { createProject, wrangler } from "./wrangler.ts";
 
 let platform: Platform;
@@ -88,8 +88,7 @@ const MINUTES = { timeout: 150_000, interval: 500 };
 
 describe("Cron Triggers", () => {
   test("run every minute what they are set for, in user Workers and those of wrangler", async () => {
-    await platform.deploy(
-      "minutely",
+    const minutely = uploadForm(
       `export default {
         scheduled(controller) {
           if (controller.cron === "*/1 * * * *") throw new Error("wrong");
@@ -97,7 +96,9 @@ describe("Cron Triggers", () => {
           if (controller.scheduledTime % 60000 !== 0) throw new Error("not at a minute");
         },
       };`,
+      { observability: { enabled: true } },
     );
+    await platform.deploy("minutely", minutely);
     await platform.deploy("fetch-only", `export default { fetch: () => new Response() };`);
     const crons = [{ cron: "* * * * *" }, { cron: "*/1 * * * *" }, { cron: "0/1 * * * *" }];
     await api("PUT", `${scriptPath("minutely")}/schedules`, crons);
@@ -116,6 +117,13 @@ describe("Cron Triggers", () => {
     const ok = { state: "ended", outcome: "ok", attempts: 1, late: false, missed_since: null };
     await poll(() => first(scriptPath("minutely"), "* * * * *"), MINUTES).toMatchObject(ok);
     await poll(() => first("/workers/scripts/timed", "* * * * *"), MINUTES).toMatchObject(ok);
+    const { scheduled_time: at = "" } = (await first(scriptPath("minutely"), "* * * * *")) ?? {};
+    const logs = async () =>
+      (await api<{ events: object[] }>("GET", `${scriptPath("minutely")}/logs`)).result.events;
+    const handled = { cron: "* * * * *", scheduledTime: Date.parse(at) };
+    await poll(logs, MINUTES).toContainEqual(
+      expect.objectContaining({ outcome: "ok", event: handled }),
+    );
     await poll(() => first(scriptPath("minutely"), "0/1 * * * *"), MINUTES).toMatchObject({
       state: "ended",
       outcome: "exception",

@@ -8,6 +8,7 @@ import { Connection, getRequest } from "../connection.ts";
 import { median } from "../sample.ts";
 import { repetitions, type Bench, type Section } from "../section.ts";
 import type { Row } from "../table.ts";
+import { d1Tasks } from "./d1.ts";
 import { kvTasks } from "./kv.ts";
 import { r2Tasks } from "./r2.ts";
 
@@ -27,7 +28,7 @@ export interface Task {
   readonly atMost?: number;
 }
 
-const TASKS: readonly Task[] = [...kvTasks, ...r2Tasks];
+const TASKS: readonly Task[] = [...kvTasks, ...d1Tasks, ...r2Tasks];
 
 /** Many uses in one invocation. */
 const OPTIONS = ["--edges", "1", "--limits", "subrequests=10000,cpu_ms=30000"];

@@ -289,6 +289,11 @@ function toApiError(failure: RegistryFailure): ApiError {
         "invalid",
         `A function may have ${failure.max} feeds of changes: delete one that is not needed any more.`,
       );
+    case "too-many-resources":
+      return new ApiError(
+        "quotaExceeded",
+        `A dispatch namespace, like the account beside them, may have ${failure.max} of a kind: before there can be another ${RESOURCE_WORDS[failure.kind]}, delete one that is not used any more.`,
+      );
     case "resource-exists":
       return new ApiError(
         TAKEN[failure.kind] ?? "resourceExists",

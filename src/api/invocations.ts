@@ -60,7 +60,9 @@ export async function invoke(c: ApiContext): Promise<Response> {
     return ok(c, { type, script: script.name, version_id: script.version.id });
   }
   // The store has to know the script before its first invocation.
-  unwrap(await registry(c).introduceInvocations(namespace.id, script.name));
+  if ((await registry(c).scriptEvents(script.id)).invocations === null) {
+    unwrap(await registry(c).introduceInvocations(namespace.id, script.name));
+  }
   await settleStore(c);
   const contentType = c.req.header("content-type") ?? null;
   const wanted = { type, idempotencyKey, contentType, payload };

@@ -10,6 +10,7 @@ import { parseSecretKeys, secretKeyId } from "../supervisor/secret-keys.ts";
 import { checkDatabases, type DatabaseCheck } from "./backup/check-databases.ts";
 import { DATA, KEY_FILE, sealBackup, type Manifest } from "./backup/manifest.ts";
 import { Snapshot } from "./backup/snapshot.ts";
+import { keepOneNamespace } from "./backup/one-namespace.ts";
 import { takeSnapshot, type Taken } from "./backup/take.ts";
 import { CommandError, UsageError, type CommandArguments } from "./command.ts";
 import { readDataPaths } from "./running-platform.ts";
@@ -35,7 +36,8 @@ export async function backup(args: CommandArguments, around: Surroundings): Prom
   mkdirSync(join(partial, DATA), { recursive: true, mode: 0o700 });
   let report: Report;
   try {
-    report = await fill(partial, root, args.switches.has("with-keys"));
+    const { namespace } = args.values;
+    report = await fill(partial, root, namespace, args.switches.has("with-keys"));
     renameSync(partial, target);
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
@@ -47,11 +49,19 @@ export async function backup(args: CommandArguments, around: Surroundings): Prom
   return damaged.length === 0 ? 0 : 1;
 }
 
-async function fill(folder: string, root: string, hasKeys: boolean): Promise<Report> {
+async function fill(
+  folder: string,
+  root: string,
+  namespace: string | undefined,
+  hasKeys: boolean,
+): Promise<Report> {
   const data = join(folder, DATA);
   const snapshot = new Snapshot(root, data);
   const taken = await takeSnapshot(dataPaths(root), snapshot);
-  const databases = snapshot.files.filter((path) => path.endsWith(".sqlite"));
+  if (namespace !== undefined) keepOneNamespace(data, namespace);
+  const isKept = (path: string) => existsSync(join(data, path));
+  const databases = snapshot.files.filter((path) => path.endsWith(".sqlite") && isKept(path));
+  const links = snapshot.links.filter(isKept).length;
   const check = await checkDatabases(data, databases);
   const keys = readKeys(root);
   if (hasKeys) {
@@ -64,11 +74,12 @@ async function fill(folder: string, root: string, hasKeys: boolean): Promise<Rep
   }
   const manifest = sealBackup(folder, {
     takenAt: taken.takenAt.toISOString(),
+    ...(namespace !== undefined && { namespace }),
     accountId: readFileSync(join(data, "account"), "utf8").trim(),
     secretKeys: (parseSecretKeys(keys ?? "") ?? []).map(secretKeyId),
     hasKeys,
   });
-  return { manifest, taken, databases: databases.length, links: snapshot.linkCount, check };
+  return { manifest, taken, databases: databases.length, links, check };
 }
 
 /** undefined: the platform gets its keys from the environment. */

@@ -352,6 +352,7 @@ export const COMMANDS: readonly Command[] = [
     forms: ["DIRECTORY"],
     options: {
       data,
+      namespace: { placeholder: "NAME", help: "of this dispatch namespace alone" },
       "with-keys": { help: "with the keys of stored secrets; keep such a backup secret" },
       help,
     },

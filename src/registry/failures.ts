@@ -113,6 +113,7 @@ export type RegistryFailure =
   /** The change is stored, but the supervisor has not done it. */
   | { readonly reason: "objects-unreachable"; readonly detail: string }
   | { readonly reason: "unknown-resource"; readonly kind: StoreKind; readonly id: string }
+  | { readonly reason: "too-many-resources"; readonly kind: StoreKind; readonly max: number }
   | {
       readonly reason: "resource-exists";
       readonly kind: StoreKind;

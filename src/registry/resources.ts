@@ -41,6 +41,9 @@ export interface ResourceQuery {
   readonly owners?: readonly (string | null)[] | undefined;
 }
 
+/** Of one kind, in a dispatch namespace or in the account beside them. */
+const MAX_RESOURCES = 10_000;
+
 const SELECT = `
   SELECT resources.*, namespaces.name AS namespace
   FROM resources LEFT JOIN namespaces ON namespaces.id = resources.namespace_id`;
@@ -100,6 +103,7 @@ export function createResource(
   now: number,
 ): ResourceRecord {
   refuseTakenName(sql, resource);
+  refuseOneTooMany(sql, resource);
   sql.exec(
     `INSERT INTO resources (id, account_id, namespace_id, kind, name, settings, created_on, modified_on)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -147,6 +151,23 @@ export function requireResource(sql: SqlStorage, kind: StoreKind, id: string): R
   const found = resourceById(sql, kind, id);
   if (!found) throw new Rejection({ reason: "unknown-resource", kind, id });
   return found;
+}
+
+/** Each has files and, while it is used, memory of its own. */
+function refuseOneTooMany(
+  sql: SqlStorage,
+  { accountId, kind, namespaceId }: Omit<NewResource, "settings">,
+): void {
+  const { count } = sql
+    .exec<{ count: number }>(
+      `SELECT COUNT(*) AS count FROM resources WHERE account_id = ? AND kind = ? AND namespace_id IS ?`,
+      accountId,
+      kind,
+      namespaceId,
+    )
+    .one();
+  if (count < MAX_RESOURCES) return;
+  throw new Rejection({ reason: "too-many-resources", kind, max: MAX_RESOURCES });
 }
 
 function refuseTakenName(

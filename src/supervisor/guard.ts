@@ -117,7 +117,7 @@ export class Guard {
   async start(): Promise<void> {
     for (const heartbeats of this.#heartbeats) heartbeats.start();
     await this.pool.start();
-    this.stateful.start();
+    void this.stateful.start();
   }
 
   edgeReady(process: WorkerdProcess): void {

@@ -40,7 +40,15 @@ export const COMMANDS: readonly Command[] = [
     "secret put, delete, list, bulk",
     "of account Workers, also before the first deploy; refused (10215) while the newest version does not get all traffic. Of user Workers by API or SDK",
   ),
+  works(
+    "r2 bucket, object",
+    "`object` with `--remote`; of `bucket`: `create`, `list`, `info`, `update`, `delete`, `cors`, `lifecycle`, `notification` ([r2.md](r2.md))",
+  ),
   works("kv namespace, key, bulk", "`key` and `bulk` with `--remote` ([kv.md](kv.md))"),
+  works(
+    "d1",
+    "with `--remote`; `info` counts no queries and `insights` finds none ([d1.md](d1.md))",
+  ),
   works("triggers deploy", "routes, custom domains and `crons`"),
   works(
     "delete",
@@ -65,14 +73,6 @@ export const COMMANDS: readonly Command[] = [
     "mtls-certificate list",
   ),
   refused("containers", "Skep has no containers", "containers list"),
-  refused(
-    "d1",
-    "Skep has no D1 databases",
-    "d1 list",
-    "d1 create d",
-    "d1 info d",
-    "d1 execute d --remote --command SELECT",
-  ),
   refused(
     "email",
     "Skep has no Email Routing",
@@ -104,12 +104,11 @@ export const COMMANDS: readonly Command[] = [
     "queues subscription get q --id x",
   ),
   refused(
-    "r2",
-    "Skep has no R2 buckets",
-    "r2 bucket list",
-    "r2 bucket create bucket",
-    "r2 object get bucket/key --remote",
-    "r2 bucket notification list bucket",
+    "r2 bucket domain, dev-url, lock, sippy, local-uploads",
+    "Skep has no ",
+    "r2 bucket domain list bucket",
+    "r2 bucket lock list bucket",
+    "r2 bucket sippy get bucket",
   ),
   refused("secrets-store", "Skep has no Secrets Store", "secrets-store store list --remote"),
   refused("tunnel", "Skep has no Cloudflare Tunnel", "tunnel list"),

@@ -560,6 +560,83 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     },
   },
 
+  "kept-in-r2": {
+    config: { main: "index.js" },
+    before: async (platform) => {
+      const name = `kept-${crypto.randomUUID()}`;
+      await platform.api("POST", "/r2/buckets", { name });
+      const object = new FormData();
+      object.set("greeting", "hello");
+      await platform.api("PUT", `/r2/buckets/${name}/objects/greeting`, object);
+      return { r2_buckets: [{ binding: "BUCKET", bucket_name: name }] };
+    },
+    files: {
+      "index.js": `
+        export default {
+          async fetch(request, env) {
+            const object = await env.BUCKET.get("greeting");
+            return Response.json({ kept: (await object.text()).includes("hello") });
+          },
+        };`,
+    },
+    proves: {
+      r2_buckets: ({ answer }) => [answer.kept, true],
+      "r2_buckets[].binding": ({ answer }) => [answer.kept, true],
+      "r2_buckets[].bucket_name": ({ answer }) => [answer.kept, true],
+    },
+  },
+
+  "kept-in-d1": {
+    config: { main: "index.js" },
+    before: async (platform, { path }) => {
+      const name = `of-${path.replaceAll(/\W/g, "-")}`.slice(0, 64);
+      const made = await platform.api("POST", "/d1/database", { name });
+      const { result } = (await made.json()) as { result: { uuid: string } };
+      const sql = "CREATE TABLE t (greeting); INSERT INTO t VALUES ('hello')";
+      await platform.api("POST", `/d1/database/${result.uuid}/query`, { sql });
+      const d1_databases = [{ binding: "DB", database_name: name, database_id: result.uuid }];
+      return { d1_databases };
+    },
+    files: {
+      "index.js": `
+        export default {
+          fetch: async (request, env) =>
+            Response.json({ kept: await env.DB.prepare("SELECT greeting FROM t").first("greeting") }),
+        };`,
+    },
+    proves: {
+      d1_databases: ({ answer }) => [answer.kept, "hello"],
+      "d1_databases[].binding": ({ answer }) => [answer.kept, "hello"],
+      "d1_databases[].database_id": ({ answer }) => [answer.kept, "hello"],
+    },
+  },
+
+  "named-d1": {
+    config: { main: "index.js" },
+    before: (_platform, { path }) => {
+      const database_name = `named-${path.replaceAll(/\W/g, "-")}`.slice(0, 64);
+      return Promise.resolve({ d1_databases: [{ binding: "DB", database_name }] });
+    },
+    files: {
+      "index.js": `
+        export default {
+          fetch: async (request, env) =>
+            Response.json({ kept: await env.DB.prepare("SELECT 'made' AS v").first("v") }),
+        };`,
+    },
+    after: async (platform, { path }) => {
+      const name = `named-${path.replaceAll(/\W/g, "-")}`.slice(0, 64);
+      const found = await platform.api("GET", `/d1/database/${name}`);
+      return ((await found.json()) as { result: { name: string } }).result.name === name;
+    },
+    proves: {
+      "d1_databases[].database_name": ({ answer, after }) => [
+        [answer.kept, after],
+        ["made", true],
+      ],
+    },
+  },
+
   site: {
     config: {
       main: "index.js",

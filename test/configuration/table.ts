@@ -29,6 +29,8 @@ export function ofAccount(row: Row): Row {
   return row.account ? { keys: row.keys, ...row.account } : row;
 }
 
+const R2_LOCAL = "r2_buckets[].preview_bucket_name r2_buckets[].remote r2_buckets[].local_dev";
+
 function honoured(keys: string, note: string): Row {
   return { keys: keys.split(" "), verdict: "honoured", note };
 }
@@ -324,9 +326,42 @@ export const TABLE: readonly Row[] = [
   refusedBinding("analytics", "analytics", (binding) => ({ binding })),
   refusedBinding("artifacts", "artifacts", (binding) => [{ binding, namespace: "n" }]),
   refusedBinding("browser", "browser", (binding) => ({ binding })),
-  refusedBinding("d1_databases", "d1", (binding) => [
-    { binding, database_name: "d", database_id: "1" },
-  ]),
+  honoured(
+    "d1_databases d1_databases[].binding d1_databases[].database_id",
+    "without an id wrangler makes one, for a user Worker once ([d1.md](d1.md))",
+  ),
+  honoured("d1_databases[].database_name", "of the database that wrangler makes"),
+  noEffect(
+    "d1_databases[].migrations_table d1_databases[].migrations_dir d1_databases[].migrations_pattern",
+    "for `wrangler d1 migrations`",
+    {
+      d1_databases: [
+        {
+          binding: "MIGRATED_D1",
+          migrations_table: "t",
+          migrations_dir: "m",
+          migrations_pattern: "m/*.sql",
+        },
+      ],
+    },
+  ),
+  noEffect(
+    "d1_databases[].preview_database_id d1_databases[].remote d1_databases[].database_internal_env",
+    LOCAL,
+    {
+      d1_databases: [
+        {
+          binding: "REMOTE_D1",
+          preview_database_id: "1",
+          remote: false,
+          database_internal_env: "e",
+        },
+      ],
+    },
+  ),
+  refused("d1_databases[].jurisdiction", "there are no jurisdictions", {
+    d1_databases: [{ binding: "B", jurisdiction: "eu" }],
+  }),
   refusedBinding("flagship", "flagship", (binding) => [{ binding, app_id: "a" }]),
   refusedBinding("hyperdrive", "hyperdrive", (binding) => [{ binding, id: "1" }]),
   refusedBinding("images", "images", (binding) => ({ binding })),
@@ -373,8 +408,29 @@ export const TABLE: readonly Row[] = [
     "wrangler makes each a Worker that messages are brought to; `wrangler queues consumer http add` makes others",
     { queues: { consumers: [{ queue: OWN_QUEUE, type: "worker", visibility_timeout_ms: 1_000 }] } },
   ),
-  refused("r2_buckets", "Skep has no R2 buckets", {
-    r2_buckets: [{ binding: "B", bucket_name: "bucket" }],
+  honoured(
+    "r2_buckets r2_buckets[].binding r2_buckets[].bucket_name",
+    "without a name wrangler makes one, for a user Worker once ([r2.md](r2.md))",
+  ),
+  {
+    ...noEffect(R2_LOCAL, LOCAL, {
+      r2_buckets: [
+        { binding: "REMOTE_R2", preview_bucket_name: "preview", remote: false, local_dev: {} },
+      ],
+    }),
+    account: noEffect(R2_LOCAL, LOCAL, {
+      r2_buckets: [
+        {
+          binding: "REMOTE_R2_OF_ACCOUNT",
+          preview_bucket_name: "preview",
+          remote: false,
+          local_dev: {},
+        },
+      ],
+    }),
+  },
+  refused("r2_buckets[].jurisdiction", "the jurisdiction 'eu' is not supported", {
+    r2_buckets: [{ binding: "B", bucket_name: "bucket", jurisdiction: "eu" }],
   }),
   refusedBinding("secrets_store_secrets", "secrets_store_secret", (binding) => [
     { binding, store_id: "s", secret_name: "n" },

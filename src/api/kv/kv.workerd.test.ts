@@ -1,9 +1,11 @@
 /** KV of the API, over the real store: as Cloudflare answers, by which tokens, and within quotas. */
+import { runInDurableObject } from "cloudflare:test";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   ACCOUNT,
   bootstrap,
   call,
+  hub,
   limitedToken,
   NAMESPACES,
   request,
@@ -204,6 +206,31 @@ describe("tokens", () => {
 });
 
 describe("quotas", () => {
+  it("end at 10,000 KV namespaces of one owner", async () => {
+    await call("POST", NAMESPACES, { name: "crowded" });
+    const first = await make("first", "?dispatch_namespace=crowded");
+    const id = first.slice(KV.length + 1);
+    await runInDurableObject(hub.REGISTRY.getByName("registry"), (_instance, { storage }) => {
+      storage.sql.exec(
+        `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)
+         INSERT INTO resources SELECT 'crowd-' || i, account_id, namespace_id, kind, 'crowd-' || i, settings, 0, 0
+         FROM n, (SELECT * FROM resources WHERE id = ?)`,
+        id,
+      );
+      storage.sql.exec(`DELETE FROM store_changes`);
+    });
+    const refused = await call("POST", `${KV}?dispatch_namespace=crowded`, { title: "last" });
+    expect(refused.status).toBe(413);
+    expect(refused.errors[0]?.message).toMatch(
+      /may have 10000 of a kind: before there can be another KV namespace/,
+    );
+    await make("of another owner", "?dispatch_namespace=staging");
+    await runInDurableObject(hub.REGISTRY.getByName("registry"), (_instance, { storage }) => {
+      storage.sql.exec(`DELETE FROM resources WHERE id LIKE 'crowd-%'`);
+      storage.sql.exec(`DELETE FROM store_changes WHERE id LIKE 'crowd-%'`);
+    });
+  });
+
   const usage = async (namespace: string) =>
     (await call("GET", `${NAMESPACES}/${namespace}/usage`)).result as {
       bytes: { used: number; limit: number };

@@ -121,7 +121,7 @@ export class BucketClient {
   }
 
   #ask(what: string, query: Record<string, string>): Promise<Response> {
-    const search = new URLSearchParams(query);
+    const search = new URLSearchParams(query).toString();
     return checked(this.#store.fetch(`http://store/r2/${this.#id}/${what}?${search}`));
   }
 

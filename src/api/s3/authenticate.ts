@@ -5,7 +5,7 @@
 import { clientAddress } from "../client-address.ts";
 import { registry, type ApiContext } from "../context.ts";
 import { FailedAttempts } from "../failed-attempts.ts";
-import { S3Error } from "./failure.ts";
+import { S3Error } from "./s3-error.ts";
 import {
   ALGORITHM,
   canonicalRequest,

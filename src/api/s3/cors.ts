@@ -2,7 +2,7 @@
 import type { ResourceRecord } from "../../registry/resources.ts";
 import { registry, type ApiContext } from "../context.ts";
 import type { CorsRule } from "../r2/bucket-rules.ts";
-import { S3Error } from "./failure.ts";
+import { S3Error } from "./s3-error.ts";
 
 /** A preflight is not signed itself; the URL that it is about says whose it is. */
 export async function answerPreflight(c: ApiContext, bucketName: string): Promise<Response> {

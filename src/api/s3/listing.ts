@@ -1,7 +1,7 @@
 /** Lists of objects in the S3 API: the second version, and the first for older clients. */
 import type { R2Listing } from "../../protocol/r2.ts";
 import { xml } from "./buckets.ts";
-import { S3Error } from "./failure.ts";
+import { S3Error } from "./s3-error.ts";
 import type { BucketCall } from "./serve.ts";
 import { element } from "./xml.ts";
 

@@ -5,7 +5,7 @@ import { clientOf, isStorageClass } from "../r2/buckets.ts";
 import { conditionsOf, fieldsOf, headersOf } from "../r2/object-headers.ts";
 import { requireSeen } from "../resources.ts";
 import { xml } from "./buckets.ts";
-import { S3Error } from "./failure.ts";
+import { S3Error } from "./s3-error.ts";
 import { payloadOf } from "./payload.ts";
 import type { BucketCall } from "./serve.ts";
 import { element, parseXml, texts } from "./xml.ts";

@@ -4,7 +4,7 @@
  */
 import type { Signer } from "./authenticate.ts";
 import { CHECKSUMS, checksumOf, type Checksum, type ChecksumName } from "./checksum.ts";
-import { S3Error } from "./failure.ts";
+import { S3Error } from "./s3-error.ts";
 import { isSignature, scopeText, sha256Hex, UNSIGNED } from "./sigv4.ts";
 
 const SIGNED_PIECES = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";

@@ -2,7 +2,7 @@
 import type { R2ObjectInfo, R2PublishedPart } from "../../protocol/r2.ts";
 import { BucketError, R2_CODES } from "../r2/bucket-client.ts";
 import { xml } from "./buckets.ts";
-import { S3Error } from "./failure.ts";
+import { S3Error } from "./s3-error.ts";
 import { copied, copyConditions, copySource, described, textOf, together } from "./objects.ts";
 import { payloadOf } from "./payload.ts";
 import type { BucketCall } from "./serve.ts";

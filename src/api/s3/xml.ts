@@ -1,5 +1,5 @@
 /** The little XML that S3 needs. Reading: elements and their text, as clients send them; no attributes, no entities but XML's five. */
-import { S3Error } from "./failure.ts";
+import { S3Error } from "./s3-error.ts";
 
 const NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
 

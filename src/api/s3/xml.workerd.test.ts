@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { S3Error } from "./failure.ts";
+import { S3Error } from "./s3-error.ts";
 import { element, parseXml, result, texts } from "./xml.ts";
 
 describe("what is read", () => {

@@ -30,6 +30,8 @@ export interface Manifest {
   /** The instant that everything in it is from. */
   readonly takenAt: string;
   readonly accountId: string;
+  /** It is of this dispatch namespace alone. */
+  readonly namespace?: string;
   /** Ids of the keys that stored secrets may be sealed under; empty: the environment had them. */
   readonly secretKeys: readonly string[];
   readonly hasKeys: boolean;
@@ -45,7 +47,7 @@ export type Sums = ReadonlyMap<string, string>;
 /** Writes both files for what is below `data/`. */
 export function sealBackup(
   folder: string,
-  about: Pick<Manifest, "takenAt" | "accountId" | "secretKeys" | "hasKeys">,
+  about: Pick<Manifest, "takenAt" | "accountId" | "namespace" | "secretKeys" | "hasKeys">,
 ): Manifest {
   let bytes = 0;
   const files = filesBelow(join(folder, DATA));

@@ -53,8 +53,9 @@ export class Snapshot {
     return [...this.#copied.keys()].toSorted();
   }
 
-  get linkCount(): number {
-    return [...this.#copied.values()].filter(({ isLink }) => isLink).length;
+  /** Those that are hard links. */
+  get links(): readonly string[] {
+    return [...this.#copied].flatMap(([path, { isLink }]) => (isLink ? [path] : []));
   }
 
   pass(): Pass {

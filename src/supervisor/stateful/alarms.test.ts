@@ -19,7 +19,7 @@ function make(due: Record<string, number | undefined>, wake?: (scriptId: string)
 
 test("each script is woken when its alarm is due, an overdue one at once", async () => {
   const { alarms, woken } = make({ late: 5, soon: 1_000_500, later: 1_060_000, never: undefined });
-  alarms.start(["later", "soon", "late", "never"]);
+  for (const scriptId of ["later", "soon", "late", "never"]) alarms.look(scriptId);
   await vi.advanceTimersByTimeAsync(100_000);
   expect(woken).toEqual([
     ["late", 0],
@@ -31,7 +31,7 @@ test("each script is woken when its alarm is due, an overdue one at once", async
 test("an alarm months away is not due because a timer cannot hold it", async () => {
   const MONTHS_MS = 2 ** 32;
   const { alarms, woken } = make({ far: 1_000_000 + MONTHS_MS });
-  alarms.start(["far"]);
+  alarms.look("far");
   await vi.advanceTimersByTimeAsync(MONTHS_MS - 1);
   expect(woken).toEqual([]);
   await vi.advanceTimersByTimeAsync(1);
@@ -40,7 +40,7 @@ test("an alarm months away is not due because a timer cannot hold it", async () 
 
 test("an alarm that ends its process waits twice as long each time, until one lived", async () => {
   const { alarms, woken } = make({ bomb: 5 });
-  alarms.start(["bomb"]);
+  alarms.look("bomb");
   for (const pauseMs of [1000, 2000, 4000]) {
     await vi.advanceTimersByTimeAsync(0);
     const before = woken.length;
@@ -61,7 +61,22 @@ test("who could not be woken is tried again", async () => {
   const { alarms, woken } = make({ s: 5 }, async () => {
     if (failures-- > 0) throw new Error("the hub is away");
   });
-  alarms.start(["s"]);
+  alarms.look("s");
   await vi.advanceTimersByTimeAsync(60_000);
   expect(woken.map(([, ms]) => ms)).toEqual([0, 1000, 3000]);
+});
+
+test("of many that are due at once only some are woken at a time, and in the end all", async () => {
+  let most = 0;
+  let underWay = 0;
+  const scripts = Array.from({ length: 100 }, (_, index) => `s${index}`);
+  const { alarms, woken } = make(Object.fromEntries(scripts.map((id) => [id, 5])), async () => {
+    most = Math.max(most, ++underWay);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    underWay--;
+  });
+  for (const scriptId of scripts) alarms.look(scriptId);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(most).toBe(8);
+  expect(woken.map(([scriptId]) => scriptId).sort()).toEqual(scripts.toSorted());
 });

@@ -15,6 +15,8 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 10 * 60 * 1000;
 /** A process that lived so long has not been ended by the alarm that it was started for. */
 const LONG_LIFE_MS = 60_000;
+/** After a time without a platform all may be due at once. */
+const MAX_WAKING = 8;
 /** Node's timers hold no more than 2^31 ms. */
 const LONGEST_TIMER_MS = 2 ** 30;
 
@@ -24,6 +26,7 @@ export class Alarms {
   readonly #due = new Map<string, number>();
   /** By script: what was last waited in vain. */
   readonly #pauses = new Map<string, number>();
+  #waking = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -31,9 +34,10 @@ export class Alarms {
     this.#options = options;
   }
 
-  /** No process of these scripts runs. */
-  start(scriptIds: readonly string[]): void {
-    for (const scriptId of scriptIds) this.#read(scriptId, 0);
+  /** After the start of the platform. No process of the script runs. */
+  look(scriptId: string): void {
+    if (this.#stopped) return;
+    this.#read(scriptId, 0);
     this.#schedule();
   }
 
@@ -70,8 +74,9 @@ export class Alarms {
 
   #schedule(): void {
     clearTimeout(this.#timer);
-    if (this.#stopped || this.#due.size === 0) return;
-    const nextMs = Math.min(...this.#due.values());
+    if (this.#stopped || this.#due.size === 0 || this.#waking >= MAX_WAKING) return;
+    let nextMs = Infinity;
+    for (const dueMs of this.#due.values()) nextMs = Math.min(nextMs, dueMs);
     const waitMs = Math.min(Math.max(0, nextMs - Date.now()), LONGEST_TIMER_MS);
     this.#timer = setTimeout(() => this.#wakeDue(), waitMs);
     this.#timer.unref();
@@ -80,6 +85,7 @@ export class Alarms {
   #wakeDue(): void {
     const nowMs = Date.now();
     for (const [scriptId, dueMs] of this.#due) {
+      if (this.#waking >= MAX_WAKING) break;
       if (dueMs > nowMs) continue;
       this.#due.delete(scriptId);
       void this.#wake(scriptId);
@@ -88,12 +94,16 @@ export class Alarms {
   }
 
   async #wake(scriptId: string): Promise<void> {
+    this.#waking++;
     try {
       await this.#options.wake(scriptId);
     } catch (error) {
-      if (this.#stopped) return;
-      this.#options.log(`script ${scriptId} was not woken for its alarm: ${String(error)}`);
-      this.#due.set(scriptId, Date.now() + this.#pause(scriptId));
+      if (!this.#stopped) {
+        this.#options.log(`script ${scriptId} was not woken for its alarm: ${String(error)}`);
+        this.#due.set(scriptId, Date.now() + this.#pause(scriptId));
+      }
+    } finally {
+      this.#waking--;
       this.#schedule();
     }
   }

@@ -1,4 +1,5 @@
 /** Scripts with Durable Objects, to the supervisor: their processes, their files, their alarms. */
+import { setImmediate } from "node:timers/promises";
 import { decodeBundle, type Bundle } from "../../protocol/bundle.ts";
 import type { CellAssignment, CellRequest } from "../../protocol/incident.ts";
 import type { ObjectChange, ObjectChanges, ObjectList } from "../../protocol/objects.ts";
@@ -51,9 +52,13 @@ export class StatefulScripts {
     });
   }
 
-  /** When cells can be assigned, and none is yet. */
-  start(): void {
-    this.#alarms.start(this.#files.scripts());
+  /** When cells can be assigned. There may be thousands of scripts, and this process has more to do. */
+  async start(): Promise<void> {
+    for (const scriptId of this.#files.scripts()) {
+      // What its process leaves is read when that ends.
+      if (!this.#turns.isTaken(scriptId)) this.#alarms.look(scriptId);
+      await setImmediate();
+    }
   }
 
   stop(): void {

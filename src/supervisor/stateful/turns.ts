@@ -2,6 +2,10 @@
 export class Turns {
   readonly #last = new Map<string, Promise<void>>();
 
+  isTaken(scriptId: string): boolean {
+    return this.#last.has(scriptId);
+  }
+
   /** Resolves, once all turns before are over, with what ends this one. */
   async take(scriptId: string): Promise<() => void> {
     const before = this.#last.get(scriptId);
