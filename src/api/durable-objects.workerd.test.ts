@@ -337,6 +337,26 @@ describe("migrations", () => {
     );
   });
 
+  it("make no more classes than a script may have", async () => {
+    const some = Array.from({ length: 90 }, (_, index) => `Class${index}`);
+    await make("many", ...some);
+    const more = Array.from({ length: 11 }, (_, index) => `More${index}`);
+    const steps = [{ new_sqlite_classes: more }];
+    const metadata = { migrations: { old_tag: "v1", new_tag: "v2", steps } };
+    expect(await deploy("many", form(some, metadata))).toMatchObject(
+      refusal(10021, "more than 100 classes"),
+    );
+    expect(Object.keys(await classesOf("many"))).toHaveLength(90);
+  });
+
+  it("are in the audit log", async () => {
+    await make("audited", "Room");
+    const { Room } = await classesOf("audited");
+    const target = encodeURIComponent("production/audited");
+    const { result } = await call("GET", `/accounts/${ACCOUNT}/audit_logs?target=${target}`);
+    expect(JSON.stringify(result)).toContain(`"class Room":"${Room}"`);
+  });
+
   it("come with deploys only", async () => {
     await make("deployed-only", "A");
     const path = `${scriptPath("deployed-only")}/versions`;

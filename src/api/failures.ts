@@ -225,6 +225,11 @@ function toApiError(failure: RegistryFailure): ApiError {
         "classBinding",
         `Cannot apply ${failure.step} migration to class '${failure.className}': the Worker '${failure.script}' has no Durable Objects of such a class.`,
       );
+    case "too-many-classes":
+      return new ApiError(
+        "invalid",
+        `'${failure.script}' would have more than ${failure.max} classes of Durable Objects, which is the most: delete one that is not used any more.`,
+      );
     case "class-not-exported":
       return failure.isNew
         ? new ApiError(

@@ -86,6 +86,7 @@ export type RegistryFailure =
       readonly script: string;
       readonly step: string;
     }
+  | { readonly reason: "too-many-classes"; readonly script: string; readonly max: number }
   /** `isNew`: it came with the migration of this very version. */
   | { readonly reason: "class-not-exported"; readonly className: string; readonly isNew: boolean }
   /** It cannot be deleted. `scripts`: who is bound to it; none: the version itself. */

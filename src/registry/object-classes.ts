@@ -252,6 +252,7 @@ function createClass(
   now: number,
 ): void {
   refuseTaken(sql, owner, className, "new-class");
+  refuseMore(sql, owner);
   const key = crypto.randomUUID().replaceAll("-", "");
   sql.exec(
     `INSERT INTO object_classes (key, script_id, class_name, use_sqlite, created_on) VALUES (?, ?, ?, ?, ?)`,
@@ -288,6 +289,7 @@ function transferClass(
     throw new Rejection({ reason: "no-such-class", className: from, script: fromScript, step });
   }
   refuseTaken(sql, owner, to, "transfer-class");
+  refuseMore(sql, owner);
   sql.exec(
     `UPDATE object_classes SET script_id = ?, class_name = ? WHERE key = ?`,
     owner.id,
@@ -305,6 +307,14 @@ function requireOwn(
   const found = findNamed(sql, owner.namespaceId, owner.name, className);
   if (found !== null) return found;
   throw new Rejection({ reason: "no-such-class", className, script: owner.name, step });
+}
+
+/** Of so many exports the trial of a version tells (src/cell/trial.ts). */
+const MAX_CLASSES = 100;
+
+function refuseMore(sql: SqlStorage, owner: Owner): void {
+  if (classesOf(sql, owner.id).length < MAX_CLASSES) return;
+  throw new Rejection({ reason: "too-many-classes", script: owner.name, max: MAX_CLASSES });
 }
 
 function refuseTaken(sql: SqlStorage, owner: Owner, className: string, step: string): void {

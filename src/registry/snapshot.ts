@@ -8,6 +8,7 @@ import type { NamespaceRecord, ScriptRecord, StoredBinding } from "./records.ts"
 import { expected } from "./failures.ts";
 import { success } from "./result.ts";
 import { requireRoute } from "./routes.ts";
+import { classesOf, type ObjectClassRecord } from "./object-classes.ts";
 import { scriptEvents, type ScriptEvents } from "./script-events.ts";
 import { findScript } from "./scripts.ts";
 import { findToken } from "./tokens.ts";
@@ -132,9 +133,15 @@ function ofScript(sql: SqlStorage, script: ScriptRecord) {
     ...settings,
     "limits of the script": limits,
     ...ofEvents(scriptEvents(sql, id)),
+    ...ofClasses(classesOf(sql, id)),
     ...Object.fromEntries(version.bindings.map(ofBinding)),
     ...ofRoutes(allRoutesOf(sql, script), ({ zone }) => zone),
   };
+}
+
+/** With the key, which a rename keeps. */
+function ofClasses(classes: readonly ObjectClassRecord[]): Facts {
+  return Object.fromEntries(classes.map(({ className, key }) => [`class ${className}`, key]));
 }
 
 function ofEvents({ schedules, invocations }: ScriptEvents): Facts {

@@ -34,7 +34,7 @@ const part = z.string().min(1, "names no part");
 export const className = z
   .string()
   .regex(/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u, "is not the name of an exported class")
-  .max(255, "is longer than 255 characters");
+  .max(100, "is longer than 100 characters");
 
 const SUPPORTED = {
   plain_text: z.object({ type: z.literal("plain_text"), name, text: z.string() }),

@@ -11,7 +11,7 @@ import { className } from "./binding.ts";
 export type ClassChange = ObjectMigrations | DeclaredClasses;
 
 const MAX_STEPS = 1_000;
-/** As on Cloudflare's paid plan. */
+/** Of one list; how many a script may have the registry knows. */
 const MAX_CLASSES = 500;
 
 const names = z.array(className).max(MAX_CLASSES).nullish();
