@@ -18,6 +18,12 @@ interface Row {
   readonly count: number;
 }
 
+/** From before the signal until the process and all that ends with it were gone. */
+export interface Kill {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** The delivery that was broken off may have begun so long before the kill, and be repeated so long after it. */
 const SLACK_MS = 2000;
 
@@ -26,7 +32,7 @@ export async function awaitDeliveries(
   platform: Platform,
   namespaceId: string,
   acknowledged: readonly string[],
-  killedAt: readonly number[],
+  kills: readonly Kill[],
   timeoutMs: number,
 ): Promise<Deliveries> {
   const deadline = Date.now() + timeoutMs;
@@ -43,7 +49,10 @@ export async function awaitDeliveries(
       duplicates: repeated.reduce((sum, [, { count }]) => sum + count - 1, 0),
       lost,
       unexcused: repeated
-        .filter(([, { first, last }]) => !killedAt.some((at) => at > first - SLACK_MS && at < last))
+        .filter(
+          ([, { first, last }]) =>
+            !kills.some(({ fromMs, toMs }) => toMs > first - SLACK_MS && fromMs < last),
+        )
         .map(([id]) => id),
     };
   }

@@ -4,7 +4,7 @@
  * acknowledged is looked for.
  */
 import type { Platform, Victim } from "../platform.ts";
-import { awaitDeliveries, type Deliveries } from "./deliveries.ts";
+import { awaitDeliveries, type Deliveries, type Kill } from "./deliveries.ts";
 import { setStage, type Kind, type Stage } from "./stage.ts";
 import { Writer, type Wrong } from "./writer.ts";
 
@@ -35,17 +35,18 @@ export async function runFaults(
   for (const writer of writers) writer.start();
   await untilAllWrote(writers);
   const kills = { hub: 0, store: 0, databases: 0, edge: 0, cell: 0, supervisor: 0 };
-  const killedAt: number[] = [];
+  const killed: Kill[] = [];
   for (let round = 1; round <= rounds; round++) {
     const victim =
       round % SUPERVISOR_EVERY === 0
         ? "supervisor"
         : (VICTIMS[Math.floor(Math.random() * VICTIMS.length)] ?? "store");
     await new Promise((resolve) => setTimeout(resolve, Math.random() * MAX_WAIT_MS));
-    killedAt.push(Date.now());
+    const fromMs = Date.now();
     await platform.kill(victim);
     kills[victim]++;
     if (victim === "supervisor") await platform.restart();
+    killed.push({ fromMs, toMs: Date.now() });
     await untilAllWrote(writers).catch((error: unknown) => {
       throw new Error(`round ${round}, ${victim} killed`, { cause: error });
     });
@@ -62,7 +63,7 @@ export async function runFaults(
     platform,
     stage.deliveries,
     messages,
-    killedAt,
+    killed,
     DELIVERY_TIMEOUT_MS,
   );
   await allAlarmsRan(platform, writers);
