@@ -98,13 +98,23 @@ describe("every change is recorded:", () => {
     return `${S}/changes/${made.result.id}`;
   };
 
+  const DATABASES = `/accounts/${ACCOUNT}/d1/database`;
+  const ETAG = "0".repeat(32);
+  const database = async () => {
+    const name = crypto.randomUUID();
+    return `${DATABASES}/${(await call("POST", DATABASES, { name })).result.uuid}`;
+  };
+  const restore = async () => {
+    const path = `${await database()}/time_travel`;
+    const { result } = await call("GET", `${path}/bookmark`);
+    return `${path}/restore?bookmark=${result.bookmark}`;
+  };
   const BUCKETS = `/accounts/${ACCOUNT}/r2/buckets`;
   const INFREQUENT = { "cf-r2-storage-class": "InfrequentAccess" };
   const CORS = { rules: [{ allowed: { origins: ["*"], methods: ["GET"] } }] };
   const notified = async () => {
-    const id = crypto.randomUUID();
-    const queue = { id, kind: "queue", name: "audited", namespaceId: null, settings: {} } as const;
-    await registryOf(hub).createResource({ ...queue, accountId: ACCOUNT });
+    const { result } = await call("POST", QUEUES, { queue_name: "notified" });
+    const id: string = result.queue_id;
     return `/accounts/${ACCOUNT}/event_notifications/r2/audited/configuration/queues/${id}`;
   };
 
@@ -150,6 +160,10 @@ describe("every change is recorded:", () => {
     ["kv.create", "POST", KV, { title: "audited" }],
     ["kv.rename", "PUT", async () => `${KV}/${await kv()}`, { title: "audited anew" }],
     ["kv.delete", "DELETE", async () => `${KV}/${await kv()}`],
+    ["d1.create", "POST", DATABASES, { name: "audited" }],
+    ["d1.import", "POST", async () => `${await database()}/import`, { action: "init", etag: ETAG }],
+    ["d1.restore", "POST", restore],
+    ["d1.delete", "DELETE", database],
     ["r2.create", "POST", BUCKETS, { name: "audited" }],
     ["r2.change", "PATCH", `${BUCKETS}/audited`, undefined, INFREQUENT],
     ["r2.cors", "PUT", `${BUCKETS}/audited/cors`, CORS],

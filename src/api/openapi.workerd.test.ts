@@ -201,17 +201,9 @@ describe("a real answer is as the document says", () => {
     await call("PUT", `${bucket}/objects/a`, "x", headers);
     const allowed = { origins: ["*"], methods: ["GET"] };
     await call("PUT", `${bucket}/cors`, { rules: [{ allowed }] });
-    ids["queue"] = crypto.randomUUID();
-    const queue = { id: ids["queue"], kind: "queue", name: "described-queue" } as const;
-    await registryOf(hub).createResource({
-      ...queue,
-      accountId: ACCOUNT,
-      namespaceId: null,
-      settings: {},
-    });
     const configuration = `${account}/event_notifications/r2/${name}/configuration`;
     const rules = [{ actions: ["PutObject"], description: "all" }];
-    const { errors } = await call("PUT", `${configuration}/queues/${queue.id}`, { rules });
+    const { errors } = await call("PUT", `${configuration}/queues/${ids["queue"]}`, { rules });
     expect(errors).toEqual([]);
   }
 
