@@ -348,8 +348,7 @@ describe("what is not there", () => {
 
   it.each([
     ["GET", `/workflows/mine`, 930006],
-    ["GET", `/r2/buckets`, 930006],
-    ["GET", `/queues?page=1&name=q`, 930006],
+    ["GET", `/hyperdrive/configs`, 930006],
     ["GET", `/workers/subdomain/edge-preview`, 930006],
     ["PUT", `/workflows/mine`, 930006],
     ["PUT", `/workers/subdomain`, 930006],
