@@ -22,8 +22,6 @@ describe("parseMetadata", () => {
   });
 
   it.each<[string, object]>([
-    ["migrations", { migrations: { new_tag: "v1", steps: [] } }],
-    ["exports", { exports: { Room: { type: "durable-object" } } }],
     ["containers", { containers: [{ class_name: "A" }] }],
     ["tail_consumers[0].namespace", { tail_consumers: [{ service: "logs", namespace: "a" }] }],
     ["tail_consumers[0].environment", { tail_consumers: [{ service: "logs", environment: "b" }] }],
