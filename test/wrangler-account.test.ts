@@ -225,13 +225,15 @@ describe(`wrangler ${wranglerPackage.version} outside of namespaces`, { timeout:
     expect(exitCode).not.toBe(0);
   });
 
-  test("triggers deploy works without triggers, and refuses crons with a reason", async () => {
+  test("triggers deploy works with and without crons, and refuses what is none by name", async () => {
     const plain = await createWorker("triggered");
     await plain.run("deploy");
     expect(await plain.run("triggers", "deploy")).toContain("triggered.workers.localhost");
-    const timed = await createWorker("timed", `[triggers]\ncrons = ["* * * * *"]`);
-    const { exitCode, output } = await timed.tries("deploy");
-    expect(output).toMatch(/Cron Triggers are not supported/);
+    const timed = await createWorker("timed", `[triggers]\ncrons = ["0 5 * * mon"]`);
+    expect(await timed.run("deploy")).toContain("schedule: 0 5 * * mon");
+    const odd = await createWorker("odd", `[triggers]\ncrons = ["61 * * * *"]`);
+    const { exitCode, output } = await odd.tries("deploy");
+    expect(output).toContain("61 * * * *");
     expect(exitCode).not.toBe(0);
   });
 
