@@ -225,7 +225,9 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
       if (found.bookmark !== previous.bookmark) {
         await this.ctx.storage.transaction(async () => {
           this.#changes.dropTriggers();
+          const before = this.#sql.databaseSize;
           await this.#snapshots.apply(found);
+          await this.#requireRoom(before);
           if (this.#changes.isActive) this.#changes.makeTriggers();
           this.#changes.noteRestore();
         });
@@ -305,6 +307,13 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     }
   }
 
+  /** For what the database has grown to in a transaction, whatever was reserved: a short statement may write much. */
+  async #requireRoom(bytesBefore: number): Promise<void> {
+    if (this.#sql.databaseSize <= bytesBefore) return;
+    this.#queries.refuseFull();
+    (await this.#quota.reserve({ bytes: 1 })).free();
+  }
+
   /** null: there is none, which only matters if the database grows. */
   async #reserve(bytes: number, isGuess: boolean): Promise<Reservation | null> {
     try {
@@ -342,11 +351,15 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
       return this.ctx.storage.transaction(async () => {
         const imported = await importSql(file, async (text) => {
           const room = await this.#quota.reserve({ bytes: ROOM_PER_CHARACTER * text.length });
+          const before = this.#sql.databaseSize;
+          let ingested: Ingested;
           try {
-            return underWay(this.#required().id, () => this.#ingest(text));
+            ingested = underWay(this.#required().id, () => this.#ingest(text));
           } finally {
             room.free();
           }
+          await this.#requireRoom(before);
+          return ingested;
         });
         this.#noteChange();
         const state: ImportState = {
