@@ -1,6 +1,15 @@
 /** D1 of the API, over the real databases: as Cloudflare answers, by which tokens, and what comes and goes as files. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { ACCOUNT, bootstrap, call, limitedToken, NAMESPACES, request } from "../../hub/test/api.ts";
+import {
+  ACCOUNT,
+  bootstrap,
+  call,
+  hub,
+  limitedToken,
+  NAMESPACES,
+  request,
+} from "../../hub/test/api.ts";
+import { STORE_HEADER, type StoreCall } from "../../protocol/store.ts";
 
 const D1 = `/accounts/${ACCOUNT}/d1/database`;
 
@@ -207,6 +216,21 @@ describe("queries", () => {
       ]);
     }
   });
+
+  it("do not do what the API alone may ask, whatever path a function makes up", async () => {
+    const { path, id } = await make();
+    await rowsOf(path, "CREATE TABLE t (a)");
+    const headers = { [STORE_HEADER]: JSON.stringify({ kind: "d1", id } satisfies StoreCall) };
+    const ask = async (at: string, body: object) => {
+      const init = { method: "POST", headers, body: JSON.stringify(body) };
+      const response = await hub.STORE.fetch(`http://store${at}`, init);
+      await response.text();
+      return response.status;
+    };
+    expect(await ask("/query", { sql: "SELECT * FROM t" })).toBe(200);
+    expect(await ask("/admin/query", { queries: [{ sql: "SELECT * FROM t" }] })).toBe(403);
+    expect(await ask("/x/../admin/quota/release", { epoch: 1e9 })).toBe(403);
+  });
 });
 
 describe("a namespace's quota", () => {
@@ -229,6 +253,9 @@ describe("a namespace's quota", () => {
       () => `INSERT INTO t VALUES ('${"x".repeat(990)}');`,
     );
     expect(await importSql(other.path, values.join("\n"))).toMatchObject({ status: "error" });
+    expect(await rowsOf(other.path, "SELECT count(*) AS n FROM t")).toEqual([{ n: 0 }]);
+    const short = "INSERT INTO t VALUES (zeroblob(1500000));";
+    expect(await importSql(other.path, short)).toMatchObject({ status: "error" });
     expect(await rowsOf(other.path, "SELECT count(*) AS n FROM t")).toEqual([{ n: 0 }]);
     // Reading goes on, and so does writing once there is room; what others gave back is looked for once a second.
     const errorsOf = async (database: string) =>

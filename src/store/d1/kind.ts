@@ -3,8 +3,11 @@ import type { StoreConfig } from "../../protocol/store.ts";
 import type { D1Database } from "./database.ts";
 import type { DatabasesEnv } from "./env.ts";
 
+/** The path may be a function's own: what the API alone may ask is not to be reached by it. */
 export function bind(request: Request, id: string, env: DatabasesEnv): Promise<Response> {
-  return stubOf(env, id).fetch(request);
+  const { pathname } = new URL(request.url);
+  if (!pathname.startsWith("/admin/")) return stubOf(env, id).fetch(request);
+  return Promise.resolve(new Response("no function may ask for this", { status: 403 }));
 }
 
 /** `/d1/{id}/...`, which the object sees as `/admin/...`. */
