@@ -821,6 +821,11 @@ export class Registry extends DurableObject<RegistryEnv> {
     return resources.findResource(this.#sql, query, by);
   }
 
+  /** Of any account. */
+  hasResource(kind: ResourceRecord["kind"], id: string): boolean {
+    return resources.resourceById(this.#sql, kind, id) !== null;
+  }
+
   /** Its users call `settleStore` next, as those of the two below. */
   createResource(resource: resources.NewResource): Outcome<ResourceRecord> {
     return this.#write(() => success(resources.createResource(this.#sql, resource, Date.now())));

@@ -4,8 +4,7 @@
  */
 import * as z from "zod";
 import type { ImportState } from "../../store/d1/admin.ts";
-import type { ApiContext } from "../context.ts";
-import { param } from "../context.ts";
+import { param, registry, type ApiContext } from "../context.ts";
 import { ok } from "../envelope.ts";
 import { ApiError } from "../errors.ts";
 import { jsonBody } from "../json-body.ts";
@@ -106,7 +105,7 @@ export async function exportFile(c: ApiContext): Promise<Response> {
 
 /** `PUT /d1-files/{database}/{token}`: no API token. */
 export async function uploadFile(c: ApiContext): Promise<Response> {
-  const response = await c.env.STORE.fetch(fileUrl(c, "upload"), {
+  const response = await c.env.STORE.fetch(await fileUrl(c, "upload"), {
     method: "PUT",
     body: c.req.raw.body,
   });
@@ -119,7 +118,7 @@ export async function uploadFile(c: ApiContext): Promise<Response> {
 
 /** `GET /d1-files/{database}/{token}`: no API token. */
 export async function downloadFile(c: ApiContext): Promise<Response> {
-  const response = await c.env.STORE.fetch(fileUrl(c, "download"));
+  const response = await c.env.STORE.fetch(await fileUrl(c, "download"));
   if (response.ok)
     return new Response(response.body, { headers: { "content-type": "application/sql" } });
   await response.body?.cancel();
@@ -127,10 +126,11 @@ export async function downloadFile(c: ApiContext): Promise<Response> {
   throw new Error(`the store answered ${response.status}`);
 }
 
-function fileUrl(c: ApiContext, action: "upload" | "download"): string {
+/** To ask the store for a database makes one: whoever comes without a token must not do that. */
+async function fileUrl(c: ApiContext, action: "upload" | "download"): Promise<string> {
   const [database, token] = [param(c, "database"), param(c, "token")];
   const isPossible = /^[0-9a-f-]{36}$/.test(database) && /^[0-9a-f]{64}$/.test(token);
-  if (!isPossible) throw noFile();
+  if (!isPossible || !(await registry(c).hasResource("d1", database))) throw noFile();
   return `http://store/d1/${database}/${action}/${token}`;
 }
 
