@@ -55,6 +55,7 @@ export async function authenticateS3(c: ApiContext, now: number): Promise<Signer
   const [, path = "/", query = ""] = /^[^/]*\/\/[^/]*([^?#]*)\??([^#]*)/.exec(request.url) ?? [];
   const given = credentialsOf(request.headers, new URLSearchParams(query));
   refuseTime(given, now);
+  refuseUnsigned(request.headers, given);
   const found = await registry(c).credentials(given.accessKeyId);
   if (!found.ok) {
     refuseFlood(c, now);
@@ -96,19 +97,21 @@ function credentialsOf(headers: Headers, query: URLSearchParams): Credentials {
 function ofQuery(query: URLSearchParams): Credentials {
   const get = (name: string) => query.get(name) ?? "";
   const expiresSeconds = Number(get("X-Amz-Expires"));
+  const signedHeaders = get("X-Amz-SignedHeaders").split(";");
   if (
     get("X-Amz-Algorithm") !== ALGORITHM ||
+    !signedHeaders.includes("host") ||
     !(expiresSeconds >= 1 && expiresSeconds <= MAX_EXPIRES_SECONDS)
   ) {
     throw new S3Error(
       "AuthorizationQueryParametersError",
-      `X-Amz-Algorithm must be ${ALGORITHM}, and X-Amz-Expires 1 to ${MAX_EXPIRES_SECONDS} seconds.`,
+      `X-Amz-Algorithm must be ${ALGORITHM}, host one of X-Amz-SignedHeaders, and X-Amz-Expires 1 to ${MAX_EXPIRES_SECONDS} seconds.`,
     );
   }
   return {
     ...scopeOf(get("X-Amz-Credential"), "AuthorizationQueryParametersError"),
     at: get("X-Amz-Date"),
-    signedHeaders: get("X-Amz-SignedHeaders").split(";"),
+    signedHeaders,
     signature: get("X-Amz-Signature"),
     payloadHash: query.get("X-Amz-Content-Sha256") ?? UNSIGNED,
     expiresSeconds,
@@ -153,6 +156,23 @@ function scopeOf(
     );
   }
   return { accessKeyId, scope: { date, region, service } };
+}
+
+/** Of these the signature says all there is to say, or they say nothing. */
+const NEED_NO_SIGNATURE = new Set(["x-amz-content-sha256", "x-amz-date", "x-amz-user-agent"]);
+
+/** Whoever was given a presigned URL must not make another request of it: of an upload a copy of another object, say. */
+function refuseUnsigned(headers: Headers, { signedHeaders }: Credentials): void {
+  const [unsigned] =
+    [...headers].find(
+      ([name]) =>
+        name.startsWith("x-amz-") && !NEED_NO_SIGNATURE.has(name) && !signedHeaders.includes(name),
+    ) ?? [];
+  if (unsigned === undefined) return;
+  throw new S3Error(
+    "AccessDenied",
+    `There were headers present in the request which were not signed: ${unsigned}`,
+  );
 }
 
 function refuseTime({ at, scope, expiresSeconds }: Credentials, now: number): void {

@@ -324,6 +324,9 @@ describe("presigned URLs", () => {
       403,
       "SignatureDoesNotMatch",
     ]);
+    // An upload must not become a copy of whatever else the token may read.
+    const headers = { "x-amz-copy-source": `/${bucket}/pre%20signed` };
+    expect(await code(send(upload, { method: "PUT", headers }))).toEqual([403, "AccessDenied"]);
     const other = download.replace("pre%20signed", "other");
     expect(await code(send(other))).toEqual([403, "SignatureDoesNotMatch"]);
   });
