@@ -11,6 +11,7 @@ const SIGNED_PIECES = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
 const SIGNED_PIECES_WITH_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER";
 const UNSIGNED_PIECES_WITH_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 const MAX_LINE_BYTES = 8 * 1024;
+const MAX_TRAILERS = 16;
 const READ_BYTES = 64 * 1024;
 
 export interface Payload {
@@ -155,6 +156,9 @@ async function checkTrailer(
 ): Promise<void> {
   const found = new Map<string, string>();
   for (let line; (line = await reader.line()) !== "";) {
+    if (found.size >= MAX_TRAILERS) {
+      throw new S3Error("InvalidRequest", `There are more than ${MAX_TRAILERS} trailers.`);
+    }
     const at = line.indexOf(":");
     found.set(line.slice(0, at).trim().toLowerCase(), line.slice(at + 1).trim());
   }
