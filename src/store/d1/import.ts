@@ -29,7 +29,11 @@ export async function importSql(file: ReadableStream, ingest: Ingest): Promise<I
   let rest = "";
   for await (const text of textsOf(file)) {
     rest = await take(rest + text);
-    if (rest.length > MAX_STATEMENT_CHARACTERS && !isBlank(rest)) {
+    // Of comments and empty lines without end only the last line may go on.
+    if (rest.length > MAX_STATEMENT_CHARACTERS && isBlank(rest)) {
+      rest = rest.slice(rest.lastIndexOf("\n") + 1);
+    }
+    if (rest.length > MAX_STATEMENT_CHARACTERS) {
       throw new Refused("statement too long: SQLITE_TOOBIG");
     }
   }

@@ -51,9 +51,9 @@ export function splitWhole(sql: string): { whole: string[]; rest: string } {
   return { whole, rest: sql.slice(start) };
 }
 
-/** Whether there is nothing to run. */
+/** Whether there is nothing to run. Looks at each character once, however many lines are empty. */
 export function isBlank(sql: string): boolean {
-  return sql.replace(/^\s*--.*/gm, "").trim() === "";
+  return sql.replace(/^[^\S\r\n\u2028\u2029]*--.*/gm, "").trim() === "";
 }
 
 /** Whether it can change nothing, as far as its first word tells; false when in doubt. */

@@ -1,0 +1,13 @@
+import { expect, test } from "vitest";
+import { isBlank, splitStatements } from "./statements.ts";
+
+test("comments and spaces are nothing to run", () => {
+  expect(isBlank("\n -- a\r\n\t--b\n\n")).toBe(true);
+  expect(isBlank("-- a\nSELECT 1")).toBe(false);
+  expect(isBlank("SELECT 1 -- a")).toBe(false);
+});
+
+test("empty lines cost no more than others", () => {
+  // Else this takes minutes.
+  expect(splitStatements("\n".repeat(1_000_000))).toEqual([]);
+});
