@@ -22,6 +22,10 @@ export interface EventOptions {
 
 /** Of the response to an `invocation`; what is beyond is cut off. */
 const MAX_RESPONSE_BYTES = 256 * 1024;
+/** Of its headers, likewise. */
+const MAX_HEADERS_CHARACTERS = 32 * 1024;
+/** What a function throws may be of any length. */
+const MAX_ERROR_CHARACTERS = 1_000;
 
 /** Never rejects. */
 export async function deliver(
@@ -94,7 +98,8 @@ export function reasonFor(outcome: string): Reason {
 }
 
 function failed(error: unknown, reason: Reason): EventResult {
-  const { message, remote } = error as Error & { readonly remote?: boolean };
+  const { remote } = error as { readonly remote?: boolean };
+  const message = messageOf(error);
   switch (reason) {
     case "notFound":
       return { ran: false, reason: "missing", message };
@@ -129,12 +134,33 @@ function unavailable(message: string, mayHaveRun: boolean): EventResult {
 /** The response is read until `untilMs` at most. */
 async function captured(response: Response, untilMs: number): Promise<EventResult> {
   const { status } = response;
-  const headers = [...response.headers];
+  const { headers, isCut } = firstHeaders(response.headers);
   const { bytes, isTruncated, error } = await firstBytes(response, untilMs);
-  const kept = { status, headers, body: bytes.toBase64(), isTruncated };
+  const kept = { status, headers, body: bytes.toBase64(), isTruncated: isTruncated || isCut };
   return error === undefined
     ? { ran: true, outcome: "ok", response: kept }
     : { ran: true, outcome: "exception", error, response: kept };
+}
+
+/** Those that there is room for. */
+function firstHeaders(all: Headers) {
+  let left = MAX_HEADERS_CHARACTERS;
+  let isCut = false;
+  const headers: [string, string][] = [];
+  for (const [name, value] of all) {
+    const size = name.length + value.length;
+    if (size > left) {
+      isCut = true;
+      continue;
+    }
+    left -= size;
+    headers.push([name, value]);
+  }
+  return { headers, isCut };
+}
+
+function messageOf(error: unknown): string {
+  return (error as Error).message.slice(0, MAX_ERROR_CHARACTERS);
 }
 
 async function firstBytes({ body }: Response, untilMs: number) {
@@ -159,7 +185,7 @@ async function firstBytes({ body }: Response, untilMs: number) {
       if (chunk.byteLength < (read.value as Uint8Array).byteLength) return taken(true);
     }
   } catch (error) {
-    return taken(true, (error as Error).message);
+    return taken(true, messageOf(error));
   } finally {
     timedOut.catch(() => {
       // So it ends when it is not needed any more.

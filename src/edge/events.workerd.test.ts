@@ -82,6 +82,18 @@ test.each<[string, Error, Partial<EventResult>]>([
   expect(told.ran ? told.error : told.message).toBe(error.message);
 });
 
+test("of what a function throws or answers no more is told than can be kept", async () => {
+  const thrown = remoteError("Error", "x".repeat(1e6), "");
+  const failed = await result(invocation, () => Promise.reject(thrown));
+  expect(failed.ran && failed.error?.length).toBe(1_000);
+  const headers = { "x-long": "x".repeat(1e6), "content-type": "text/plain" };
+  const told = await result(invocation, () => Promise.resolve(new Response("a", { headers })));
+  expect(told.ran && told.response).toMatchObject({
+    headers: [["content-type", "text/plain"]],
+    isTruncated: true,
+  });
+});
+
 test("an event is a request with its type, and what traces say of it", async () => {
   let seen: unknown;
   await result(tick, async (call, given, { handled }) => {
