@@ -180,7 +180,7 @@ function toConfig(sql: SqlStorage, config: StoreConfig, consumer: ConsumerRecord
     batchSize: settings.batchSize ?? CONSUMER_DEFAULTS.batchSize,
     maxRetries: settings.maxRetries ?? CONSUMER_DEFAULTS.maxRetries,
     retryDelaySeconds: settings.retryDelaySeconds ?? null,
-    deadLetterQueue: dead ? dead.id : null,
+    deadLetterQueue: dead && !isHidden(dead) ? dead.id : null,
   };
   if (worker === null) {
     const { visibilityTimeoutMs = CONSUMER_DEFAULTS.visibilityTimeoutMs } = settings;
