@@ -8,7 +8,7 @@ import { MAX_RETENTION_SECONDS } from "../protocol/queue.ts";
 import type { StoreConfig } from "../protocol/store.ts";
 import { Rejection } from "./failures.ts";
 import { createHiddenQueue, type ConsumerSettings } from "./queues.ts";
-import { requireResource, updateResource } from "./resources.ts";
+import { requireResource, resourceById, updateResource } from "./resources.ts";
 
 export interface ChangeFeedRecord {
   readonly id: string;
@@ -116,12 +116,16 @@ export function withFeeds(sql: SqlStorage, config: StoreConfig): StoreConfig {
     .toArray()
     .map(toFeed)
     .map(({ queueId, rules }): Notification => ({ queueId, rules: [rules], isFeed: true }));
-  if (feeds.length === 0) return config;
+  const given = config.settings["notifications"] as readonly Notification[] | undefined;
+  if (given === undefined && feeds.length === 0) return config;
   const changes =
     config.kind === "d1" && feeds.some(({ rules }) => rules.some(({ tables }) => !tables))
       ? ["*"]
       : feeds.flatMap(({ rules }) => rules.flatMap(({ tables = [] }) => tables));
-  const others = (config.settings["notifications"] ?? []) as readonly Notification[];
+  // What is written down for a queue that is gone would wait for ever.
+  const others = (given ?? []).filter(
+    ({ queueId }) => resourceById(sql, "queue", queueId) !== null,
+  );
   return {
     ...config,
     settings: { ...config.settings, notifications: [...others, ...feeds], changes },

@@ -272,6 +272,16 @@ describe("event notifications", () => {
     await put("img/b.png", "x");
     expect((await changes()).length).toBe(3);
   });
+
+  it("are not written down for a queue that is gone", async () => {
+    const id = await queue();
+    await call("PUT", `${configuration()}/queues/${id}`, { rules: [{ actions: ["PutObject"] }] });
+    await put("a", "x");
+    expect((await changes()).length).toBe(1);
+    await call("DELETE", `/accounts/${ACCOUNT}/queues/${id}`);
+    await put("b", "x");
+    expect((await changes()).length).toBe(1);
+  });
 });
 
 it("wrangler r2 bucket info is told how much is in a bucket", async () => {
