@@ -10,6 +10,7 @@ import { ok } from "../envelope.ts";
 import { ApiError } from "../errors.ts";
 import { jsonBody } from "../json-body.ts";
 import { requireSeen } from "../resources.ts";
+import { queueOf } from "../queues/queues.ts";
 import { bucketOf, changeSettings } from "./buckets.ts";
 
 /** Cloudflare's, for one bucket. */
@@ -51,7 +52,7 @@ export async function getNotification(c: ApiContext): Promise<Response> {
 /** Adds to the rules that are there. */
 export async function putNotification(c: ApiContext): Promise<Response> {
   const bucket = await bucketOf(c);
-  const queue = await requireSeen(c, "queue", { id: param(c, "queue") });
+  const queue = await queueOf(c);
   const { rules } = await jsonBody(c, creation);
   const all = rulesOf(bucket);
   const known = all.find(({ queueId }) => queueId === queue.id)?.rules ?? [];
