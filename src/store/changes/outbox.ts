@@ -5,6 +5,24 @@
 import type { Notification, WrittenChange } from "../../protocol/changes.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 
+/** More than any queue is late while it takes what comes. */
+const MAX_WAITING = 1_000_000;
+
+/**
+ * Why nothing is to be written that others are to be told of: queues that take nothing more let changes wait here, which
+ * no quota counts. Deleting goes on. undefined: there is room.
+ */
+export function whyFull(sql: SqlStorage, config: StoreConfig): string | undefined {
+  if (notificationsOf(config).length === 0) return undefined;
+  const { waiting } = sql
+    .exec<{ waiting: number | null }>(
+      `SELECT (SELECT max(seq) FROM outbox) - (SELECT min(seq) FROM outbox) AS waiting`,
+    )
+    .one();
+  if ((waiting ?? 0) < MAX_WAITING) return undefined;
+  return `${MAX_WAITING} changes of '${config.name}' wait for queues that take no more of them: make room in these, or end what follows it.`;
+}
+
 interface Subject {
   readonly action: string;
   /** Of a KV namespace. */

@@ -1,9 +1,10 @@
 /** What changed in a KV namespace, for whoever follows it. An expired key is deleted when it is swept. */
-import { Outbox } from "../changes/outbox.ts";
+import { Outbox, whyFull } from "../changes/outbox.ts";
 import { nudgeFollower } from "../changes/follow.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 import type { WrittenChange } from "../../protocol/changes.ts";
 import type { StoreEnv } from "../env.ts";
+import { QuotaError } from "../quota.ts";
 
 export class ChangeLog {
   readonly #ctx: DurableObjectState;
@@ -23,6 +24,12 @@ export class ChangeLog {
   follow(config: StoreConfig): void {
     this.#config = config;
     this.#outbox.configure(config);
+  }
+
+  /** @throws QuotaError if nothing more is to be put. */
+  refuseFull(): void {
+    const why = this.#config && whyFull(this.#ctx.storage.sql, this.#config);
+    if (why !== undefined) throw new QuotaError(why);
   }
 
   /** Within the transaction of the change. */

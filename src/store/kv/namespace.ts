@@ -246,6 +246,7 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
         // What it replaces may have gone while there was no room.
         if (this.#growth(key, bytes).bytes > growth.bytes) continue;
         this.#there();
+        this.#changes.refuseFull();
         this.#entries.put(key, entry, bytes);
         this.#arm();
         return;

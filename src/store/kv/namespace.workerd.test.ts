@@ -130,3 +130,20 @@ describe("quotas", () => {
     ]);
   });
 });
+
+it("takes nothing more where too many changes wait, until some have been brought", async () => {
+  const rules = [{ actions: ["put", "delete"] }];
+  const kv = await make({ notifications: [{ queueId: "full", rules }] });
+  await put(kv, "a", "1");
+  await rows(kv, `UPDATE outbox SET seq = seq - 1000000`);
+  await put(kv, "b", "1");
+  const refused = await kv.fetch("http://kv/c?urlencoded=true", { method: "PUT", body: "1" });
+  expect([refused.status, await refused.text()]).toEqual([
+    507,
+    expect.stringContaining("wait for queues"),
+  ]);
+  const deleted = await kv.fetch("http://kv/a?urlencoded=true", { method: "DELETE" });
+  expect(deleted.ok).toBe(true);
+  await rows(kv, `DELETE FROM outbox WHERE seq < 0`);
+  await put(kv, "c", "1");
+});

@@ -19,6 +19,7 @@ import type {
 import { DEFAULT_LIFECYCLE, type LifecycleRule } from "../../protocol/r2-rules.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 import { nudgeFollower } from "../changes/follow.ts";
+import { whyFull } from "../changes/outbox.ts";
 import type { StoreEnv } from "../env.ts";
 import {
   QuotaError,
@@ -164,6 +165,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
 
   async put(call: NewObject, copySource?: Change["copySource"]): Promise<R2Outcome<R2ObjectInfo>> {
     return this.#keep(call, call.arrived, () => {
+      this.#refuseFull();
       const made = this.#objects.put(call);
       const action = copySource ? "CopyObject" : "PutObject";
       this.#tell({ action, key: made.name, made, ...(copySource && { copySource }) });
@@ -195,6 +197,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   async completeUpload(call: R2CompleteUpload): Promise<R2Outcome<R2ObjectInfo>> {
     const etag = await joinedEtag(call);
     return this.#write(() => {
+      this.#refuseFull();
       const made = this.#uploads.complete(call, etag);
       this.#tell({ action: "CompleteMultipartUpload", key: made.name, made });
       return made;
@@ -326,6 +329,11 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
 
   #delete(key: string, action: "DeleteObject" | "LifecycleDeletion"): void {
     if (this.#objects.delete(key) !== undefined) this.#tell({ action, key });
+  }
+
+  #refuseFull(): void {
+    const message = this.#config && whyFull(this.#sql, this.#config);
+    if (message) throw new R2Rejection("over-quota", { message });
   }
 
   #tell(change: Change): void {
