@@ -252,8 +252,13 @@ describe("a namespace's quota", () => {
       { length: 2000 },
       () => `INSERT INTO t VALUES ('${"x".repeat(990)}');`,
     );
-    expect(await importSql(other.path, values.join("\n"))).toMatchObject({ status: "error" });
-    expect(await rowsOf(other.path, "SELECT count(*) AS n FROM t")).toEqual([{ n: 0 }]);
+    const etag = await md5(values.join("\n"));
+    const { result } = await call("POST", `${other.path}/import`, { action: "init", etag });
+    const sent = await send(result.upload_url, { method: "PUT", body: values.join("\n") });
+    expect([sent.status, await sent.text()]).toEqual([
+      400,
+      expect.stringContaining("(storage_mb=2)"),
+    ]);
     const short = "INSERT INTO t VALUES (zeroblob(1500000));";
     expect(await importSql(other.path, short)).toMatchObject({ status: "error" });
     expect(await rowsOf(other.path, "SELECT count(*) AS n FROM t")).toEqual([{ n: 0 }]);

@@ -110,6 +110,9 @@ export async function uploadFile(c: ApiContext): Promise<Response> {
     body: c.req.raw.body,
   });
   if (response.status === 404) throw noFile();
+  if (response.status === 400) {
+    throw new ApiError("d1Error", (await response.json<{ error: string }>()).error);
+  }
   if (!response.ok)
     throw new Error(`the store answered ${response.status}: ${await response.text()}`);
   const { etag: received } = await response.json<{ etag: string }>();

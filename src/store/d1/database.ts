@@ -54,7 +54,7 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     this.ctx,
     remoteBooks(this.env.STORE),
     { binding: "DATABASES", kind: "d1" },
-    () => ({ bytes: this.#sql.databaseSize }),
+    () => ({ bytes: this.#sql.databaseSize + this.#transfers.bytes }),
   );
   readonly #transfers = new Transfers(this.#kv, this.#files);
   #config = this.#kv.get<StoreConfig>(CONFIG);
@@ -150,7 +150,10 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   async upload(token: string, body: ReadableStream | null): Promise<{ etag: string } | null> {
     const transfer = this.#transfers.find({ token });
     if (transfer === undefined || transfer.etag === null || transfer.isComplete) return null;
-    return { etag: await this.#transfers.receive(transfer, body ?? new Blob([]).stream()) };
+    const reserve = async (bytes: number) => this.#quota.reserve({ bytes });
+    return {
+      etag: await this.#transfers.receive(transfer, body ?? new Blob([]).stream(), reserve),
+    };
   }
 
   async ingest(filename: string, etag: string): Promise<ImportState> {
@@ -238,6 +241,7 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   }
 
   releaseQuota(epoch: number): Released {
+    this.ctx.waitUntil(this.#transfers.endExpired());
     return this.#quota.release(epoch);
   }
 

@@ -1,5 +1,7 @@
 /** Files that are on their way to or from a database, each under a token that nobody can guess and that ends after an hour. */
+import type { Reservation } from "../quota.ts";
 import type { Files } from "./files.ts";
+import { Refused } from "./query.ts";
 
 export interface Transfer {
   readonly token: string;
@@ -8,7 +10,12 @@ export interface Transfer {
   /** MD5 of what is to be imported, in hex; null: it is an export. */
   readonly etag: string | null;
   readonly isComplete: boolean;
+  /** Of what was sent; absent: nothing was yet, or it is an export. */
+  readonly bytes?: number;
 }
+
+/** Takes so much room, as long as it is not freed. */
+export type Reserve = (bytes: number) => Promise<Reservation>;
 
 const TRANSFERS = "transfers";
 const LIFE_MS = 60 * 60 * 1000;
@@ -16,6 +23,8 @@ const LIFE_MS = 60 * 60 * 1000;
 const MAX_TRANSFERS = 4;
 /** Cloudflare's. */
 const MAX_UPLOAD_BYTES = 5_000_000_000;
+/** Nobody knows how much will come: so much is asked for at a time. */
+const ROOM_BYTES = 64 * 1024;
 
 export class Transfers {
   readonly #kv: SyncKvStorage;
@@ -32,12 +41,29 @@ export class Transfers {
     const filename = `${crypto.randomUUID()}.sql`;
     const expiresMs = Date.now() + LIFE_MS;
     const transfer = { token, filename, expiresMs, etag, isComplete: false };
-    const open = [...this.#all.filter((each) => each.expiresMs > Date.now()), transfer];
-    const kept = open.slice(-MAX_TRANSFERS);
-    const ended = this.#all.filter((each) => !kept.includes(each));
+    await this.#keep([...this.#open, transfer].slice(-MAX_TRANSFERS));
+    return transfer;
+  }
+
+  /** What was sent and is still here: it counts for the quota. */
+  get bytes(): number {
+    return this.#all.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+  }
+
+  /** What nobody has come back for gives its room back. */
+  async endExpired(): Promise<void> {
+    const open = this.#open;
+    if (open.length < this.#all.length) await this.#keep(open);
+  }
+
+  get #open(): Transfer[] {
+    return this.#all.filter(({ expiresMs }) => expiresMs > Date.now());
+  }
+
+  async #keep(kept: readonly Transfer[]): Promise<void> {
+    const ended = this.#all.filter(({ token }) => !kept.some((each) => each.token === token));
     this.#kv.put(TRANSFERS, kept);
     for (const each of ended) await this.#files.delete(nameOf(each));
-    return transfer;
   }
 
   find(by: { readonly token: string } | { readonly filename: string }): Transfer | undefined {
@@ -53,24 +79,45 @@ export class Transfers {
   }
 
   /** The MD5 of what was sent; the transfer is complete if that is its etag. */
-  async receive(transfer: Transfer, body: ReadableStream): Promise<string> {
+  async receive(transfer: Transfer, body: ReadableStream, reserve: Reserve): Promise<string> {
     const digest = new crypto.DigestStream("MD5");
     const writer = digest.getWriter();
+    const rooms: Reservation[] = [];
     let bytes = 0;
+    let refusal: unknown;
+    const take = async (more: number) => {
+      bytes += more;
+      if (bytes > MAX_UPLOAD_BYTES)
+        throw new Refused(`a file has more than ${MAX_UPLOAD_BYTES} bytes`);
+      while (bytes > rooms.length * ROOM_BYTES) rooms.push(await reserve(ROOM_BYTES));
+    };
     const digested = new TransformStream<Uint8Array, Uint8Array>({
       async transform(chunk, controller) {
-        bytes += chunk.byteLength;
-        if (bytes > MAX_UPLOAD_BYTES)
-          throw new Error(`a file has more than ${MAX_UPLOAD_BYTES} bytes`);
+        try {
+          await take(chunk.byteLength);
+        } catch (error) {
+          refusal = error;
+          throw error;
+        }
         await writer.write(chunk);
         controller.enqueue(chunk);
       },
       flush: () => writer.close(),
     });
-    await this.#files.write(nameOf(transfer), body.pipeThrough(digested));
-    const etag = new Uint8Array(await digest.digest).toHex();
-    if (etag === transfer.etag) this.#put({ ...transfer, isComplete: true });
-    return etag;
+    try {
+      await this.#files.write(nameOf(transfer), body.pipeThrough(digested));
+      const etag = new Uint8Array(await digest.digest).toHex();
+      if (this.find(transfer) === undefined) {
+        await this.#files.delete(nameOf(transfer));
+        throw new Refused("the upload took too long, or was ended by others of this database");
+      }
+      this.#put({ ...transfer, bytes, isComplete: etag === transfer.etag });
+      return etag;
+    } catch (error) {
+      throw refusal ?? error;
+    } finally {
+      for (const room of rooms) room.free();
+    }
   }
 
   read(transfer: Transfer): Promise<ReadableStream | null> {
