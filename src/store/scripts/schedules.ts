@@ -18,9 +18,8 @@ export const SCHEDULES_NAME = "schedules";
 
 const MINUTE_MS = 60_000;
 
-/** Runs under way at once; those of one namespace leave room for the others'. */
+/** Runs under way at once; those of one namespace leave room for the others' (`#isFull`). */
 const MAX_UNDER_WAY = 500;
-const MAX_UNDER_WAY_OF_NAMESPACE = 250;
 
 /** Calls of a handler that throws, and does not say `noRetry()`. */
 const MAX_ATTEMPTS = 3;
@@ -86,6 +85,8 @@ export class Schedules extends DurableObject<StoreEnv> {
   readonly #sql: SqlStorage;
   /** By namespace. */
   readonly #underWay = new Map<string, number>();
+  /** Of all namespaces together. */
+  #total = 0;
   readonly #crons = new Map<string, Cron>();
   #watchMs = 0;
   #isGathering = false;
@@ -277,7 +278,7 @@ export class Schedules extends DurableObject<StoreEnv> {
   #beginWaiting(nowMs: number): Errand[] {
     const errands: Errand[] = [];
     for (;;) {
-      const room = MAX_UNDER_WAY - this.#total();
+      const room = MAX_UNDER_WAY - this.#total;
       const waiting = this.#sql
         .exec<{ id: number; namespace: string }>(
           `SELECT id, namespace FROM runs INDEXED BY runs_waiting
@@ -289,7 +290,7 @@ export class Schedules extends DurableObject<StoreEnv> {
         )
         .toArray();
       for (const { id, namespace } of waiting) {
-        if ((this.#underWay.get(namespace) ?? 0) >= MAX_UNDER_WAY_OF_NAMESPACE) continue;
+        if (this.#isFull(namespace)) continue;
         this.#count(namespace, 1);
         errands.push(this.#beginOne(id, nowMs));
       }
@@ -355,23 +356,25 @@ export class Schedules extends DurableObject<StoreEnv> {
 
   #recount(): void {
     this.#underWay.clear();
+    this.#total = 0;
     for (const { namespace } of this.#running(`life = ?`, currentLife())) {
       this.#count(namespace, 1);
     }
   }
 
-  #total(): number {
-    return this.#underWay.values().reduce((sum, count) => sum + count, 0);
+  #fullNamespaces(): string[] {
+    return [...this.#underWay.keys()].filter((namespace) => this.#isFull(namespace));
   }
 
-  #fullNamespaces(): string[] {
-    return [...this.#underWay]
-      .filter(([, count]) => count >= MAX_UNDER_WAY_OF_NAMESPACE)
-      .map(([namespace]) => namespace);
+  /** Half of what the others leave: however many namespaces have runs that never end, the next one finds room. */
+  #isFull(namespace: string): boolean {
+    return (this.#underWay.get(namespace) ?? 0) >= MAX_UNDER_WAY - this.#total;
   }
 
   #count(namespace: string, by: 1 | -1): void {
-    const count = (this.#underWay.get(namespace) ?? 0) + by;
+    const before = this.#underWay.get(namespace) ?? 0;
+    const count = Math.max(0, before + by);
+    this.#total += count - before;
     if (count > 0) this.#underWay.set(namespace, count);
     else this.#underWay.delete(namespace);
   }
@@ -379,7 +382,7 @@ export class Schedules extends DurableObject<StoreEnv> {
   /** For the next thing that is due, and to look after what is under way. What waits for room is begun when a run ends. */
   #wake(): void {
     const nowMs = Date.now();
-    const isFull = this.#total() >= MAX_UNDER_WAY || this.#fullNamespaces().length > 0;
+    const isFull = this.#total >= MAX_UNDER_WAY || this.#fullNamespaces().length > 0;
     const { at_ms: nextMs } = this.#sql
       .exec<{ at_ms: number | null }>(
         `SELECT MIN(at_ms) AS at_ms FROM (

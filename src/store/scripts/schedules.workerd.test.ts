@@ -196,6 +196,26 @@ test("2,000 that are due at once all run, whatever their namespace, and each onc
   expect(delivered).toHaveLength(total);
 });
 
+test("runs that do not end leave room for those of other namespaces", async () => {
+  const tell = (what: string) =>
+    (env.EDGE_0 as Fetcher).fetch(`http://edge/${what}/stays`, { method: "POST" });
+  await tell("close");
+  const crons = Array.from({ length: 300 }, (_, n) => `${n % 60} ${Math.floor(n / 60)} 1 1 *`);
+  const greedy = ["greedy-1", "greedy-2", "greedy-3"].map((name) => config("stays", crons, name));
+  for (const given of greedy) {
+    await stub.configure(given.id, given);
+    await runInDurableObject(stub, (_instance, { storage }) => {
+      storage.sql.exec(`UPDATE triggers SET next_ms = ? WHERE script_id = ?`, Date.now(), given.id);
+    });
+  }
+  await runDurableObjectAlarm(stub);
+  const id = await scheduled("ok");
+  await pass(id, MINUTE);
+  await expect.poll(() => newest(id)).toMatchObject({ state: "ended", outcome: "ok" });
+  await tell("open");
+  for (const given of greedy) await stub.configure(given.id, null);
+});
+
 test("removed triggers run no more, and their waiting runs go with them", async () => {
   const given = config("missing", ["* * * * *", "*/2 * * * *"]);
   await stub.configure(given.id, given);

@@ -1,7 +1,7 @@
 /**
  * Stands in for an edge. It takes the batches of queues, and answers what it was told to for each, or that all went well: what
- * a test tells it is `POST /{what}/{queue}`. For other events functions do what their names say, and `GET /taken` gives out
- * what came since the last time.
+ * a test tells it is `POST /{what}/{queue}`. For other events functions do what their names say, later if they are closed, and
+ * `GET /taken` gives out what came since the last time.
  */
 import type { EventDelivery, EventResult } from "../../protocol/events.ts";
 
@@ -61,7 +61,8 @@ async function deliver(delivery: EventDelivery): Promise<Response> {
   const { event } = delivery;
   if (event.type !== "queue") {
     taken.push(delivery);
-    return Response.json(RESULTS[delivery.script]);
+    while (of(delivery.script).isClosed) await scheduler.wait(POLL_MS);
+    return Response.json(RESULTS[delivery.script] ?? RESULTS["ok"]);
   }
   const heard = of(event.queue);
   heard.taken.push(delivery);
