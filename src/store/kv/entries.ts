@@ -151,6 +151,10 @@ export class Entries {
       .map(({ file }) => file);
   }
 
+  isLeftover(file: string): boolean {
+    return this.#sql.exec(`SELECT 1 FROM leftover WHERE file = ?`, file).toArray().length > 0;
+  }
+
   swept(file: string): void {
     this.#sql.exec(`DELETE FROM leftover WHERE file = ?`, file);
   }

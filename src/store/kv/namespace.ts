@@ -121,7 +121,8 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
     if (this.#config === undefined) return;
     this.#entries.deleteExpired(nowSeconds());
     for (const file of this.#entries.leftover()) {
-      if (this.#uploads.has(file)) continue;
+      // While the ones before went, its row may have come.
+      if (this.#uploads.has(file) || !this.#entries.isLeftover(file)) continue;
       await this.#files().delete(file);
       this.#entries.swept(file);
     }
@@ -188,16 +189,13 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
     const metadata = checkMetadata(request.headers.get("CF-KV-Metadata"));
     const length = Number(request.headers.get("Content-Length") ?? 0);
     if (length > MAX_VALUE_BYTES) throw valueTooLarge(length);
+    const files = this.#files();
     let file: string | undefined;
     try {
-      const received = await receiveValue(
-        request.body,
-        this.#files(),
-        () => (file = this.#announce()),
-      );
+      const received = await receiveValue(request.body, files, () => (file = this.#announce()));
       await this.#store(key, { ...received, metadata, expiration });
     } finally {
-      if (file !== undefined) this.#uploads.delete(file);
+      if (file !== undefined) await this.#ended(file, files);
     }
     return new Response();
   }
@@ -212,12 +210,13 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
       const inline = value.slice().buffer;
       return this.#store(key, { value: inline, file: null, size, metadata, expiration });
     }
+    const files = this.#files();
     const file = this.#announce();
     try {
-      await this.#files().write(file, value);
+      await files.write(file, value);
       await this.#store(key, { value: null, file, size, metadata, expiration });
     } finally {
-      this.#uploads.delete(file);
+      await this.#ended(file, files);
     }
   }
 
@@ -278,6 +277,13 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
     this.#entries.announce(file);
     this.#arm();
     return file;
+  }
+
+  /** An upload, one way or the other. */
+  async #ended(file: string, files: ValueFiles): Promise<void> {
+    this.#uploads.delete(file);
+    // The namespace was deleted meanwhile, and its files perhaps before this one was there: nobody sweeps it.
+    if (this.#config === undefined) await files.deleteAll();
   }
 
   #files(): ValueFiles {

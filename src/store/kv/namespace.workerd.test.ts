@@ -95,6 +95,35 @@ describe("a KV namespace", () => {
     expect(await rows(kv, `SELECT * FROM leftover`)).toEqual([]);
   });
 
+  it("leaves a file alone whose row comes while others are swept", async () => {
+    const kv = await make();
+    const { name: id = "" } = kv;
+    for (const file of ["first", "second"]) {
+      await env.FILES.fetch(`http://files/kv/${id}/${file}`, { method: "PUT", body: LARGE });
+    }
+    await rows(kv, `INSERT INTO leftover VALUES ('first'), ('second')`);
+    await runInDurableObject(kv, async (instance, { storage }) => {
+      const swept = instance.alarm();
+      storage.sql.exec(`DELETE FROM leftover WHERE file = 'second'`);
+      await swept;
+    });
+    expect(await there(kv, ["first", "second"])).toEqual(["second"]);
+  });
+
+  it("leaves nothing when it is removed while something arrives", async () => {
+    const kv = await make();
+    const { name: id = "" } = kv;
+    const { readable, writable } = new IdentityTransformStream();
+    const put = kv.fetch("http://kv/late?urlencoded=true", { method: "PUT", body: readable });
+    const writer = writable.getWriter();
+    await writer.write(new TextEncoder().encode(LARGE));
+    await kv.remove(id);
+    await writer.write(new TextEncoder().encode(LARGE));
+    await writer.close();
+    expect((await put).ok).toBe(false);
+    expect((await env.FILES.fetch(`http://files/kv/${id}`)).status).toBe(404);
+  });
+
   it("leaves nothing when it is removed, and takes nothing afterwards", async () => {
     const kv = await make();
     await put(kv, "large", LARGE);
