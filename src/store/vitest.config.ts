@@ -35,6 +35,7 @@ async function store() {
       ...runtime,
       durableObjects: {
         KV: { className: "KvNamespace", useSQLite: true },
+        R2_BUCKET: { className: "R2Bucket", useSQLite: true },
         QUOTAS: { className: "QuotaBook", useSQLite: true },
         QUEUES: { className: "QueueObject", useSQLite: true },
         SCHEDULES: { className: "Schedules", useSQLite: true },

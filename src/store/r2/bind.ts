@@ -302,7 +302,7 @@ async function keep<T>(
     });
     return await finish(received, { file });
   } catch (error) {
-    await bucket.release(file);
+    if (!(await bucket.release(file))) await files.deleteAll();
     throw error;
   }
 }

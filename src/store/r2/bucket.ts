@@ -145,22 +145,31 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
 
   /** More bytes than reserve() was told. */
   async extend(file: string, bytes: number): Promise<R2Outcome<null>> {
-    const rooms = this.#rooms.get(file);
-    if (rooms === undefined) return { failure: { reason: "internal-error" } };
+    const isArriving = this.#read(() => {
+      const where = `file = ? AND state = 'arriving'`;
+      if (this.#sql.exec(`SELECT 1 FROM files WHERE ${where}`, file).toArray().length > 0) return;
+      throw new R2Rejection("internal-error");
+    });
+    if ("failure" in isArriving) return isArriving;
     const room = await this.#roomFor({ bytes });
     if ("failure" in room) return room;
-    rooms.push(room.value);
+    const rooms = this.#rooms.get(file);
+    // An object that nobody calls for a while is ended, and what room there was is forgotten: put() asks for all of it.
+    if (rooms === undefined) room.value.free();
+    else rooms.push(room.value);
     return { value: null };
   }
 
-  /** The file is not wanted after all. */
-  release(file: string): void {
+  /** The file is not wanted after all. False: the bucket is gone, and nobody here will delete it. */
+  release(file: string): boolean {
     this.#freeRoom(file);
+    if (this.#config === null) return false;
     this.#sql.exec(
       `UPDATE files SET state = 'garbage', due = 0 WHERE file = ? AND state = 'arriving'`,
       file,
     );
     this.#sweepSoon();
+    return true;
   }
 
   async put(call: NewObject, copySource?: Change["copySource"]): Promise<R2Outcome<R2ObjectInfo>> {
