@@ -3,6 +3,8 @@ export class SlowLane {
   readonly #lane: Fetcher;
   /** Unix milliseconds until which each is there. */
   readonly #until: Map<string, number>;
+  /** Releases under way: a second one would open the database there again. */
+  readonly #releases = new Map<string, Promise<boolean>>();
 
   constructor(lane: Fetcher, until: Readonly<Record<string, number>>) {
     this.#lane = lane;
@@ -18,10 +20,18 @@ export class SlowLane {
     const until = this.#until.get(id);
     if (until === undefined) return false;
     if (Date.now() < until) return true;
-    const released = await this.#lane.fetch(`http://lane/release/${id}`, { method: "POST" });
-    if (!released.ok) return true;
-    this.#until.delete(id);
-    return false;
+    let release = this.#releases.get(id);
+    if (release === undefined) {
+      release = this.#release(id).finally(() => this.#releases.delete(id));
+      this.#releases.set(id, release);
+    }
+    return !(await release);
+  }
+
+  async #release(id: string): Promise<boolean> {
+    const { ok } = await this.#lane.fetch(`http://lane/release/${id}`, { method: "POST" });
+    if (ok) this.#until.delete(id);
+    return ok;
   }
 
   fetch(request: Request): Promise<Response> {
