@@ -301,6 +301,9 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     for (let isFirst = true; ; isFirst = false) {
       const room = await this.#reserve(bytes, isFirst);
       try {
+        // Something may have begun while the book was asked.
+        while (this.#alone !== undefined) await this.#alone;
+        this.#required();
         return run(room === null ? 0 : bytes);
       } catch (error) {
         if (!(error instanceof NoRoom)) throw error;
