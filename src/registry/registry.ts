@@ -943,8 +943,8 @@ export class Registry extends DurableObject<RegistryEnv> {
   }
 
   /** Resolves when the store has taken all changes of what it is told (store-config.ts). */
-  async settleStore(): Promise<Outcome<null>> {
-    const settled = await this.#storeDelivery.settle();
+  async settleStore(again = false): Promise<Outcome<null>> {
+    const settled = await this.#storeDelivery.settle(again);
     if (!settled.ok) this.#wakeWithin(BACKSTOP_MS);
     return settled;
   }
@@ -975,7 +975,7 @@ export class Registry extends DurableObject<RegistryEnv> {
     const changed = await this.#objectDelivery.settle();
     const delivered = changed.ok && (await this.#delivery.deliverPending());
     if (!delivered) this.#wakeWithin(BACKSTOP_MS);
-    await this.settleStore();
+    await this.settleStore(true);
     await this.#lookAtRollouts();
     await this.#endLeases();
     if (this.#sweepAt === null) return;
