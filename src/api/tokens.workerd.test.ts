@@ -172,3 +172,23 @@ it("tokens of an older Skep may what they could", async () => {
     { id: "w", permissions: `["deploy","data","tail","admin"]` },
   ]);
 });
+
+it("tokens that could deploy may read and write what functions keep", async () => {
+  const object = hub.REGISTRY.get(hub.REGISTRY.newUniqueId());
+  const permissions = await runInDurableObject(object, async (_instance, { storage }) => {
+    await storage.deleteAll();
+    migrate(storage, 4);
+    storage.sql.exec(`
+      INSERT INTO accounts (id, name, created_on) VALUES ('a', 'A', 0);
+      INSERT INTO tokens (id, hash, account_id, name, permissions, created_on)
+      VALUES ('d', 'd', 'a', 'd', '["read","deploy"]', 0), ('t', 't', 'a', 't', '["read","tail"]', 0);
+    `);
+    migrate(storage);
+    migrate(storage);
+    return storage.sql.exec(`SELECT id, permissions FROM tokens ORDER BY id`).toArray();
+  });
+  expect(permissions).toEqual([
+    { id: "d", permissions: `["read","deploy","data"]` },
+    { id: "t", permissions: `["read","tail"]` },
+  ]);
+});
