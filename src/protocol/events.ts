@@ -86,7 +86,10 @@ export type EventResult =
       readonly reason: "missing" | "no-handler" | "limited" | "unavailable";
       readonly message: string;
       readonly retryAfterSeconds?: number;
-      /** It was lost with its process: the handler may have run, in part or whole. Counts as a try. */
+      /**
+       * It was lost with its process: the handler may have run, in part or whole. Counts as a try; of queued messages, which
+       * others may have been lost with, after some losses in a row.
+       */
       readonly mayHaveRun?: true;
     };
 

@@ -1,7 +1,8 @@
 /**
  * Brings the messages of one queue to its consumer, a Worker, as batches. `run` goes on for as long as something is under way
  * or can start; when to call it next says `wakeAt`. What a handler decides is written at once; a delivery that did not come
- * about is no attempt of its messages: they are to be had again, and all deliveries wait a while, longer each time.
+ * about is no attempt of its messages: they are to be had again, and all deliveries wait a while, longer each time. Only
+ * what is lost with its process again and again is tried no oftener than what fails.
  */
 import type { EventDelivery, EventResult, QueuedMessage } from "../../protocol/events.ts";
 import type { QueueConfig, WorkerConsumer } from "../../protocol/queue.ts";
@@ -15,6 +16,8 @@ const USUAL_CONCURRENCY = 10;
 const MAX_BATCH_BYTES = 4_000_000;
 /** Of all batches under way. */
 const MAX_BYTES_UNDER_WAY = 16_000_000;
+/** Of a message, in a row, with a process each time: nobody knows whether it is why. */
+const FREE_LOSSES = 5;
 /** After a delivery that did not come about. */
 const FIRST_HOLD_MS = 250;
 const MAX_HOLD_MS = 60_000;
@@ -144,8 +147,10 @@ export class Deliveries {
     const result = await deliver({ namespace, script, event, attempt });
     if (this.#isEnded) return;
     this.#options.storage.transactionSync(() => {
-      if (!result.ran) this.#putBack(batch, result, settings.ordered === true);
-      else if (settings.ordered) this.#applyInOrder(batch, result, consumer);
+      if (!result.ran) {
+        if (result.mayHaveRun) this.#countLoss(batch, consumer);
+        this.#putBack(batch, result, settings.ordered === true);
+      } else if (settings.ordered) this.#applyInOrder(batch, result, consumer);
       else this.#apply(batch, result, consumer);
     });
   }
@@ -174,6 +179,21 @@ export class Deliveries {
     messages.forgetTaken();
   }
 
+  #countLoss(batch: readonly StoredMessage[], consumer: WorkerConsumer): void {
+    const { messages, deadLetters } = this.#options;
+    const seqs = batch.map(({ seq }) => seq);
+    messages.countLoss(seqs, FREE_LOSSES);
+    const spent = batch.filter(
+      ({ losses, attempts }) => losses >= FREE_LOSSES && attempts >= consumer.maxRetries,
+    );
+    deadLetters.add(
+      spent.map(({ seq }) => seq),
+      consumer.deadLetterQueue,
+      Date.now(),
+    );
+  }
+
+  /** Those that are gone do not matter. */
   #putBack(batch: readonly StoredMessage[], result: NotRan, isOrdered: boolean): void {
     const { messages } = this.#options;
     const now = Date.now();

@@ -3,7 +3,7 @@
  * written when a delivery starts, so that whatever was under way in a process that died is simply there again.
  *
  *   messages  `due`: from when on it may be delivered; `stored`: since when it counts for retention; `attempts`: those that
- *             failed; `lease`: who pulled it, until `due`
+ *             failed; `losses`: those in a row that were lost with a process; `lease`: who pulled it, until `due`
  *   dead      on the way to the dead letter queue, in the order of `sequence`
  *   sources   what was taken of each source that numbers its messages
  *
@@ -22,6 +22,7 @@ const TABLES = `
     due INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
+    losses INTEGER NOT NULL DEFAULT 0,
     lease TEXT,
     type TEXT NOT NULL,
     body ANY NOT NULL
@@ -46,6 +47,7 @@ export interface StoredMessage extends Record<string, SqlStorageValue> {
   due: number;
   bytes: number;
   attempts: number;
+  losses: number;
   type: MessageContentType;
   /** Bytes of `bytes` and `v8`; else the text. */
   body: string | ArrayBuffer;
@@ -63,6 +65,8 @@ export interface Backlog {
 }
 
 const START: Position = { due: 0, seq: 0 };
+/** What has been lost so often may be what ends processes: it is taken alone, so that others get through. */
+const SUSPECT_LOSSES = 2;
 const encoder = new TextEncoder();
 
 export class Messages {
@@ -189,7 +193,7 @@ export class Messages {
 
   /** Takes those that are due, one at least. They are not taken again until they come back by `retry` or `putBack`. */
   take(now: number, limit: number, maxBytes: number): StoredMessage[] {
-    const taken: StoredMessage[] = this.due(this.#taken, now, limit, maxBytes);
+    const taken = withoutSuspects(this.due(this.#taken, now, limit, maxBytes));
     const last = taken.at(-1);
     if (last !== undefined) this.#taken = { due: last.due, seq: last.seq };
     return taken;
@@ -199,7 +203,7 @@ export class Messages {
     const found: StoredMessage[] = [];
     let bytes = 0;
     const rows = this.#sql.exec<StoredMessage>(
-      `SELECT seq, id, timestamp, due, bytes, attempts, type, body FROM messages
+      `SELECT seq, id, timestamp, due, bytes, attempts, losses, type, body FROM messages
        WHERE (due, seq) > (?, ?) AND due <= ? ORDER BY due, seq LIMIT ?`,
       after.due,
       after.seq,
@@ -233,7 +237,7 @@ export class Messages {
   /** Its delivery failed: it comes again after `delayMs`. */
   retry(seq: number, now: number, delayMs: number): void {
     this.#sql.exec(
-      `UPDATE messages SET attempts = attempts + 1, due = ?, lease = NULL WHERE seq = ?`,
+      `UPDATE messages SET attempts = attempts + 1, losses = 0, due = ?, lease = NULL WHERE seq = ?`,
       this.#after(now + delayMs),
       seq,
     );
@@ -241,7 +245,17 @@ export class Messages {
 
   /** The same in a queue whose order holds. */
   countAttempt(seq: number): void {
-    this.#sql.exec(`UPDATE messages SET attempts = attempts + 1 WHERE seq = ?`, seq);
+    this.#sql.exec(`UPDATE messages SET attempts = attempts + 1, losses = 0 WHERE seq = ?`, seq);
+  }
+
+  /** A process was lost with them. From the one after the first `free` losses on, each counts as an attempt, too. */
+  countLoss(seqs: readonly number[], free: number): void {
+    this.#sql.exec(
+      `UPDATE messages SET losses = losses + 1, attempts = attempts + (losses >= ?)
+       WHERE seq IN (SELECT value FROM json_each(?))`,
+      free,
+      JSON.stringify(seqs),
+    );
   }
 
   /** Their delivery did not come about: they can be had again at once. */
@@ -377,6 +391,12 @@ export class Messages {
 
 export function sizeOf(body: NewMessage["body"]): number {
   return typeof body === "string" ? encoder.encode(body).byteLength : body.byteLength;
+}
+
+/** The first alone if it is suspect; else those before the first that is. */
+function withoutSuspects(messages: StoredMessage[]): StoredMessage[] {
+  const suspect = messages.findIndex(({ losses }) => losses >= SUSPECT_LOSSES);
+  return suspect === -1 ? messages : messages.slice(0, Math.max(suspect, 1));
 }
 
 /** 32 hex digits, as on Cloudflare. */

@@ -23,6 +23,10 @@ import { readBatch, readMessage, Refused, type Sent } from "./wire.ts";
 const MAX_EXPIRED = 500;
 /** Of what happens by itself, so that a stopped clock or a lost alarm ends some time. */
 const LONGEST_SLEEP_MS = 3_600_000;
+/** The runtime ends an alarm after 15 minutes, and the object with all deliveries under way: the next alarm takes over before. */
+const LONGEST_ALARM_MS = 10 * 60_000;
+/** After something could not be stored. */
+const RECOVERY_MS = 5_000;
 
 interface Metrics {
   readonly backlogCount: number;
@@ -45,7 +49,8 @@ export class QueueObject extends DurableObject<StoreEnv> implements QuotaHolder 
   /** null: there is no such queue. */
   #config: QueueConfig | null = null;
   #parts: Parts | null = null;
-  #isRunning = false;
+  /** Over many alarms, if need be. */
+  #running: Promise<void> | null = null;
   #alarmAt: number | null = null;
 
   constructor(ctx: DurableObjectState, env: StoreEnv) {
@@ -223,9 +228,23 @@ export class QueueObject extends DurableObject<StoreEnv> implements QuotaHolder 
 
   override async alarm(): Promise<void> {
     this.#alarmAt = null;
-    const parts = this.#parts;
-    if (parts === null) return;
-    this.#isRunning = true;
+    if (this.#parts === null) return;
+    const running = (this.#running ??= this.#run(this.#parts));
+    const timer = new AbortController();
+    const isOver = await Promise.race([
+      running.then(() => true),
+      scheduler.wait(LONGEST_ALARM_MS, { signal: timer.signal }).then(
+        () => false,
+        () => true,
+      ),
+    ]);
+    timer.abort();
+    if (isOver) return;
+    this.ctx.waitUntil(running);
+    await this.ctx.storage.setAlarm(Date.now());
+  }
+
+  async #run(parts: Parts): Promise<void> {
     try {
       await parts.deliveries.run(() => {
         if (this.#parts !== parts || this.#config === null) return null;
@@ -235,10 +254,15 @@ export class QueueObject extends DurableObject<StoreEnv> implements QuotaHolder 
       });
       if (this.#parts === parts && this.#config) await this.#sendDead(parts, this.#config);
     } catch (error) {
-      // Nobody knows any more what is under way: a new life finds all of it in the tables.
-      this.ctx.abort(String(error));
+      // Nobody knows any more what is under way: a new life finds all of it in the tables. Its alarm goes with the life that ends.
+      try {
+        await this.ctx.storage.setAlarm(Date.now() + RECOVERY_MS);
+        await this.ctx.storage.sync();
+      } finally {
+        this.ctx.abort(String(error));
+      }
     } finally {
-      this.#isRunning = false;
+      this.#running = null;
       this.#plan();
     }
   }
@@ -271,7 +295,7 @@ export class QueueObject extends DurableObject<StoreEnv> implements QuotaHolder 
 
   /** Sets the alarm for what comes next, synchronously, so that it is committed with what asks for it. */
   #plan(): void {
-    if (this.#isRunning || this.#parts === null || this.#config === null) return;
+    if (this.#running !== null || this.#parts === null || this.#config === null) return;
     const { messages, deliveries, deadLetters } = this.#parts;
     const now = Date.now();
     const { retentionSeconds } = this.#config.settings;

@@ -124,7 +124,6 @@ test("a message comes to the consumer, with all that belongs to it", async () =>
 describe("a delivery that did not come about", () => {
   test.each<EventResult>([
     unavailable,
-    { ran: false, reason: "unavailable", message: "killed", mayHaveRun: true },
     { ran: false, reason: "missing", message: "no such script" },
     { ran: false, reason: "no-handler", message: "no handler" },
     { ran: false, reason: "limited", message: "too many", retryAfterSeconds: 0.1 },
@@ -138,6 +137,31 @@ describe("a delivery that did not come about", () => {
       ["b", 1],
     ];
     expect(await taken()).toEqual([batch, batch, batch, batch]);
+    await expect.poll(() => count(id)).toBe(0);
+  });
+
+  test("is one in the end if the process is lost each time, and those beside it get through", async () => {
+    const lost: EventResult = {
+      ran: false,
+      reason: "unavailable",
+      message: "killed",
+      mayHaveRun: true,
+    };
+    await answer(lost, lost, ok, lost, ok, lost, lost, lost);
+    const dead = await another({ consumer: null });
+    await made({ consumer: { maxRetries: 0, deadLetterQueue: dead } });
+    await enqueue(store, id, json("a", "deadly", "b"));
+    await expect.poll(() => count(dead)).toBe(1);
+    expect((await taken()).map((batch) => batch.map(([body]) => body))).toEqual([
+      ["a", "deadly", "b"],
+      ["a", "deadly", "b"],
+      ["a"],
+      ["deadly"],
+      ["b"],
+      ["deadly"],
+      ["deadly"],
+      ["deadly"],
+    ]);
     await expect.poll(() => count(id)).toBe(0);
   });
 
