@@ -81,8 +81,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     this.#uploads = new Uploads(this.#sql, this.#objects);
     void ctx.blockConcurrencyWhile(async () => {
       openTables(this.#sql);
-      const [row] = this.#sql.exec<{ config: string }>(`SELECT config FROM config`).toArray();
-      this.#config = row ? (JSON.parse(row.config) as StoreConfig) : null;
+      this.#config = this.#readConfig();
       this.#used = this.#readUsage();
       this.#alarmAt = await ctx.storage.getAlarm();
     });
@@ -95,9 +94,9 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     this.#wakeBy(Date.now() + MINUTE_MS);
   }
 
-  /** The bucket goes, with all that is in it. What is under way for it fails. */
+  /** The bucket goes, with all that is in it. What is under way for it fails. Also after one that was broken off. */
   async destroy(): Promise<void> {
-    const config = this.#config;
+    const config = this.#readConfig();
     if (config === null) return;
     this.#config = null;
     await this.#files(config).deleteAll();
@@ -260,6 +259,11 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     }
     await this.#sweepOnce();
     this.#wakeForTheRest();
+  }
+
+  #readConfig(): StoreConfig | null {
+    const [row] = this.#sql.exec<{ config: string }>(`SELECT config FROM config`).toArray();
+    return row ? (JSON.parse(row.config) as StoreConfig) : null;
   }
 
   #readUsage(): BucketUsage {
