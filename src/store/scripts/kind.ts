@@ -23,8 +23,14 @@ export const scripts: Kind = {
   async configure(given, id, env) {
     const config = given as ScriptConfig | null;
     const schedules = env.SCHEDULES.getByName(SCHEDULES_NAME);
-    const hasInvocations = await schedules.configure(id, config);
-    if (hasInvocations) await env.INVOCATIONS.getByName(id).configure(config);
+    const invocations = env.INVOCATIONS.getByName(id);
+    if (config === null) {
+      // Should this be broken off, it is asked for again; whether there are invocations must be known until they are told.
+      if (await schedules.hasInvocations(id)) await invocations.configure(null);
+      await schedules.forget(id);
+    } else if (await schedules.configure(id, config)) {
+      await invocations.configure(config);
+    }
   },
 };
 

@@ -102,10 +102,9 @@ export class Schedules extends DurableObject<StoreEnv> {
     }
   }
 
-  /** The whole configuration of a script; null: it is gone. Returns whether it has, or had, invocations. */
-  configure(id: string, config: ScriptConfig | null): boolean {
+  /** The whole configuration of a script. Returns whether it has invocations. */
+  configure(id: string, config: ScriptConfig): boolean {
     return this.ctx.storage.transactionSync(() => {
-      if (config === null) return this.#forget(id);
       const { namespace, name, settings } = config;
       const hasInvocations = settings.invocations !== null;
       this.#sql.exec(
@@ -127,6 +126,18 @@ export class Schedules extends DurableObject<StoreEnv> {
       this.#wake();
       return hasInvocations;
     });
+  }
+
+  hasInvocations(id: string): boolean {
+    return (
+      this.#sql.exec(`SELECT 1 FROM scripts WHERE id = ? AND has_invocations = 1`, id).toArray()
+        .length > 0
+    );
+  }
+
+  /** The script is gone. */
+  forget(id: string): void {
+    this.#sql.exec(`DELETE FROM scripts WHERE id = ?`, id);
   }
 
   report(id: string, limit: number): ScheduleReport {
@@ -200,14 +211,6 @@ export class Schedules extends DurableObject<StoreEnv> {
       cron,
       nextMs,
     );
-  }
-
-  #forget(id: string): boolean {
-    const [row] = this.#sql
-      .exec<{ has_invocations: number }>(`SELECT has_invocations FROM scripts WHERE id = ?`, id)
-      .toArray();
-    this.#sql.exec(`DELETE FROM scripts WHERE id = ?`, id);
-    return row?.has_invocations === 1;
   }
 
   /** Many scripts have the same few. */

@@ -3,9 +3,11 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env as bindings } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { EventDelivery } from "../../protocol/events.ts";
+import { DEFAULT_INVOCATION_SETTINGS } from "../../protocol/invocations.ts";
 import type { ScheduleReport } from "../../protocol/schedules.ts";
 import type { StoreEnv } from "../env.ts";
 import type { ScriptConfig } from "./config.ts";
+import { scripts } from "./kind.ts";
 import type { Schedules } from "./schedules.ts";
 
 const env = bindings as unknown as StoreEnv;
@@ -227,6 +229,28 @@ test("removed triggers run no more, and their waiting runs go with them", async 
     .toBe(true);
   await stub.configure(given.id, { ...given, settings });
   expect((await report(given.id)).runs).toMatchObject([{ cron: "*/2 * * * *" }]);
-  expect(await stub.configure(given.id, null)).toBe(false);
+  await stub.forget(given.id);
   expect(await report(given.id)).toEqual({ runs: [], next: [] });
+});
+
+test("a deletion that was broken off is done by the next try, with what was invoked", async () => {
+  const given = config("missing", ["* * * * *"]);
+  const settings = { ...given.settings, invocations: DEFAULT_INVOCATION_SETTINGS };
+  await scripts.configure({ ...given, settings }, given.id, env);
+  await env.INVOCATIONS.getByName(given.id).create({
+    type: "Event",
+    idempotencyKey: null,
+    contentType: null,
+    payload: { bytes: "" },
+  });
+  const lost = { getByName: () => ({ configure: () => Promise.reject(new Error("lost")) }) };
+  const broken = { ...env, INVOCATIONS: lost } as unknown as StoreEnv;
+  await expect(scripts.configure(null, given.id, broken)).rejects.toThrow("lost");
+  await scripts.configure(null, given.id, env);
+  expect(await stub.hasInvocations(given.id)).toBe(false);
+  const tables = () =>
+    runInDurableObject(env.INVOCATIONS.getByName(given.id), (_instance, { storage }) =>
+      storage.sql.exec(`SELECT 1 FROM sqlite_master WHERE name = 'invocations'`).toArray(),
+    );
+  await expect.poll(tables).toEqual([]);
 });
