@@ -239,12 +239,13 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
   async #store(key: string, entry: Entry): Promise<void> {
     const bytes = entry.size + byteLength(key) + byteLength(entry.metadata ?? "");
     for (;;) {
+      this.#there();
       const growth = this.#growth(key, bytes);
       const room = await this.#quota.reserve(growth);
       try {
+        this.#there();
         // What it replaces may have gone while there was no room.
         if (this.#growth(key, bytes).bytes > growth.bytes) continue;
-        this.#there();
         this.#changes.refuseFull();
         this.#entries.put(key, entry, bytes);
         this.#arm();
@@ -272,6 +273,7 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
 
   /** The name of a new file. */
   #announce(): string {
+    this.#there();
     const file = crypto.randomUUID();
     this.#uploads.add(file);
     this.#entries.announce(file);
