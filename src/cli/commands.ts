@@ -315,7 +315,7 @@ export const COMMANDS: readonly Command[] = [
       name: { placeholder: "NAME", help: "what the token is for" },
       permission: {
         placeholder: "LIST",
-        help: `what it may: ${PERMISSIONS.join(",")}; wrangler needs read,deploy`,
+        help: `what it may: ${PERMISSIONS.join(",")}; wrangler needs read,deploy, and data for contents`,
       },
       namespace: {
         placeholder: "LIST",

@@ -37,11 +37,14 @@ export async function status(args: CommandArguments, around: Surroundings): Prom
   return state.state === "ready" ? 0 : 1;
 }
 
-function describe({ supervisor, hub, store, egress, trial, edges, cells }: ProcessList): string {
+function describe(list: ProcessList): string {
+  const { supervisor, hub, store, databases, egress, trial, edges, cells } = list;
   const named: [string, number | null][] = [
     ["supervisor", supervisor],
     ["hub", hub],
     ["store", store],
+    ["databases (slow)", databases[0] ?? null],
+    ["databases (fast)", databases[1] ?? null],
     ["egress", egress],
     ["trial", trial],
     ...edges.map((pid, index): [string, number | null] => [`edge ${index}`, pid]),

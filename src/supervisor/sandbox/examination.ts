@@ -106,7 +106,8 @@ function findings(pid: number, { missing }: Layers): readonly Finding[] {
     },
     {
       name: "CPU and I/O clocks",
-      purpose: "a process that a function keeps busy for too long is noticed and ended",
+      purpose:
+        "a process that a function, or its SQL, keeps busy for too long is noticed and ended",
       off: reasonOf(() => {
         readFileSync(`/proc/${pid}/task/${pid}/schedstat`);
         readFileSync(`/proc/${pid}/task/${pid}/io`);
