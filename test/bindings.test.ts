@@ -454,7 +454,9 @@ test("the dispatcher of this repository is deployed as it is, and counts in its 
   for (const path of ["/one", "/two", "/three"]) {
     expect(await ask(path)).toMatchObject({ pathname: path });
   }
-  await expect.poll(() => ask("/totals")).toMatchObject([{ kind: "fetch", totals: { outcomes: { ok: 3 } } }]);
+  await expect
+    .poll(() => ask("/totals"))
+    .toMatchObject([{ kind: "fetch", totals: { outcomes: { ok: 3 } } }]);
 });
 
 test("an env that cannot be imported goes not together with bindings that are made in it", async () => {

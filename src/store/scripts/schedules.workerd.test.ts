@@ -215,7 +215,7 @@ test("runs that do not end leave room for those of other namespaces", async () =
   await pass(id, MINUTE);
   await expect.poll(() => newest(id)).toMatchObject({ state: "ended", outcome: "ok" });
   await tell("open");
-  for (const given of greedy) await stub.configure(given.id, null);
+  for (const given of greedy) await stub.forget(given.id);
 });
 
 test("removed triggers run no more, and their waiting runs go with them", async () => {
