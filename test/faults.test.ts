@@ -8,7 +8,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startPlatform, type Platform } from "./platform.ts";
 
-const ROUNDS = Number(process.env["SKEP_KILL_ROUNDS"] ?? 200);
+const ROUNDS = Number(process.env["SKEP_KILL_ROUNDS"] ?? 100);
 const VICTIMS = ["hub", "edge", "supervisor"] as const;
 const SCRIPT = "survivor";
 
