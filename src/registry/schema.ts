@@ -252,12 +252,6 @@ const MIGRATIONS: readonly string[] = [
 
   ALTER TABLE tokens ADD COLUMN last_used_on INTEGER;
   ALTER TABLE tokens ADD COLUMN owner TEXT NOT NULL DEFAULT 'user';
-  -- Nobody is told of what changes there any more.
-  CREATE TRIGGER notified_queue_gone AFTER DELETE ON resources WHEN OLD.kind = 'queue' BEGIN
-    INSERT INTO store_changes (kind, id) SELECT kind, id FROM resources
-    WHERE kind = 'r2' AND account_id = OLD.account_id AND instr(settings, OLD.id) > 0;
-  END;
-
   UPDATE tokens SET permissions = replace(permissions, '"write"', '"deploy","tail","admin"');
 
   CREATE TABLE rollouts (
@@ -389,6 +383,11 @@ const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER dead_letter_queue_gone AFTER DELETE ON resources WHEN OLD.kind = 'queue' BEGIN
     INSERT INTO store_changes (kind, id)
     SELECT 'queue', queue_id FROM queue_consumers WHERE dead_letter_queue = OLD.name;
+  END;
+  -- Nobody is told of what changes there any more.
+  CREATE TRIGGER notified_queue_gone AFTER DELETE ON resources WHEN OLD.kind = 'queue' BEGIN
+    INSERT INTO store_changes (kind, id) SELECT kind, id FROM resources
+    WHERE kind = 'r2' AND account_id = OLD.account_id AND instr(settings, OLD.id) > 0;
   END;
 
   UPDATE tokens SET permissions = replace(permissions, '"deploy"', '"deploy","data"');
