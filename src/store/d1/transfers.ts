@@ -81,40 +81,36 @@ export class Transfers {
   /** The MD5 of what was sent; the transfer is complete if that is its etag. */
   async receive(transfer: Transfer, body: ReadableStream, reserve: Reserve): Promise<string> {
     const digest = new crypto.DigestStream("MD5");
-    const writer = digest.getWriter();
+    const hash = digest.getWriter();
+    const pipe = new IdentityTransformStream();
+    const file = pipe.writable.getWriter();
+    const written = this.#files.write(nameOf(transfer), pipe.readable);
+    // Awaited below; what comes may fail first.
+    written.catch(() => {});
+    const reader = body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
     const rooms: Reservation[] = [];
     let bytes = 0;
-    let refusal: unknown;
-    const take = async (more: number) => {
-      bytes += more;
-      if (bytes > MAX_UPLOAD_BYTES)
-        throw new Refused(`a file has more than ${MAX_UPLOAD_BYTES} bytes`);
-      while (bytes > rooms.length * ROOM_BYTES) rooms.push(await reserve(ROOM_BYTES));
-    };
-    const digested = new TransformStream<Uint8Array, Uint8Array>({
-      async transform(chunk, controller) {
-        try {
-          await take(chunk.byteLength);
-        } catch (error) {
-          refusal = error;
-          throw error;
-        }
-        await writer.write(chunk);
-        controller.enqueue(chunk);
-      },
-      flush: () => writer.close(),
-    });
     try {
-      await this.#files.write(nameOf(transfer), body.pipeThrough(digested));
-      const etag = new Uint8Array(await digest.digest).toHex();
+      for (let next; !(next = await reader.read()).done;) {
+        bytes += next.value.byteLength;
+        if (bytes > MAX_UPLOAD_BYTES)
+          throw new Refused(`a file has more than ${MAX_UPLOAD_BYTES} bytes`);
+        while (bytes > rooms.length * ROOM_BYTES) rooms.push(await reserve(ROOM_BYTES));
+        await Promise.all([file.write(next.value), hash.write(next.value)]);
+      }
+      await Promise.all([file.close(), hash.close()]);
+      await written;
       if (this.find(transfer) === undefined) {
         await this.#files.delete(nameOf(transfer));
         throw new Refused("the upload took too long, or was ended by others of this database");
       }
+      const etag = new Uint8Array(await digest.digest).toHex();
       this.#put({ ...transfer, bytes, isComplete: etag === transfer.etag });
       return etag;
     } catch (error) {
-      throw refusal ?? error;
+      await Promise.allSettled([file.abort(error), hash.abort(error), digest.digest]);
+      await drain(reader);
+      throw error;
     } finally {
       for (const room of rooms) room.free();
     }
@@ -146,4 +142,17 @@ export class Transfers {
 
 function nameOf({ filename }: Transfer): string {
   return `transfers/${filename}`;
+}
+
+/** Before a refusal: who is still sending would not read it. */
+async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    for (let bytes = 0; bytes < MAX_UPLOAD_BYTES;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      bytes += value.byteLength;
+    }
+  } catch {
+    // Whoever sent it has gone.
+  }
 }
