@@ -8,7 +8,12 @@ import { workerNotFound } from "../protocol/dispatch-errors.ts";
 import type { PeerCall } from "../protocol/hop.ts";
 import type { ObjectAddress, ObjectOwner } from "../protocol/objects.ts";
 import type { ScriptState } from "../protocol/routing.ts";
-import { isolateId, refuseUndeclared } from "../protocol/outbound.ts";
+import {
+  isolateId,
+  outboundVariant,
+  refuseUndeclared,
+  type OutboundTarget,
+} from "../protocol/outbound.ts";
 import type { Isolates } from "../cell/isolates.ts";
 import { chooseShare } from "../namespace/choose-share.ts";
 import type { ScriptEntry } from "../namespace/script-entry.ts";
@@ -63,6 +68,13 @@ export class Invoker {
     return this.#options
       .resolve(namespace, dispatch.script)
       .then((resolved) => this.#admit(resolved, dispatch, request, facts));
+  }
+
+  /** Who gets what the functions of a namespace fetch; undefined: it goes where its URL says. */
+  async outboundOf(namespace: string, script: string): Promise<OutboundTarget | undefined> {
+    const entry =
+      this.#scripts.get(namespace, script) ?? (await this.#options.resolve(namespace, script));
+    return entry.outbound && (await outboundVariant(entry.outbound)).outbound;
   }
 
   /** Throws as `invoke` would reject, if it is known already what the namespace's outbound Worker takes. */

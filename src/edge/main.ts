@@ -98,7 +98,8 @@ export class EventGate extends WorkerEntrypoint {
   override async fetch(request: Request): Promise<Response> {
     if (new URL(request.url).pathname === "/callout") {
       const { EGRESS } = env as unknown as { readonly EGRESS: Fetcher };
-      return Response.json(await callOut(EGRESS, await request.json<Callout>()));
+      const options = { ...parts, egress: EGRESS };
+      return Response.json(await callOut(options, await request.json<Callout>()));
     }
     return Response.json(await deliver(parts, await request.json<EventDelivery>(), this.ctx));
   }

@@ -52,7 +52,7 @@ export interface ScriptState {
   readonly namespace: string;
   readonly script: string;
   readonly versionId: string | null;
-  /** What follows is there if there is a version. */
+  /** What follows is there if there is a version; `outbound` without one, too. */
   readonly place?: Place;
   readonly limits?: Limits;
   /** Of its classes of Durable Objects (objects.ts); absent: it has none. */

@@ -88,10 +88,25 @@ function previewState(
   name: Pick<ScriptState, "generation" | "namespace" | "script">,
 ): ScriptState {
   const preview = findPreview(sql, name.namespace, name.script);
-  if (!preview?.isOn) return { ...name, versionId: null };
+  if (!preview?.isOn) return absentState(sql, name);
   const row = requireRow(sql, preview.versionId);
-  if (mayNotRun(row)) return { ...name, versionId: null };
+  if (mayNotRun(row)) return absentState(sql, name);
   return { ...name, ...baseState(sql, policy, row), previewOf: preview.script };
+}
+
+/** Of one that was deleted something may still be to be told, by the way that its fetches went. */
+function absentState(
+  sql: SqlStorage,
+  name: Pick<ScriptState, "generation" | "namespace" | "script">,
+): ScriptState {
+  const [row] = sql
+    .exec<{ outbound: string | null }>(
+      `SELECT outbound FROM namespaces WHERE name = ?`,
+      name.namespace,
+    )
+    .toArray();
+  const outbound = readOutbound(sql, row?.outbound ?? null);
+  return { ...name, versionId: null, ...(outbound !== null && { outbound }) };
 }
 
 /** In the order of their making, so that a change of percentages leads as few clients as possible elsewhere. */
