@@ -53,11 +53,15 @@ const WORDS: Readonly<Record<Measure, string>> = {
 
 /** Whoever is at the limit and goes on to write does not make every object of the owner work each time. */
 const RECLAIM_INTERVAL_MS = 1000;
+/** Of reclaims that one asks for: the first may be one that spared somebody else. */
+const MAX_ROUNDS = 3;
 
 export class QuotaBook extends DurableObject<StoreEnv> {
   readonly #sql = this.ctx.storage.sql;
   #reclaimedMs = 0;
   #reclaim: Promise<unknown> | undefined;
+  /** Who may have room to give back although the last reclaim was just now: it spared them, or they were lent some since. */
+  readonly #spared = new Set<string>();
   /** Resolves once what this one gives back is in the book. */
   readonly #releasing = new Map<string, Promise<unknown>>();
 
@@ -88,7 +92,13 @@ export class QuotaBook extends DurableObject<StoreEnv> {
     }
     const limits = this.#limits(owner.limits);
     let short = await this.#lend(holder, limits, wanted, growing);
-    if (short !== undefined && Date.now() - this.#reclaimedMs >= RECLAIM_INTERVAL_MS) {
+    for (let round = 0; short !== undefined && round < MAX_ROUNDS; round++) {
+      const waitMs = this.#reclaimedMs + RECLAIM_INTERVAL_MS - Date.now();
+      if (waitMs > 0) {
+        const others = [...this.#spared].filter((key) => key !== keyOf(holder));
+        if (others.length === 0) break;
+        await scheduler.wait(waitMs);
+      }
       await (this.#reclaim ?? this.#reclaimFrom(holder));
       short = await this.#lend(holder, limits, wanted, growing);
     }
@@ -127,7 +137,9 @@ export class QuotaBook extends DurableObject<StoreEnv> {
         const spare = Math.max(SPARE[measure], Math.floor(want / 8));
         const amount = Math.max(has, Math.min(want + spare, room));
         if (amount < want) short ??= measure;
-        if (amount > has) this.#setLease(holder, measure, amount);
+        if (amount <= has) continue;
+        this.#setLease(holder, measure, amount);
+        this.#spared.add(keyOf(holder));
       }
       return short;
     });
@@ -136,6 +148,8 @@ export class QuotaBook extends DurableObject<StoreEnv> {
   /** Takes back what nobody uses from all but `asking`. One at a time. */
   #reclaimFrom(asking: Holder | undefined): Promise<HolderUsage[]> {
     this.#reclaimedMs = Date.now();
+    this.#spared.clear();
+    if (asking !== undefined) this.#spared.add(keyOf(asking));
     const holders = this.#sql
       .exec<{ binding: string; name: string; kind: Holder["kind"] }>(
         `SELECT binding, name, kind FROM holders WHERE NOT (binding = ? AND name = ?) ORDER BY kind, name`,

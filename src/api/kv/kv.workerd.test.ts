@@ -246,6 +246,15 @@ describe("quotas", () => {
     for (const key of ["a", "b", "c"]) expect((await put(one, key, "1")).status).toBe(200);
     // What the first one was lent and does not use goes to whoever needs it.
     for (const key of ["a", "b"]) expect((await put(other, key, "22")).status).toBe(200);
+    await call("PUT", `${NAMESPACES}/tight/limits`, { kv_keys: 7 });
+    // Nor does it matter that they gave back just now.
+    for (const key of ["d", "e"]) {
+      for (const kv of [one, other]) {
+        expect((await put(kv, key, "1")).status).toBe(key === "d" ? 200 : 413);
+      }
+    }
+    for (const kv of [one, other]) await call("DELETE", `${kv}/values/d`);
+    await call("PUT", `${NAMESPACES}/tight/limits`, { kv_keys: 5 });
     expect(await usage("tight")).toMatchObject({ kv_keys: { used: 5, limit: 5 } });
     for (const kv of [one, other]) {
       const refused = await put(kv, "one too many", "3");
