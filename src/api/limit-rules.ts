@@ -27,7 +27,10 @@ export function parseLimits(
       throw new ApiError("badLimit", `body.${name}: there is no such limit; there are ${names}`);
     }
     if (NAMESPACE_LIMITS.includes(name) && owner !== "namespace") {
-      throw new ApiError("badLimit", `body.${name}: is a limit of a namespace; set it there`);
+      throw new ApiError(
+        "badLimit",
+        `body.${name}: is a limit of a namespace; set it there (of Workers outside of namespaces: with skep start --limits)`,
+      );
     }
     if (value !== null) limits[name] = value;
   }

@@ -30,11 +30,12 @@ export async function schedules(args: CommandArguments, around: Surroundings): P
 const ACTIONS: Readonly<Record<string, Action>> = {
   async list(words, platform) {
     const [word] = expectWords("schedules list", words, [TARGET]);
-    const { path } = readTarget("schedules list", word);
+    const { path, name } = readTarget("schedules list", word);
     const { runs, next } = (await callApi(platform(), "GET", `${path}/schedules/runs`)) as Report;
     const past = runs.toReversed().map(lineOf);
     const coming = next.map(({ cron, scheduled_time: at }) => [at, cron, "next"]);
-    return text([...past, ...coming]);
+    const lines = [...past, ...coming];
+    return lines.length === 0 ? `${name}: no schedules\n` : text(lines);
   },
   async set([word, ...crons], platform) {
     const { path, name } = readTarget("schedules set", word);
