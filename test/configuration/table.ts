@@ -29,6 +29,27 @@ export function ofAccount(row: Row): Row {
   return row.account ? { keys: row.keys, ...row.account } : row;
 }
 
+const D1_LOCAL =
+  "d1_databases[].preview_database_id d1_databases[].remote d1_databases[].database_internal_env";
+
+/** wrangler makes the database, under the name of the Worker and its binding. */
+const localD1 = (binding: string) => ({
+  binding,
+  preview_database_id: "1",
+  remote: false,
+  database_internal_env: "e",
+});
+
+const D1_MIGRATIONS =
+  "d1_databases[].migrations_table d1_databases[].migrations_dir d1_databases[].migrations_pattern";
+
+const migratedD1 = (binding: string) => ({
+  binding,
+  migrations_table: "t",
+  migrations_dir: "m",
+  migrations_pattern: "m/*.sql",
+});
+
 const R2_LOCAL = "r2_buckets[].preview_bucket_name r2_buckets[].remote r2_buckets[].local_dev";
 
 function honoured(keys: string, note: string): Row {
@@ -331,34 +352,18 @@ export const TABLE: readonly Row[] = [
     "without an id wrangler makes one, for a user Worker once ([d1.md](d1.md))",
   ),
   honoured("d1_databases[].database_name", "of the database that wrangler makes"),
-  noEffect(
-    "d1_databases[].migrations_table d1_databases[].migrations_dir d1_databases[].migrations_pattern",
-    "for `wrangler d1 migrations`",
-    {
-      d1_databases: [
-        {
-          binding: "MIGRATED_D1",
-          migrations_table: "t",
-          migrations_dir: "m",
-          migrations_pattern: "m/*.sql",
-        },
-      ],
-    },
-  ),
-  noEffect(
-    "d1_databases[].preview_database_id d1_databases[].remote d1_databases[].database_internal_env",
-    LOCAL,
-    {
-      d1_databases: [
-        {
-          binding: "REMOTE_D1",
-          preview_database_id: "1",
-          remote: false,
-          database_internal_env: "e",
-        },
-      ],
-    },
-  ),
+  {
+    ...noEffect(D1_MIGRATIONS, "for `wrangler d1 migrations`", {
+      d1_databases: [migratedD1("MIGRATED_D1")],
+    }),
+    account: noEffect(D1_MIGRATIONS, "for `wrangler d1 migrations`", {
+      d1_databases: [migratedD1("MIGRATED_D1_OF_ACCOUNT")],
+    }),
+  },
+  {
+    ...noEffect(D1_LOCAL, LOCAL, { d1_databases: [localD1("REMOTE_D1")] }),
+    account: noEffect(D1_LOCAL, LOCAL, { d1_databases: [localD1("REMOTE_D1_OF_ACCOUNT")] }),
+  },
   refused("d1_databases[].jurisdiction", "there are no jurisdictions", {
     d1_databases: [{ binding: "B", jurisdiction: "eu" }],
   }),
