@@ -14,7 +14,7 @@ import {
   uploadForm,
 } from "../../hub/test/api.ts";
 import { registryOf } from "../../registry/client.ts";
-import type { WrittenChange } from "../../store/r2/notifications.ts";
+import type { WrittenChange } from "../../protocol/changes.ts";
 
 const BUCKETS = `/accounts/${ACCOUNT}/r2/buckets`;
 

@@ -25,7 +25,7 @@ export function whyFull(sql: SqlStorage, config: StoreConfig): string | undefine
 
 interface Subject {
   readonly action: string;
-  /** Of a KV namespace. */
+  /** Of a KV namespace or a bucket. */
   readonly key: string;
 }
 

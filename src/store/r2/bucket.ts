@@ -19,7 +19,8 @@ import type {
 import { DEFAULT_LIFECYCLE, type LifecycleRule } from "../../protocol/r2-rules.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 import { nudgeFollower } from "../changes/follow.ts";
-import { whyFull } from "../changes/outbox.ts";
+import type { WrittenChange } from "../../protocol/changes.ts";
+import { Outbox, whyFull } from "../changes/outbox.ts";
 import type { StoreEnv } from "../env.ts";
 import {
   QuotaError,
@@ -34,7 +35,7 @@ import { BucketFiles } from "./files.ts";
 import { endedBy } from "./lifecycle.ts";
 import { thisLife } from "./life.ts";
 import { listObjects } from "./listing.ts";
-import { changes, trim, writeChange, type Change, type WrittenChange } from "./notifications.ts";
+import { toNotification, type Change } from "./notifications.ts";
 import { Objects, type Arrived, type NewObject, type Opened } from "./objects.ts";
 import { openTables, type ObjectRow } from "./schema.ts";
 import { joinedEtag, Uploads, type UploadSummary } from "./uploads.ts";
@@ -62,6 +63,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   readonly #sql: SqlStorage;
   readonly #objects: Objects;
   readonly #uploads: Uploads;
+  readonly #outbox: Outbox;
   readonly #quota = new QuotaLease(this.ctx, this.env, { binding: "R2_BUCKET", kind: "r2" }, () => {
     const { objects, bytes } = this.#used;
     return { bytes, r2_objects: objects };
@@ -79,9 +81,11 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     this.#sql = ctx.storage.sql;
     this.#objects = new Objects(this.#sql);
     this.#uploads = new Uploads(this.#sql, this.#objects);
+    this.#outbox = new Outbox(this.#sql);
     void ctx.blockConcurrencyWhile(async () => {
       openTables(this.#sql);
       this.#config = this.#readConfig();
+      if (this.#config !== null) this.#outbox.configure(this.#config);
       this.#used = this.#readUsage();
       this.#alarmAt = await ctx.storage.getAlarm();
     });
@@ -90,6 +94,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   configure(config: StoreConfig): void {
     this.#sql.exec(`INSERT OR REPLACE INTO config VALUES (1, ?)`, JSON.stringify(config));
     this.#config = config;
+    this.#outbox.configure(config);
     this.#quota.configure(config);
     this.#wakeBy(Date.now() + MINUTE_MS);
   }
@@ -237,12 +242,12 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
 
   /** For whoever delivers event notifications: the oldest that were written down after `after`. */
   changes(after: number, limit: number): WrittenChange[] {
-    return changes(this.#sql, after, limit);
+    return this.#outbox.changes(after, limit);
   }
 
   /** These have been delivered. */
   trim(upTo: number): void {
-    trim(this.#sql, upTo);
+    this.#outbox.trim(upTo);
   }
 
   override async alarm(): Promise<void> {
@@ -350,11 +355,13 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   }
 
   #tell(change: Change): void {
-    if (this.#config === null || !writeChange(this.#sql, this.#config, change)) return;
-    if (this.#isNudging) return;
+    const config = this.#config;
+    if (config === null) return;
+    const isWritten = this.#outbox.write(change, () => toNotification(config, change));
+    if (!isWritten || this.#isNudging) return;
     this.#isNudging = true;
     // It leaves once the change is committed. Should it be lost, the follower looks by itself after a while.
-    const nudged = nudgeFollower(this.env, "r2", this.#config.id)
+    const nudged = nudgeFollower(this.env, "r2", config.id)
       .catch(() => {})
       .finally(() => (this.#isNudging = false));
     this.ctx.waitUntil(nudged);

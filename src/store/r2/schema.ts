@@ -9,8 +9,8 @@
  *   files    those that no piece owns: `state` is `arriving` (written by the process `life`) or `garbage` (to be deleted
  *            when `due` has come). Whatever a crash leaves behind is in here
  *   usage    one row; bytes of uploads under way included
- *   outbox   changes that somebody wants to be told of, in the transaction of the change. `queues`: ids, as JSON;
- *            `message`: what they get, as JSON
+ *
+ * The changes that somebody wants to be told of are in the tables of `../changes/outbox.ts`.
  */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS config (one INTEGER PRIMARY KEY CHECK (one = 1), config TEXT NOT NULL) STRICT;
@@ -54,11 +54,6 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS usage (one INTEGER PRIMARY KEY CHECK (one = 1), objects INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
   INSERT OR IGNORE INTO usage VALUES (1, 0, 0);
-  CREATE TABLE IF NOT EXISTS outbox (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    queues TEXT NOT NULL,
-    message TEXT NOT NULL
-  ) STRICT;
 `;
 
 export function openTables(sql: SqlStorage): void {
