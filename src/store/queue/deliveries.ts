@@ -4,10 +4,10 @@
  * about is no attempt of its messages: they are to be had again, and all deliveries wait a while, longer each time. Only
  * what is lost with its process again and again is tried no oftener than what fails.
  */
-import type { EventDelivery, EventResult, QueuedMessage } from "../../protocol/events.ts";
+import type { EventDelivery, EventResult } from "../../protocol/events.ts";
 import type { QueueConfig, WorkerConsumer } from "../../protocol/queue.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import type { Messages, StoredMessage } from "./messages.ts";
+import { toQueued, type Messages, type StoredMessage } from "./messages.ts";
 import { decide } from "./verdict.ts";
 
 /** Where a consumer says nothing. */
@@ -217,14 +217,4 @@ type NotRan = Extract<EventResult, { readonly ran: false }>;
 /** null: there is none that messages are brought to now. */
 function consumerOf({ consumer, settings }: QueueConfig): WorkerConsumer | null {
   return consumer?.type === "worker" && !settings.deliveryPaused ? consumer : null;
-}
-
-function toQueued({ id, timestamp, attempts, type, body }: StoredMessage): QueuedMessage {
-  return {
-    id,
-    timestampMs: timestamp,
-    attempts: attempts + 1,
-    contentType: type,
-    body: typeof body === "string" ? body : new Uint8Array(body).toBase64(),
-  };
 }

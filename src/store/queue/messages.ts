@@ -9,7 +9,7 @@
  *
  * Times are Unix milliseconds.
  */
-import type { MessageContentType } from "../../protocol/events.ts";
+import type { MessageContentType, QueuedMessage } from "../../protocol/events.ts";
 import type { NewMessage } from "../../protocol/queue.ts";
 
 const TABLES = `
@@ -51,6 +51,17 @@ export interface StoredMessage extends Record<string, SqlStorageValue> {
   type: MessageContentType;
   /** Bytes of `bytes` and `v8`; else the text. */
   body: string | ArrayBuffer;
+}
+
+/** As its consumer gets it. `attempts`: with this one. */
+export function toQueued({ id, timestamp, attempts, type, body }: StoredMessage): QueuedMessage {
+  return {
+    id,
+    timestampMs: timestamp,
+    attempts: attempts + 1,
+    contentType: type,
+    body: typeof body === "string" ? body : new Uint8Array(body).toBase64(),
+  };
 }
 
 /** A place in the order of deliveries. */

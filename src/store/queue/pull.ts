@@ -5,7 +5,7 @@
 import type { QueuedMessage } from "../../protocol/events.ts";
 import type { PullConsumer, QueueConfig } from "../../protocol/queue.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import { newId, type Messages, type StoredMessage } from "./messages.ts";
+import { newId, toQueued, type Messages, type StoredMessage } from "./messages.ts";
 
 export interface PullOptions {
   /** undefined: as the consumer is set. */
@@ -114,17 +114,6 @@ export function peek(messages: Messages, limit: number, now: number): PeekedMess
   return messages
     .due({ due: 0, seq: 0 }, now, limit, MAX_PULLED_BYTES)
     .map((message) => ({ ...toQueued(message), ref: String(message.seq) }));
-}
-
-/** `attempts`: with this one. */
-function toQueued({ id, timestamp, attempts, type, body }: StoredMessage): QueuedMessage {
-  return {
-    id,
-    timestampMs: timestamp,
-    attempts: attempts + 1,
-    contentType: type,
-    body: typeof body === "string" ? body : new Uint8Array(body).toBase64(),
-  };
 }
 
 function pullerOf({ consumer }: QueueConfig): PullConsumer | null {
