@@ -3,7 +3,7 @@
  * cells, ControlGate to the hub, each on a unix socket of its own (src/protocol/store.ts).
  */
 import { env as bindings, WorkerEntrypoint } from "cloudflare:workers";
-import { Grants } from "../protocol/grants.ts";
+import { Grants, notGranted } from "../protocol/grants.ts";
 import {
   CONFIG_KINDS,
   STORE_HEADER,
@@ -38,7 +38,7 @@ export class BindingGate extends WorkerEntrypoint<StoreEnv> {
     const call = text === null ? undefined : await grants.check(text);
     if (call === undefined) {
       await request.body?.cancel();
-      return new Response("this process was not given what it asks for", { status: 403 });
+      return notGranted();
     }
     return kinds[call.kind].bind(request, call.id, this.env, this.ctx);
   }

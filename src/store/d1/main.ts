@@ -8,7 +8,7 @@
  * of protocol/store.ts, and `POST /release/{id}`, after which a database is no longer open here.
  */
 import { env as bindings, WorkerEntrypoint } from "cloudflare:workers";
-import { Grants } from "../../protocol/grants.ts";
+import { Grants, notGranted } from "../../protocol/grants.ts";
 import { STORE_HEADER, type StoreCall } from "../../protocol/store.ts";
 import { GrantBook } from "../grant-book.ts";
 import type { DatabasesEnv } from "./env.ts";
@@ -30,7 +30,7 @@ export class BindingGate extends WorkerEntrypoint<DatabasesEnv> {
     const call = text === null ? undefined : await grants.check(text);
     if (call?.kind !== "d1") {
       await request.body?.cancel();
-      return new Response("this process was not given what it asks for", { status: 403 });
+      return notGranted();
     }
     return slowLane?.has(call.id) && (await slowLane.keeps(call.id))
       ? slowLane.fetch(request)
