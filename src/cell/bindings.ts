@@ -64,7 +64,7 @@ export interface BindingCalls {
     via: readonly string[],
     request: Request,
   ): Promise<Response>;
-  /** In the wire protocol of the binding's kind (protocol/store.ts). */
+  /** In the wire protocol of the binding's kind; says in the request whose call it is (protocol/store.ts). */
   store(caller: Caller, value: StoreValue, request: Request): Promise<Response>;
 }
 

@@ -9,6 +9,7 @@ import {
 } from "../protocol/egress.ts";
 import { forward } from "../protocol/hop.ts";
 import { relayed } from "../protocol/relay.ts";
+import { STORE_HEADER, type StoreCall } from "../protocol/store.ts";
 import type { TraceBatch, TraceFlush } from "../protocol/trace.ts";
 import type { BindingValue } from "../protocol/bundle.ts";
 import type { BindingCalls, Caller } from "./bindings.ts";
@@ -20,7 +21,17 @@ export function callsThroughEgress(
   databases: Fetcher,
 ): BindingCalls {
   return {
-    store: (_caller, { type }, request) => (type === "d1" ? databases : store).fetch(request),
+    store({ namespace, script }, { type: kind, id, grant }, request) {
+      const call: StoreCall = {
+        kind,
+        id,
+        namespace,
+        script,
+        ...(grant !== undefined && { grant }),
+      };
+      request.headers.set(STORE_HEADER, JSON.stringify(call));
+      return (kind === "d1" ? databases : store).fetch(request);
+    },
     async dispatch(caller, value, call, request) {
       const headers = withoutOwn(request.headers);
       headers.set(EGRESS_HEADER, callOf(caller, value, "dispatch", call.via));

@@ -1,5 +1,5 @@
 /**
- * The trusted side of bindings to what functions keep: what the isolate sends is passed on to the store, with the name of
+ * The trusted side of bindings to what functions keep: what the isolate sends is passed on to the store, as a call of
  * the one resource that the binding leads to. The isolate's side are the shims (shims.ts), which speak the wire protocol
  * of the runtime's own bindings.
  */
@@ -7,19 +7,17 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import type { StoreValue } from "../protocol/bundle.ts";
 import { QUEUE_DELAY_HEADER } from "../protocol/queue.ts";
 import { encodeStructured } from "../protocol/structured.ts";
-import { STORE_HEADER, type StoreCall } from "../protocol/store.ts";
-import { calls, type BindingProps, type Caller } from "./bindings.ts";
+import { calls, type BindingProps } from "./bindings.ts";
 import { chargeSubrequest } from "./outbound.ts";
 
 export class SkepStore extends WorkerEntrypoint<unknown, BindingProps<StoreValue>> {
   override fetch(request: Request): Promise<Response> {
     const { caller, value } = this.ctx.props;
     chargeSubrequest(caller);
-    const headers = new Headers(request.headers);
-    headers.set(STORE_HEADER, callOf(caller, value));
+    const own = new Request(request);
     const { delaySeconds } = value;
-    if (delaySeconds !== undefined) headers.set(QUEUE_DELAY_HEADER, String(delaySeconds));
-    const answer = calls().store(caller, value, new Request(request, { headers }));
+    if (delaySeconds !== undefined) own.headers.set(QUEUE_DELAY_HEADER, String(delaySeconds));
+    const answer = calls().store(caller, value, own);
     return value.type === "d1" ? answer.catch(toLoss) : answer;
   }
 
@@ -32,9 +30,4 @@ export class SkepStore extends WorkerEntrypoint<unknown, BindingProps<StoreValue
 /** The process with the databases was lost, or killed for what some statement did: as Cloudflare's D1 says it. */
 function toLoss(): Response {
   return Response.json({ success: false, error: "Network connection lost." });
-}
-
-function callOf({ namespace, script }: Caller, { type: kind, id, grant }: StoreValue): string {
-  const call: StoreCall = { kind, id, namespace, script, ...(grant !== undefined && { grant }) };
-  return JSON.stringify(call);
 }
