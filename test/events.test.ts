@@ -357,8 +357,8 @@ describe("invocations", () => {
     expect(taken.length).toBeGreaterThan(20);
     const states = async () => {
       const all = await Promise.all(taken.map((id) => invocation("counted", id)));
-      return [...new Set(all.map(({ status, response }) => `${status} ${response?.status}`))];
+      return [...new Set(all.map(({ status }) => status))];
     };
-    await expect.poll(states, { timeout: 150_000, interval: 3_000 }).toEqual(["succeeded 200"]);
+    await expect.poll(states, { timeout: 150_000, interval: 3_000 }).toEqual(["succeeded"]);
   }, 200_000);
 });
