@@ -5,7 +5,8 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-const BIN = join(import.meta.dirname, "../node_modules/wrangler/bin/wrangler.js");
+/** What wrangler's command starts, which is a process more. */
+const CLI = join(import.meta.dirname, "../node_modules/wrangler/wrangler-dist/cli.js");
 
 /** Keeps wrangler off the network and out of questions. */
 const QUIET = {
@@ -55,7 +56,7 @@ export function wranglerWithInput(
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [BIN, ...args],
+      ["--no-warnings", CLI, ...args],
       {
         cwd: directory,
         timeout: 60_000,
@@ -77,7 +78,7 @@ export function startWrangler(
   onLine: (line: string) => void,
   ...args: string[]
 ): ChildProcess {
-  const child = spawn(process.execPath, [BIN, ...args], {
+  const child = spawn(process.execPath, ["--no-warnings", CLI, ...args], {
     cwd: directory,
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env["PATH"], HOME: directory, ...QUIET, ...env },
