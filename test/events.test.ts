@@ -1,21 +1,22 @@
 /**
  * What wakes functions beside requests, on a real platform: Cron Triggers and invocations by the API, how they are tried
- * again, and what a kill of the store does to them. One platform for the file.
+ * again, and what a kill of the store does to them. Since all wait, most of all for minutes to begin, they wait at once: on
+ * one platform, and what kills on one of its own.
  */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPlatform, uploadForm, type Platform } from "./platform.ts";
 import { createProject, wrangler } from "./wrangler.ts";
 
 let platform: Platform;
+/** Its store is killed. */
+let killed: Platform;
 
 beforeAll(async () => {
-  platform = await startPlatform();
+  [platform, killed] = await Promise.all([startPlatform(), startPlatform()]);
 });
 
 afterAll(async () => {
-  await platform.stop();
+  await Promise.all([platform.stop(), killed.stop()]);
 });
 
 const scriptPath = (name: string) => `/workers/dispatch/namespaces/production/scripts/${name}`;
@@ -47,12 +48,13 @@ async function api<Result>(
   path: string,
   body?: object | string,
   headers: Record<string, string> = {},
+  of = platform,
 ): Promise<{ status: number; result: Result }> {
   const {
     CLOUDFLARE_API_BASE_URL: base,
     CLOUDFLARE_ACCOUNT_ID: account,
     CLOUDFLARE_API_TOKEN: token,
-  } = platform.wranglerEnv;
+  } = of.wranglerEnv;
   const response = await fetch(`${base}/accounts/${account}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, ...headers },
@@ -63,31 +65,33 @@ async function api<Result>(
   return { status: response.status, result: answer.result };
 }
 
-async function runs(path: string): Promise<readonly Run[]> {
-  return (await api<{ runs: Run[] }>("GET", `${path}/schedules/runs`)).result.runs;
+async function runs(path: string, of = platform): Promise<readonly Run[]> {
+  const { result } = await api<{ runs: Run[] }>("GET", `${path}/schedules/runs`, undefined, {}, of);
+  return result.runs;
 }
 
-async function invoke(name: string, headers: Record<string, string> = {}, body = "") {
+async function invoke(
+  name: string,
+  headers: Record<string, string> = {},
+  body = "",
+  of = platform,
+) {
   const path = `${scriptPath(name)}/invocations`;
-  return (await api<Invocation>("POST", path, body, headers)).result;
+  return (await api<Invocation>("POST", path, body, headers, of)).result;
 }
 
-async function invocation(name: string, id: string): Promise<Invocation> {
-  return (await api<Invocation>("GET", `${scriptPath(name)}/invocations/${id}`)).result;
-}
-
-async function pidOfStore(): Promise<number> {
-  const processes = JSON.parse(
-    await readFile(join(platform.data, "run/processes.json"), "utf8"),
-  ) as { store: number };
-  return processes.store;
+async function invocation(name: string, id: string, of = platform): Promise<Invocation> {
+  const path = `${scriptPath(name)}/invocations/${id}`;
+  return (await api<Invocation>("GET", path, undefined, {}, of)).result;
 }
 
 const event = { "invocation-type": "Event" };
 const MINUTES = { timeout: 150_000, interval: 500 };
 
-describe("Cron Triggers", () => {
-  test("run every minute what they are set for, in user Workers and those of wrangler", async () => {
+describe("Cron Triggers", { concurrent: true }, () => {
+  test("run every minute what they are set for, in user Workers and those of wrangler", async ({
+    expect,
+  }) => {
     const minutely = uploadForm(
       `export default {
         scheduled(controller) {
@@ -145,25 +149,9 @@ describe("Cron Triggers", () => {
       true,
     );
   }, 200_000);
-
-  test("a run that was under way when the store was killed is run again", async () => {
-    await platform.deploy(
-      "slow",
-      `export default { async scheduled() { await scheduler.wait(6000); } };`,
-    );
-    await api("PUT", `${scriptPath("slow")}/schedules`, [{ cron: "* * * * *" }]);
-    const oldest = async () => (await runs(scriptPath("slow"))).at(-1);
-    await expect.poll(oldest, MINUTES).toMatchObject({ state: "running", attempts: 0 });
-    const at = (await oldest())?.scheduled_time;
-    process.kill(await pidOfStore(), "SIGKILL");
-    const ended = async () =>
-      (await runs(scriptPath("slow")).catch(() => [])).find((run) => run.scheduled_time === at);
-    await expect.poll(ended, MINUTES).toMatchObject({ state: "ended", outcome: "ok", attempts: 1 });
-    await api("PUT", `${scriptPath("slow")}/schedules`, []);
-  }, 200_000);
 });
 
-describe("invocations", () => {
+describe("invocations", { concurrent: true }, () => {
   /** Fails as often as the payload says, then answers. */
   const flaky = () => `
     export default { async fetch(request) {
@@ -176,7 +164,7 @@ describe("invocations", () => {
       return new Response("done " + name + " at " + attempt + " by " + request.method, { status: 201 });
     } };`;
 
-  test("are answered at once, or tried until they succeed", async () => {
+  test("are answered at once, or tried until they succeed", async ({ expect }) => {
     await platform.deploy("flaky", flaky());
     await api("PUT", `${scriptPath("flaky")}/invocations/config`, { retry_delay_seconds: 1 });
     const now = await invoke("flaky", {}, JSON.stringify({ name: "a", fails: 0 }));
@@ -207,7 +195,9 @@ describe("invocations", () => {
       });
   }, 60_000);
 
-  test("tell their destinations: a function or a URL, also of what waits for a function that goes", async () => {
+  test("tell their destinations: a function or a URL, also of what waits for a function that goes", async ({
+    expect,
+  }) => {
     await platform.deploy(
       "told",
       `
@@ -269,7 +259,7 @@ describe("invocations", () => {
     });
   }, 60_000);
 
-  test("are made and shown by skep, and counted by kind", async () => {
+  test("are made and shown by skep, and counted by kind", async ({ expect }) => {
     await platform.deploy("told-by-skep", flaky());
     const payload = JSON.stringify({ name: "cli", fails: 0 });
     const name = "production/told-by-skep";
@@ -327,9 +317,33 @@ describe("invocations", () => {
       ],
     });
   }, 60_000);
+});
 
-  test("none that was taken is lost when the store is killed", async () => {
-    await platform.deploy(
+describe("when the store is killed", { concurrent: true }, () => {
+  test.sequential("a run that was under way when the store was killed is run again", async ({
+    expect,
+  }) => {
+    await killed.deploy(
+      "slow",
+      `export default { async scheduled() { await scheduler.wait(6000); } };`,
+    );
+    await api("PUT", `${scriptPath("slow")}/schedules`, [{ cron: "* * * * *" }], {}, killed);
+    const oldest = async () => (await runs(scriptPath("slow"), killed)).at(-1);
+    await expect.poll(oldest, MINUTES).toMatchObject({ state: "running", attempts: 0 });
+    const at = (await oldest())?.scheduled_time;
+    await killed.kill("store");
+    const ended = async () =>
+      (await runs(scriptPath("slow"), killed).catch(() => [])).find(
+        (run) => run.scheduled_time === at,
+      );
+    await expect.poll(ended, MINUTES).toMatchObject({ state: "ended", outcome: "ok", attempts: 1 });
+    await api("PUT", `${scriptPath("slow")}/schedules`, [], {}, killed);
+  }, 200_000);
+
+  test.sequential("no invocation that was taken is lost when the store is killed", async ({
+    expect,
+  }) => {
+    await killed.deploy(
       "counted",
       `export default { async fetch(request) {
       await scheduler.wait(300);
@@ -342,21 +356,21 @@ describe("invocations", () => {
       for (let n = 0; !isOver; n++) {
         const body = `${name}-${n}`;
         const headers = { ...event, "idempotency-key": body };
-        const { id } = await invoke("counted", headers, body).catch(() => ({ id: "" }));
+        const { id } = await invoke("counted", headers, body, killed).catch(() => ({ id: "" }));
         if (id !== "") taken.push(id);
       }
     };
     const senders = ["a", "b", "c"].map(sender);
     for (let kills = 0; kills < 3; kills++) {
       await new Promise((resolve) => setTimeout(resolve, 1500));
-      process.kill(await pidOfStore(), "SIGKILL");
+      await killed.kill("store");
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));
     isOver = true;
     await Promise.all(senders);
     expect(taken.length).toBeGreaterThan(20);
     const states = async () => {
-      const all = await Promise.all(taken.map((id) => invocation("counted", id)));
+      const all = await Promise.all(taken.map((id) => invocation("counted", id, killed)));
       return [...new Set(all.map(({ status }) => status))];
     };
     await expect.poll(states, { timeout: 150_000, interval: 3_000 }).toEqual(["succeeded"]);
