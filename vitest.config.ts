@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // As many as there are cores; vitest itself leaves one free.
+    maxWorkers: "100%",
     projects: [
       {
         test: {
@@ -17,6 +19,7 @@ export default defineConfig({
       },
       "src/*/vitest.config.ts",
       "test/vitest.config.ts",
+      "test/vitest.alone.config.ts",
       "test/workerd/vitest.config.ts",
     ],
   },
