@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_PLATFORM_LIMITS } from "../protocol/limits.ts";
+import { DEFAULT_PLATFORM_LIMITS, LIMIT_NAMES, NAMESPACE_LIMITS } from "../protocol/limits.ts";
 import { readAssignments, renderLimits } from "./limits.ts";
 
 describe("readAssignments", () => {
@@ -23,7 +23,17 @@ describe("readAssignments", () => {
 
 it("shows what holds and what was set", () => {
   const effective = { ...DEFAULT_PLATFORM_LIMITS.defaults, cpu_ms: 100 };
-  const lines = renderLimits({ limits: { cpu_ms: 200 }, effective });
+  const lines = renderLimits({ limits: { cpu_ms: 200 }, effective }, "namespace");
   expect(lines[1]).toMatch(/^cpu_ms +100 ms +set to 200 +CPU time of an invocation$/);
   expect(lines[2]).toMatch(/^memory_mb +128 MiB +memory of/);
+});
+
+it("shows of a script only the limits that one can have", () => {
+  const { defaults: effective } = DEFAULT_PLATFORM_LIMITS;
+  const names = (owner: "namespace" | "script") =>
+    renderLimits({ limits: {}, effective }, owner)
+      .slice(1)
+      .map((line) => line.split(" ", 1)[0]);
+  expect(names("namespace")).toEqual(LIMIT_NAMES);
+  expect(names("script")).toEqual(LIMIT_NAMES.filter((name) => !NAMESPACE_LIMITS.includes(name)));
 });

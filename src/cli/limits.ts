@@ -1,5 +1,11 @@
 /** `skep limits`: shows and sets the limits of a namespace or of one function. */
-import { LIMIT_NAMES, LIMITS, type LimitName, type Limits } from "../protocol/limits.ts";
+import {
+  LIMIT_NAMES,
+  LIMITS,
+  NAMESPACE_LIMITS,
+  type LimitName,
+  type Limits,
+} from "../protocol/limits.ts";
 import type { Surroundings } from "../supervisor/config.ts";
 import { callApi } from "./api-client.ts";
 import { UsageError, type CommandArguments } from "./command.ts";
@@ -16,6 +22,7 @@ interface LimitsResult {
 export async function limits(args: CommandArguments, around: Surroundings): Promise<number> {
   const [target, ...assignments] = args.positionals;
   const path = `${readTargetOrNamespace("limits", target)}/limits`;
+  const owner = target?.includes("/") ? "script" : "namespace";
   const changes = readAssignments(assignments);
   const platform = findPlatform(args.values, around);
   let result = (await callApi(platform, "GET", path)) as LimitsResult;
@@ -23,12 +30,19 @@ export async function limits(args: CommandArguments, around: Surroundings): Prom
     const wanted = { ...result.limits, ...Object.fromEntries(changes) };
     result = (await callApi(platform, "PUT", path, wanted)) as LimitsResult;
   }
-  process.stdout.write(`${renderLimits(result).join("\n")}\n`);
+  process.stdout.write(`${renderLimits(result, owner).join("\n")}\n`);
   return 0;
 }
 
-export function renderLimits({ limits: set, effective }: LimitsResult): string[] {
-  const rows = LIMIT_NAMES.map((name) => {
+/** Of a script only what holds for it alone. */
+export function renderLimits(
+  { limits: set, effective }: LimitsResult,
+  owner: "namespace" | "script",
+): string[] {
+  const names = LIMIT_NAMES.filter(
+    (name) => owner === "namespace" || !NAMESPACE_LIMITS.includes(name),
+  );
+  const rows = names.map((name) => {
     const { unit, help } = LIMITS[name];
     // Zero isolates kept warm are none; zero of anything else is no limit.
     const unlimited = effective[name] === 0 && name !== "min_warm";
