@@ -30,12 +30,16 @@ import { iso } from "./user.ts";
 const TYPES = ["RequestResponse", "Event", "DryRun"] as const;
 
 const MAX_KEY_CHARACTERS = 255;
+const MAX_URL_CHARACTERS = 2048;
 
 const destination = z
   .discriminatedUnion("type", [
     z.strictObject({ type: z.literal("queue"), queue: z.string() }),
     z.strictObject({ type: z.literal("function"), script: z.string() }),
-    z.strictObject({ type: z.literal("url"), url: z.url({ protocol: /^https?$/ }) }),
+    z.strictObject({
+      type: z.literal("url"),
+      url: z.url({ protocol: /^https?$/ }).max(MAX_URL_CHARACTERS),
+    }),
   ])
   .nullable();
 

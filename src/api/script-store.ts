@@ -15,6 +15,7 @@ export function askStore(c: ApiContext, scriptId: string) {
         cause: error,
       });
     }
+    if (response.status === 507) throw new ApiError("quotaExceeded", await response.text());
     if (response.status === 429) throw new ApiError("tooManyInvocations", await response.text());
     return response;
   };

@@ -91,7 +91,7 @@ export const LIMITS = {
     default: 10_240,
     maximum: 1_048_576,
     minimum: 1,
-    help: "what the functions of a namespace keep: KV, R2, D1 and queues together",
+    help: "what the functions of a namespace keep, of all kinds together",
   },
   kv_keys: {
     unit: "keys",

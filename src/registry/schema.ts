@@ -427,7 +427,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER script_events_gone AFTER DELETE ON script_events BEGIN
     INSERT INTO store_changes (kind, id) VALUES ('script', OLD.script_id);
   END;
-  CREATE TRIGGER namespace_of_events_renamed AFTER UPDATE OF name ON namespaces BEGIN
+  CREATE TRIGGER namespace_of_events_changed AFTER UPDATE OF name, limits ON namespaces BEGIN
     INSERT INTO store_changes (kind, id) SELECT 'script', script_id FROM script_events
       JOIN scripts ON scripts.id = script_events.script_id WHERE scripts.namespace_id = NEW.id;
   END;

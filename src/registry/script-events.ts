@@ -4,6 +4,7 @@
  * called in a transaction.
  */
 import { DEFAULT_INVOCATION_SETTINGS, type InvocationSettings } from "../protocol/invocations.ts";
+import type { LimitSettings } from "../protocol/limits.ts";
 import type { StoreConfig } from "../protocol/store.ts";
 
 export interface ScheduleRecord {
@@ -59,17 +60,20 @@ export function introduceInvocations(sql: SqlStorage, scriptId: string): void {
 export function scriptConfig(sql: SqlStorage, id: string): StoreConfig | null {
   const events = find(sql, id);
   if (events === null) return null;
-  const { account_id, namespace_id, namespace, name } = sql
-    .exec<{ account_id: string; namespace_id: string; namespace: string; name: string }>(
-      `SELECT namespaces.account_id, namespaces.id AS namespace_id, namespaces.name AS namespace, scripts.name
+  const { account_id, namespace_id, namespace, name, kind, limits } = sql
+    .exec<Record<"account_id" | "namespace_id" | "namespace" | "name" | "kind" | "limits", string>>(
+      `SELECT namespaces.account_id, namespaces.id AS namespace_id, namespaces.name AS namespace, scripts.name,
+         namespaces.kind, namespaces.limits
        FROM scripts JOIN namespaces ON namespaces.id = scripts.namespace_id WHERE scripts.id = ?`,
       id,
     )
     .one();
   const crons = events.schedules.map(({ cron }) => cron);
-  const settings = { crons, invocations: events.invocations };
+  const isAccounts = kind === "account";
+  const settings = { crons, invocations: events.invocations, isAccounts };
   const place = { accountId: account_id, namespaceId: namespace_id, namespace, name };
-  return { kind: "script", id, ...place, settings, limits: {} };
+  const own = isAccounts ? {} : (JSON.parse(limits) as LimitSettings);
+  return { kind: "script", id, ...place, settings, limits: own };
 }
 
 function find(sql: SqlStorage, scriptId: string): ScriptEvents | null {

@@ -33,10 +33,13 @@ export class QuotaError extends Error {
   override readonly name = "QuotaError";
 }
 
-/** Where the book finds an object again: the binding of its class in the store's env, and its name there, the resource's id. */
+/** What counts: resources, and of scripts what waits for them and what came of it. */
+export type HolderKind = StoreKind | "invocations";
+
+/** Where the book finds an object again: the binding of its class in the store's env, and its name there, the id of the resource or script. */
 export interface Holder {
   readonly binding: keyof StoreEnv;
-  readonly kind: StoreKind;
+  readonly kind: HolderKind;
   readonly name: string;
 }
 

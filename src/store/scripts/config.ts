@@ -9,5 +9,12 @@ export interface ScriptConfig extends StoreConfig {
     readonly crons: readonly string[];
     /** null: it has none. */
     readonly invocations: InvocationSettings | null;
+    /** It is a Worker of the account, outside of dispatch namespaces. */
+    readonly isAccounts: boolean;
   };
+}
+
+/** What counts against a quota knows the account's own by their having no namespace. */
+export function quotaConfig(config: ScriptConfig): StoreConfig {
+  return config.settings.isAccounts ? { ...config, namespaceId: null, namespace: null } : config;
 }

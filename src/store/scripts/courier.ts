@@ -64,11 +64,15 @@ export class Courier extends WorkerEntrypoint<StoreEnv> {
     }
   }
 
-  /** Resolves when its object has taken the result, and goes on when nobody waits for that any more. */
-  async deliver(name: string, errand: Errand & { readonly does: "deliver" }): Promise<void> {
-    const done = this.#run(errand).then((report) => this.#report("INVOCATIONS", name, [report]));
+  /** Resolves with the result when its object has taken it, and goes on when nobody waits for that any more. */
+  async deliver(name: string, errand: Errand & { readonly does: "deliver" }): Promise<EventResult> {
+    const { key } = errand;
+    const done = this.#result(errand).then(async (result) => {
+      await this.#report("INVOCATIONS", name, [{ key, result }]);
+      return result;
+    });
     this.ctx.waitUntil(done);
-    await done;
+    return done;
   }
 
   async #run(errand: Errand): Promise<Report> {
@@ -107,7 +111,7 @@ export class Courier extends WorkerEntrypoint<StoreEnv> {
 interface OwnExports {
   readonly Courier: {
     carry(...args: Parameters<Courier["carry"]>): Promise<void>;
-    deliver(...args: Parameters<Courier["deliver"]>): Promise<void>;
+    deliver(...args: Parameters<Courier["deliver"]>): Promise<EventResult>;
   };
 }
 
@@ -119,6 +123,9 @@ export function carry(owner: ErrandOwner, name: string, errands: readonly Errand
   return courier().carry(owner, name, errands);
 }
 
-export function deliverNow(name: string, errand: Errand & { does: "deliver" }): Promise<void> {
+export function deliverNow(
+  name: string,
+  errand: Errand & { does: "deliver" },
+): Promise<EventResult> {
   return courier().deliver(name, errand);
 }

@@ -17,9 +17,17 @@ import {
 } from "../../protocol/invocations.ts";
 import type { StoreEnv } from "../env.ts";
 import { currentLife, lostResult } from "../life.ts";
-import type { ScriptConfig } from "./config.ts";
+import {
+  QuotaError,
+  QuotaLease,
+  type QuotaHolder,
+  type Released,
+  type Reservation,
+} from "../quota.ts";
+import { quotaConfig, type ScriptConfig } from "./config.ts";
 import { carry, type Errand, type Report } from "./courier.ts";
 import { r2Of, TABLES, toDetail, told, toRecord, type InvocationRow } from "./invocation-rows.ts";
+import { KeptBytes, ROW_BYTES } from "./kept-bytes.ts";
 import { nextTry } from "./next-try.ts";
 
 /** Calls of one function under way at once, and those to destinations. */
@@ -35,6 +43,10 @@ const KEPT_RESPONSES = 500;
 /** To look for old ones costs as much as many invocations do. */
 const FORGET_EVERY = 100;
 
+const SETTLED = `ended_ms IS NOT NULL AND next_ms IS NULL AND life IS NULL`;
+/** Than the newest so many. */
+const OLDER_THAN = `seq <= (SELECT seq FROM invocations ORDER BY seq DESC LIMIT 1 OFFSET ?)`;
+
 /** Nobody has reported a try after this long: nobody will. */
 const LEASE_MS = EVENT_WALL_MS + 5 * 60_000;
 const WATCH_MS = 60_000;
@@ -49,15 +61,22 @@ type Config = Pick<ScriptConfig, "id" | "namespace" | "name"> & {
 };
 
 export type Created =
-  | { readonly refused: string }
+  | { readonly refused: string; readonly why: "too many" | "over quota" }
   | {
       readonly record: InvocationDetail;
       /** For the caller, who waits for its end. */
       readonly errand: (Errand & { does: "deliver" }) | null;
     };
 
-export class Invocations extends DurableObject<StoreEnv> {
+export class Invocations extends DurableObject<StoreEnv> implements QuotaHolder {
   readonly #sql: SqlStorage;
+  readonly #kept: KeptBytes;
+  readonly #quota = new QuotaLease(
+    this.ctx,
+    this.env,
+    { binding: "INVOCATIONS", kind: "invocations" },
+    () => ({ bytes: this.#kept.sum }),
+  );
   #settledCount = 0;
   /** Those that have not ended. */
   readonly #pending: { count: number; bytes: number };
@@ -66,6 +85,7 @@ export class Invocations extends DurableObject<StoreEnv> {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
     this.#sql.exec(TABLES);
+    this.#kept = new KeptBytes(this.#sql);
     this.#pending = this.#sql
       .exec<{ count: number; bytes: number }>(
         `SELECT COUNT(*) AS count, COALESCE(SUM(payload_bytes), 0) AS bytes FROM invocations
@@ -88,6 +108,7 @@ export class Invocations extends DurableObject<StoreEnv> {
         `INSERT OR REPLACE INTO config (id, json, is_gone) VALUES (1, ?, 0)`,
         JSON.stringify(own),
       );
+      this.#quota.configure(quotaConfig(config));
       return;
     }
     const nowMs = Date.now();
@@ -107,8 +128,25 @@ export class Invocations extends DurableObject<StoreEnv> {
     await this.#begin(nowMs);
   }
 
-  create(wanted: NewInvocation): Created {
-    return this.ctx.storage.transactionSync(() => this.#create(wanted, Date.now()));
+  async create(wanted: NewInvocation): Promise<Created> {
+    const known = this.#known(wanted);
+    if (known !== null) return known;
+    let room: Reservation;
+    try {
+      room = await this.#quota.reserve({ bytes: ROW_BYTES + JSON.stringify(wanted).length });
+    } catch (error) {
+      if (error instanceof QuotaError) return { refused: error.message, why: "over quota" };
+      throw error;
+    }
+    try {
+      return this.ctx.storage.transactionSync(() => this.#create(wanted, Date.now()));
+    } finally {
+      room.free();
+    }
+  }
+
+  releaseQuota(epoch: number): Released {
+    return this.#quota.release(epoch);
   }
 
   /** What is waiting is begun. */
@@ -120,13 +158,22 @@ export class Invocations extends DurableObject<StoreEnv> {
 
   /** By the courier. */
   async take(reports: readonly Report[]): Promise<void> {
+    const rooms: Reservation[] = [];
     const nowMs = Date.now();
-    this.ctx.storage.transactionSync(() => {
+    try {
+      const responses = new Map<Report, string | null>();
       for (const report of reports) {
-        if ("result" in report) this.#ended(report.key, report.result, nowMs);
-        else this.#told(report.key, report.error, nowMs);
+        if ("result" in report) responses.set(report, await this.#keepable(report.result, rooms));
       }
-    });
+      this.ctx.storage.transactionSync(() => {
+        for (const report of reports) {
+          if (!("result" in report)) this.#told(report.key, report.error, nowMs);
+          else this.#ended(report.key, report.result, responses.get(report) ?? null, nowMs);
+        }
+      });
+    } finally {
+      for (const room of rooms) room.free();
+    }
     await this.#begin(nowMs);
   }
 
@@ -151,12 +198,13 @@ export class Invocations extends DurableObject<StoreEnv> {
   }
 
   #create(wanted: NewInvocation, nowMs: number): Created {
+    const known = this.#known(wanted);
+    if (known !== null) return known;
     const { type, idempotencyKey, contentType, payload } = wanted;
-    const [same] = idempotencyKey === null ? [] : this.#rows(`idempotency_key = ?`, idempotencyKey);
-    if (same !== undefined) return { record: toDetail(same), errand: null };
     const { count, bytes } = this.#pending;
     if (count >= MAX_PENDING || bytes >= MAX_PENDING_BYTES) {
-      return { refused: `${count} invocations of this function wait already, which is the most` };
+      const refused = `${count} invocations of this function wait already, which is the most`;
+      return { refused, why: "too many" };
     }
     const body = "bytes" in payload ? Uint8Array.fromBase64(payload.bytes) : null;
     const isWaitedFor = type === "RequestResponse";
@@ -179,6 +227,7 @@ export class Invocations extends DurableObject<StoreEnv> {
         nowMs,
       )
       .one();
+    this.#kept.add(row.seq);
     this.#pending.count++;
     this.#pending.bytes += row.payload_bytes ?? 0;
     this.#wake(nowMs);
@@ -193,7 +242,7 @@ export class Invocations extends DurableObject<StoreEnv> {
     );
     for (const { seq, state, life } of lost) {
       const result = lostResult(life);
-      if (state === "running") this.#ended(seq, result, nowMs);
+      if (state === "running") this.#ended(seq, result, null, nowMs);
       else this.#told(seq, result.message, nowMs);
     }
   }
@@ -201,7 +250,10 @@ export class Invocations extends DurableObject<StoreEnv> {
   async #begin(nowMs: number): Promise<void> {
     const { name, errands } = this.ctx.storage.transactionSync(() => this.#beginWaiting(nowMs));
     if (errands.length > 0) await carry("INVOCATIONS", name, errands);
-    else if (this.#isOver()) await this.ctx.storage.deleteAll();
+    else if (this.#isOver()) {
+      await this.#quota.drop();
+      await this.ctx.storage.deleteAll();
+    }
   }
 
   #beginWaiting(nowMs: number): { name: string; errands: Errand[] } {
@@ -231,7 +283,30 @@ export class Invocations extends DurableObject<StoreEnv> {
     return { name: found.config.id, errands };
   }
 
-  #ended(seq: number, result: EventResult, nowMs: number): void {
+  /** The same one again is no new invocation. */
+  #known({ idempotencyKey }: NewInvocation): Created | null {
+    const [same] = idempotencyKey === null ? [] : this.#rows(`idempotency_key = ?`, idempotencyKey);
+    return same === undefined ? null : { record: toDetail(same), errand: null };
+  }
+
+  /** A response as it is kept: where there is no room for it older ones go, and without any its status stays. */
+  async #keepable(result: EventResult, rooms: Reservation[]): Promise<string | null> {
+    if (!result.ran || !result.response) return null;
+    const response = JSON.stringify(result.response);
+    for (;;) {
+      try {
+        rooms.push(await this.#quota.reserve({ bytes: response.length }));
+        return response;
+      } catch (error) {
+        if (!(error instanceof QuotaError)) throw error;
+        if (this.#forgetResponses(0) > 0) continue;
+        const { status } = result.response;
+        return JSON.stringify({ status, headers: [], body: "", isTruncated: true });
+      }
+    }
+  }
+
+  #ended(seq: number, result: EventResult, response: string | null, nowMs: number): void {
     const [row] = this.#rows(`seq = ? AND state = 'running'`, seq);
     const found = this.#config();
     // Reported twice.
@@ -241,10 +316,9 @@ export class Invocations extends DurableObject<StoreEnv> {
     if (found.isGone && next.state === "waiting") {
       next = { ...next, state: "failed", error: "the function was deleted", nextMs: null };
     }
-    const response = result.ran && result.response ? JSON.stringify(result.response) : null;
-    this.#sql.exec(
-      `UPDATE invocations SET state = ?, attempts = ?, waits = ?, next_ms = ?, life = NULL, began_ms = NULL, outcome = ?,
-         error = ?, response = ? WHERE seq = ?`,
+    this.#update(
+      seq,
+      `state = ?, attempts = ?, waits = ?, next_ms = ?, life = NULL, began_ms = NULL, outcome = ?, error = ?, response = ?`,
       next.state,
       next.attempts,
       next.waits,
@@ -252,7 +326,6 @@ export class Invocations extends DurableObject<StoreEnv> {
       next.outcome,
       next.error,
       response,
-      seq,
     );
     if (next.state !== "waiting")
       this.#finish(row, settings, { ...next, state: next.state }, nowMs);
@@ -269,16 +342,15 @@ export class Invocations extends DurableObject<StoreEnv> {
     const wanted: Destination | null = state === "succeeded" ? onSuccess : onFailure;
     // Who waits for the response is told by it.
     const to = type === "RequestResponse" ? null : wanted;
-    this.#sql.exec(
-      `UPDATE invocations SET state = ?, error = ?, ended_ms = ?, destination = ?, destination_state = ?, next_ms = ?
-       WHERE seq = ?`,
+    this.#update(
+      seq,
+      `state = ?, error = ?, ended_ms = ?, destination = ?, destination_state = ?, next_ms = ?`,
       state,
       error,
       nowMs,
       to && JSON.stringify(to),
       to && "waiting",
       to && nowMs,
-      seq,
     );
     if (to === null) this.#settled(seq);
   }
@@ -289,32 +361,43 @@ export class Invocations extends DurableObject<StoreEnv> {
     const attempts = row.destination_attempts + 1;
     const isOver = error === null || attempts >= MAX_TELLINGS;
     const waitMs = Math.min(1000 * 2 ** attempts, MAX_TELL_WAIT_MS);
-    this.#sql.exec(
-      `UPDATE invocations SET life = NULL, began_ms = NULL, destination_state = ?, destination_attempts = ?,
-         destination_error = ?, next_ms = ? WHERE seq = ?`,
+    this.#update(
+      seq,
+      `life = NULL, began_ms = NULL, destination_state = ?, destination_attempts = ?, destination_error = ?, next_ms = ?`,
       error === null ? "delivered" : isOver ? "given-up" : "waiting",
       attempts,
       error,
       isOver ? null : nowMs + waitMs,
-      seq,
     );
     if (isOver) this.#settled(seq);
   }
 
   /** Nothing more happens to it. */
   #settled(seq: number): void {
-    this.#sql.exec(`UPDATE invocations SET payload = NULL WHERE seq = ?`, seq);
+    this.#update(seq, `payload = NULL`);
     if (++this.#settledCount % FORGET_EVERY === 0) this.#forgetOld();
   }
 
   #forgetOld(): void {
-    const isSettled = `ended_ms IS NOT NULL AND next_ms IS NULL AND life IS NULL`;
-    const older = `seq <= (SELECT seq FROM invocations ORDER BY seq DESC LIMIT 1 OFFSET ?)`;
-    this.#sql.exec(
-      `UPDATE invocations SET response = NULL WHERE response IS NOT NULL AND ${isSettled} AND ${older}`,
-      KEPT_RESPONSES,
+    this.#forgetResponses(KEPT_RESPONSES);
+    this.#sql.exec(`DELETE FROM invocations WHERE ${SETTLED} AND ${OLDER_THAN}`, KEPT);
+    this.#kept.recount();
+  }
+
+  /** Of all but the newest so many. How many there were. */
+  #forgetResponses(kept: number): number {
+    const { rowsWritten } = this.#sql.exec(
+      `UPDATE invocations SET response = NULL WHERE response IS NOT NULL AND ${SETTLED} AND ${OLDER_THAN}`,
+      kept,
     );
-    this.#sql.exec(`DELETE FROM invocations WHERE ${isSettled} AND ${older}`, KEPT);
+    this.#kept.recount();
+    return rowsWritten;
+  }
+
+  #update(seq: number, set: string, ...values: SqlStorageValue[]): void {
+    this.#kept.change(seq, () =>
+      this.#sql.exec(`UPDATE invocations SET ${set} WHERE seq = ?`, ...values, seq),
+    );
   }
 
   #errandOf(row: InvocationRow): Errand & { does: "deliver" } {

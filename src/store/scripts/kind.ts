@@ -1,7 +1,7 @@
 /**
  * Scripts, as far as events go. The hub asks:
  *   GET  /script/{id}/runs?limit=                       -> ScheduleReport
- *   POST /script/{id}/invocations      NewInvocation    -> InvocationDetail; 429: too many wait
+ *   POST /script/{id}/invocations      NewInvocation    -> InvocationDetail; 429: too many wait, 507: over quota
  *   GET  /script/{id}/invocations?limit=&state=&before= -> { invocations: InvocationRecord[] }
  *   GET  /script/{id}/invocations/{id}                  -> InvocationDetail; 404
  */
@@ -13,6 +13,7 @@ import {
 import type { StoreEnv } from "../env.ts";
 import type { Kind } from "../kinds.ts";
 import type { ScriptConfig } from "./config.ts";
+import { QUOTA_STATUS } from "../quota.ts";
 import { deliverNow } from "./courier.ts";
 import type { Created } from "./invocations.ts";
 import { SCHEDULES_NAME } from "./schedules.ts";
@@ -46,10 +47,16 @@ async function administer(request: Request, id: string, env: StoreEnv): Promise<
   if (request.method === "POST") {
     // The types that workerd derives for RPC turn tuples into arrays.
     const created = (await invocations.create(await request.json<NewInvocation>())) as Created;
-    if ("refused" in created) return new Response(created.refused, { status: 429 });
+    if ("refused" in created) {
+      const status = created.why === "over quota" ? QUOTA_STATUS : 429;
+      return new Response(created.refused, { status });
+    }
     if (created.errand === null) return Response.json(created.record);
-    await deliverNow(id, created.errand);
-    return Response.json(await invocations.detail(created.record.id));
+    const result = await deliverNow(id, created.errand);
+    const detail = await invocations.detail(created.record.id);
+    // Whoever waits gets the response, whether there was room to keep it or not.
+    const response = result.ran && result.response ? result.response : null;
+    return Response.json(response === null ? detail : { ...detail, response });
   }
   if (which !== undefined) {
     const detail = await invocations.detail(which);

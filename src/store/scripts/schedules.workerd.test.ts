@@ -24,7 +24,12 @@ beforeEach(() => {
 function config(name: string, crons: readonly string[], namespace = "production"): ScriptConfig {
   const id = `script-${++objects}`;
   const place = { accountId: "a", namespaceId: namespace, namespace, name, limits: {} };
-  return { kind: "script", id, ...place, settings: { crons, invocations: null } };
+  return {
+    kind: "script",
+    id,
+    ...place,
+    settings: { crons, invocations: null, isAccounts: false },
+  };
 }
 
 async function scheduled(name: string, crons: readonly string[] = ["* * * * *"]): Promise<string> {

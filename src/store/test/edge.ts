@@ -22,6 +22,11 @@ const RESULTS: Readonly<Record<string, EventResult>> = {
   "without-handler": { ran: false, reason: "no-handler", message: "exports no such handler" },
   limited: { ran: false, reason: "limited", message: "backs off", retryAfterSeconds: 90 },
   lost: { ran: false, reason: "unavailable", message: "lost", mayHaveRun: true },
+  "answers-at-length": {
+    ran: true,
+    outcome: "ok",
+    response: { status: 200, headers: [], body: btoa("x".repeat(200_000)), isTruncated: false },
+  },
 };
 
 let taken: EventDelivery[] = [];

@@ -1,0 +1,128 @@
+/** What invocations take counts for the quota of their namespace, and comes back when they have ended. */
+import { env as bindings } from "cloudflare:workers";
+import { expect, test } from "vitest";
+import {
+  DEFAULT_INVOCATION_SETTINGS,
+  type InvocationDetail,
+  type NewInvocation,
+} from "../../protocol/invocations.ts";
+import type { StoreEnv } from "../env.ts";
+import type { ScriptConfig } from "./config.ts";
+import { scripts } from "./kind.ts";
+
+const env = bindings as unknown as StoreEnv;
+const MIB = 2 ** 20;
+
+/** In a namespace of its own, which may keep a MiB. */
+async function make(name: string, isAccounts = false) {
+  const id = crypto.randomUUID();
+  const config: ScriptConfig = {
+    kind: "script",
+    id,
+    accountId: `account of ${id}`,
+    namespaceId: `namespace of ${id}`,
+    namespace: "production",
+    name,
+    settings: { crons: [], invocations: DEFAULT_INVOCATION_SETTINGS, isAccounts },
+    limits: isAccounts ? {} : { storage_mb: 1 },
+  };
+  await scripts.configure(config, id, env);
+  const ask = (path: string, init?: RequestInit) =>
+    scripts.administer(new Request(`http://store/script/${id}/${path}`, init), id, env);
+  return {
+    id,
+    config,
+    invoke: async (invocation: Partial<NewInvocation>) =>
+      ask("invocations", {
+        method: "POST",
+        body: JSON.stringify({
+          type: "Event",
+          idempotencyKey: null,
+          contentType: null,
+          payload: { bytes: "" },
+          ...invocation,
+        }),
+      }),
+    async list(state: string) {
+      const response = await ask(`invocations?state=${state}&limit=1000`);
+      return (await response.json<{ invocations: { id: string }[] }>()).invocations;
+    },
+    detail: async (of: string) => (await ask(`invocations/${of}`)).json<InvocationDetail>(),
+    async usedBytes(owner = `namespace of ${id}`) {
+      const usage = await env.QUOTAS.getByName(owner).usage();
+      expect(usage).toEqual([
+        { kind: "invocations", id, usage: { bytes: expect.any(Number) as number } },
+      ]);
+      return usage[0]?.usage.bytes ?? 0;
+    },
+  };
+}
+
+const door = (what: "close" | "open", script: string) =>
+  (env.EDGE_0 as Fetcher).fetch(`http://edge/${what}/${script}`, { method: "POST" });
+
+test("payloads that wait fill the quota, are refused beyond it, and give it back when they have ended", async () => {
+  const script = await make("waits");
+  await door("close", "waits");
+  const payload = { bytes: btoa("x".repeat(100_000)) };
+  let refused: Response | undefined;
+  let taken = 0;
+  for (; taken < 20; taken++) {
+    const response = await script.invoke({ payload, idempotencyKey: `key ${taken}` });
+    if (!response.ok) {
+      refused = response;
+      break;
+    }
+  }
+  expect(taken).toBeGreaterThan(5);
+  expect(refused?.status).toBe(507);
+  expect(await refused?.text()).toMatch(
+    /^the dispatch namespace 'production' may keep 1048576 bytes \(storage_mb=1\), and with this it would keep \d+\. .*: skep limits production storage_mb=\.\.\.$/,
+  );
+  expect(await script.usedBytes()).toBeGreaterThan(taken * 100_000);
+  expect(await script.usedBytes()).toBeLessThanOrEqual(MIB);
+  // One that is known is no new one.
+  expect((await script.invoke({ payload, idempotencyKey: "key 0" })).status).toBe(200);
+
+  await door("open", "waits");
+  await expect.poll(async () => (await script.list("succeeded")).length).toBe(taken);
+  expect(await script.usedBytes()).toBeLessThan(taken * 2000);
+  expect((await script.invoke({ payload })).status).toBe(200);
+});
+
+test("responses that there is no room for make older ones go, and whoever waits gets each", async () => {
+  const script = await make("answers-at-length");
+  const details: InvocationDetail[] = [];
+  for (let index = 0; index < 8; index++) {
+    const response = await script.invoke({ type: "RequestResponse" });
+    details.push(await response.json<InvocationDetail>());
+  }
+  for (const { response } of details) expect(atob(response?.body ?? "")).toHaveLength(200_000);
+  const kept = await Promise.all(details.map(async ({ id }) => script.detail(id)));
+  expect(kept[0]?.response).toBeNull();
+  expect(kept.at(-1)?.response?.isTruncated).toBe(false);
+  expect(await script.usedBytes()).toBeLessThanOrEqual(MIB);
+});
+
+test("a response that there is no room for at all is not kept", async () => {
+  const script = await make("answers-at-length");
+  const filler = env.KV.getByName(`kv of ${script.id}`);
+  await filler.configure({ ...script.config, kind: "kv", id: `kv of ${script.id}`, settings: {} });
+  const fill = { method: "PUT", body: new Uint8Array(950_000) };
+  expect((await filler.fetch("http://kv/filler?urlencoded=true", fill)).status).toBe(200);
+  const waited = await script.invoke({ type: "RequestResponse" });
+  const { id, response } = await waited.json<InvocationDetail>();
+  expect(atob(response?.body ?? "")).toHaveLength(200_000);
+  expect((await script.detail(id)).response).toEqual({
+    status: 200,
+    headers: [],
+    body: "",
+    isTruncated: true,
+  });
+});
+
+test("those of the account's own Workers count for the account", async () => {
+  const script = await make("answers-at-length", true);
+  await script.invoke({ type: "RequestResponse" });
+  expect(await script.usedBytes(`account account of ${script.id}`)).toBeGreaterThan(200_000);
+});
