@@ -6,7 +6,7 @@
  * reads clocks and memory needs `workerdPid`. Each of the two ends at once when the other one does.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { childPrefix } from "./death-signal.ts";
@@ -216,19 +216,17 @@ export class WorkerdProcess {
 }
 
 /**
- * Ends a monitor whose child is not known yet. The child is bound to the monitor's life only when its sandbox is
- * complete, and would live on; it is looked up while the monitor cannot start another one.
+ * Ends a monitor and its child, which is not known yet. The child is bound to the monitor's life only when its sandbox
+ * is complete, and would wait for ever before. Both are of one process group, whose signal the kernel delivers to a
+ * child that is being forked, too.
  */
-function endUnborn(monitor: ChildProcess): void {
-  monitor.kill("SIGSTOP");
+function endUnborn({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
   try {
-    const { pid } = monitor;
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
-    for (const child of children.filter(Boolean)) process.kill(Number(child), "SIGKILL");
+    process.kill(-pid, "SIGKILL");
   } catch {
-    // It has ended already, or is not a monitor since this system has no /proc.
+    // ESRCH: they ended by themselves just now.
   }
-  monitor.kill("SIGKILL");
 }
 
 /** Resolves when workerd has reported all of them. */

@@ -129,6 +129,31 @@ test("without a sandbox the same process reads files and reaches this machine", 
   captive.socket.close();
 });
 
+test("ends with all that it has forked when it is killed while it is being made", async () => {
+  // What bubblewrap forks at the very moment of the kill is out of sight, as is what this one's child has forked.
+  const path = join(directory, "forks.sh");
+  writeFileSync(path, "#!/bin/sh\n(sleep 600 & echo >&2; wait) & wait\n", { mode: 0o755 });
+  const command = {
+    kind: "cell",
+    binary,
+    directory,
+    configFile: "none.capnp",
+    sockets: ["http"],
+    inherited: {},
+    environment: { PATH: "/usr/bin:/bin" },
+    sandbox: {
+      bubblewrap: { path, libraries: [], filter: undefined },
+      readOnly: [],
+      writable: [],
+    },
+  } as const;
+  const process = new WorkerdProcess("forks", ++lives, command, () => {});
+  await expect.poll(() => process.outputBytes).toBe(1);
+  process.kill("SIGKILL");
+  // This comes when nobody has its output any more.
+  expect(await process.exited).toEqual({ code: null, signal: "SIGKILL" });
+});
+
 describe.skipIf(lack !== undefined)(`in the sandbox${reason}`, () => {
   let captive: Captive;
   beforeAll(async () => {
