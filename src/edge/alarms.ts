@@ -15,8 +15,9 @@ export function recordAlarms(
   for (const { event, outcome, scriptVersion, wallTime } of events) {
     if (!isAlarm(event)) continue;
     const facts = { versionId: scriptVersion.id };
-    const answered = outcome === "ok" ? new Response(null, { status: 204 }) : reasonFor(outcome);
+    const answered = outcome === "ok" ? null : reasonFor(outcome);
     const startedMs = Date.now() - wallTime;
-    record(metrics, ctx, target, facts, startedMs, new Request("http://alarm/"), answered);
+    const request = new Request("http://alarm/");
+    record(metrics, ctx, target, facts, startedMs, request, answered, "alarm");
   }
 }

@@ -31,9 +31,11 @@ export class Counter extends DurableObject {
   async alarm() {
     console.log("alarm rings");
     if (await this.ctx.storage.get("spins")) for (;;);
+    if (await this.ctx.storage.delete("fails")) throw new Error("no bell");
     await this.ctx.storage.put("rang", ((await this.ctx.storage.get("rang")) ?? 0) + 1);
   }
   async rang() { return (await this.ctx.storage.get("rang")) ?? 0; }
+  async failAtAlarm() { await this.ctx.storage.put("fails", true); await this.wakeIn(0); }
   async spinAtAlarm() { await this.ctx.storage.put("spins", true); await this.wakeIn(0); }
   spin() { for (;;); }
   async eat() {
@@ -56,6 +58,7 @@ export default {
       case "/increment": return Response.json(await stub.increment());
       case "/wake": return Response.json((await stub.wakeIn(Number(searchParams.get("ms")))) ?? null);
       case "/rang": return Response.json(await stub.rang());
+      case "/fail-alarm": return Response.json((await stub.failAtAlarm()) ?? null);
       case "/spin-alarm": return Response.json((await stub.spinAtAlarm()) ?? null);
       case "/spin": return Response.json(await stub.spin());
       case "/socket": return stub.fetch(request);
@@ -187,7 +190,25 @@ describe("a script with Durable Objects", () => {
       await call("/wake?ms=100");
       await expect.poll(() => call("/rang")).toBe(rang);
     }
-    await expect.poll(() => platform.requestsOf("counted")).toBe(calls + 2);
+    // It is tried again, and rings then.
+    await call("/fail-alarm");
+    await expect.poll(() => call("/rang")).toBe("3");
+    const kinds = async () => {
+      const response = await platform.api("GET", `${SCRIPTS}/counted/metrics`);
+      const { result } = (await response.json()) as {
+        result: { kinds: { kind: string; requests: number; errors: number; statuses: object }[] };
+      };
+      return result.kinds.map(({ kind, requests, errors, statuses }) => ({
+        kind,
+        requests,
+        errors,
+        statuses,
+      }));
+    };
+    await expect.poll(kinds).toEqual([
+      { kind: "fetch", requests: calls, errors: 0, statuses: { "2xx": calls } },
+      { kind: "alarm", requests: 4, errors: 1, statuses: { none: 4 } },
+    ]);
   });
 
   test("is tailed with what its objects and their alarms log", async () => {
