@@ -6,6 +6,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { WrittenChange } from "../../protocol/changes.ts";
 import { asciiJson, type KvPair } from "../../protocol/kv.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
+import { drain } from "../drain.ts";
 import type { StoreEnv } from "../env.ts";
 import {
   QUOTA_STATUS,
@@ -18,7 +19,7 @@ import {
 import { ChangeLog } from "./changes.ts";
 import { Entries, type Entry } from "./entries.ts";
 import { ValueFiles } from "./files.ts";
-import { drain, MAX_INLINE_BYTES, receiveValue } from "./receive.ts";
+import { MAX_INLINE_BYTES, receiveValue } from "./receive.ts";
 import {
   bulkGetOf,
   byteLength,

@@ -51,13 +51,3 @@ export async function receiveValue(
   await written;
   return { value: null, file, size };
 }
-
-/** Before a refusal: who is still sending would not read it. */
-export async function drain(body: ReadableStream | null): Promise<void> {
-  if (body === null || body.locked) return;
-  try {
-    await body.pipeTo(new WritableStream());
-  } catch {
-    // Whoever sent it has gone: nobody waits for the refusal.
-  }
-}

@@ -5,6 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { DEFAULT_QUEUE_SETTINGS, type NewMessage, type QueueConfig } from "../../protocol/queue.ts";
 import { deliverEvent } from "../deliver-event.ts";
+import { drain } from "../drain.ts";
 import type { StoreEnv } from "../env.ts";
 import {
   QuotaError,
@@ -119,8 +120,9 @@ export class QueueObject extends DurableObject<StoreEnv> implements QuotaHolder 
       await request.body?.cancel();
       return new Response(null, { status: 404 });
     } catch (error) {
-      if (error instanceof Refused) return error.toResponse();
-      throw error;
+      if (!(error instanceof Refused)) throw error;
+      await drain(request.body);
+      return error.toResponse();
     }
   }
 

@@ -344,6 +344,26 @@ test("beyond the quota nothing is taken, and room that is free again is", async 
   expect(await count(id)).toBe(2);
 });
 
+test.each([
+  ["message", 200_000, 10204],
+  ["batch", 2_000_000, 10205],
+])(
+  "a %s that is too large is read to its end, so that its sender reads the refusal",
+  async (path, bytes, code) => {
+    await made();
+    const { readable, writable } = new FixedLengthStream(bytes);
+    const sent = new Response("x".repeat(bytes)).body?.pipeTo(writable);
+    const headers = { "X-Msg-Fmt": "text", "Content-Length": String(bytes) };
+    const init = { method: "POST", body: readable, headers };
+    const response = await store.QUEUES.getByName(id).fetch(`http://queue/${path}`, init);
+    expect([response.status, response.headers.get("CF-Queues-Error-Code")]).toEqual([
+      413,
+      `${code}`,
+    ]);
+    await expect(sent).resolves.toBeUndefined();
+  },
+);
+
 test("a message that comes back is behind none that was taken, whatever the clock does", async () => {
   await answer(retried(), ok);
   await made({ consumer: { batchSize: 1, maxConcurrency: 1 } });

@@ -65,10 +65,7 @@ const decoder = new TextDecoder();
 export async function readMessage(request: Request): Promise<Sent> {
   const { headers } = request;
   const declared = Number(headers.get("content-length") ?? 0);
-  if (declared > MAX_MESSAGE_BYTES) {
-    await request.body?.cancel();
-    throw tooLarge(declared);
-  }
+  if (declared > MAX_MESSAGE_BYTES) throw tooLarge(declared);
   const contentType = toType(headers.get("X-Msg-Fmt") ?? undefined);
   const delaySeconds = readDelay(headers, "metadata");
   const bytes = await readBody(request);
@@ -189,9 +186,9 @@ async function readBody(request: Request): Promise<Uint8Array> {
   let size = 0;
   for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
     size += chunk.byteLength;
-    if (size > MAX_BODY_BYTES) throw new Refused("batchSize", `more than ${MAX_BODY_BYTES} bytes`);
-    chunks.push(chunk);
+    if (size <= MAX_BODY_BYTES) chunks.push(chunk);
   }
+  if (size > MAX_BODY_BYTES) throw new Refused("batchSize", `more than ${MAX_BODY_BYTES} bytes`);
   const bytes = new Uint8Array(size);
   let offset = 0;
   for (const chunk of chunks) {

@@ -115,13 +115,3 @@ async function copy(
     if (done) return;
   }
 }
-
-/** Before a refusal: who is still sending would not read it. */
-export async function drain(body: ReadableStream | null): Promise<void> {
-  if (body === null || body.locked) return;
-  try {
-    await body.pipeTo(new WritableStream());
-  } catch {
-    // Whoever sent it has gone: nobody waits for the refusal.
-  }
-}

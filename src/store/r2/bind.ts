@@ -11,15 +11,9 @@ import {
   type R2UploadPart,
   type R2Write,
 } from "../../protocol/r2.ts";
+import { drain } from "../drain.ts";
 import type { StoreEnv } from "../env.ts";
-import {
-  drain,
-  receiveIntoFile,
-  receiveSmall,
-  takeHead,
-  type Incoming,
-  type Received,
-} from "./arrive.ts";
+import { receiveIntoFile, receiveSmall, takeHead, type Incoming, type Received } from "./arrive.ts";
 import type { R2Bucket, Target } from "./bucket.ts";
 import { failed, R2Rejection, valueOf } from "./failure.ts";
 import { BucketFiles } from "./files.ts";
