@@ -231,7 +231,27 @@ describe("queries", () => {
     expect(await ask("/admin/query", { queries: [{ sql: "SELECT * FROM t" }] })).toBe(403);
     expect(await ask("/x/../admin/quota/release", { epoch: 1e9 })).toBe(403);
   });
+
+  it("and what they answer have bounds", async () => {
+    const { id } = await make();
+    const names = `SELECT 1 AS "${"n".repeat(50_000)}" FROM json_each(?)`;
+    const list = JSON.stringify(Array.from({ length: 2_000 }, () => 0));
+    expect(await bound(id, { sql: names, params: [list] })).toMatchObject({
+      error: expect.stringMatching(/the result takes more than 67108864 bytes/),
+    });
+    const long = { sql: "SELECT 1", params: [], more: "x".repeat(33 * 2 ** 20) };
+    expect(await bound(id, long)).toMatchObject({
+      error: expect.stringMatching(/a call may have 33554432 bytes/),
+    });
+  });
 });
+
+/** As a function's binding asks. */
+async function bound(id: string, body: object): Promise<unknown> {
+  const headers = { [STORE_HEADER]: JSON.stringify({ kind: "d1", id } satisfies StoreCall) };
+  const init = { method: "POST", headers, body: JSON.stringify(body) };
+  return (await hub.STORE.fetch("http://store/query", init)).json();
+}
 
 describe("a namespace's quota", () => {
   it("bounds its databases together; what does not fit was never there", async () => {

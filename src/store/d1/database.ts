@@ -16,6 +16,7 @@ import { importSql } from "./import.ts";
 import { ingest, type Ingested } from "./ingest.ts";
 import { Queries, Refused, type Query, type Result } from "./query.ts";
 import { QuotaError, QuotaLease, type Released, type Reservation } from "../quota.ts";
+import { readText } from "../read-text.ts";
 import { remoteBooks } from "./remote-book.ts";
 import { makeBookmark, Snapshots, timeOf, type History } from "./snapshots.ts";
 import { isReading, mayLoseMuch, splitWhole } from "./statements.ts";
@@ -29,6 +30,8 @@ const CONFIG = "config";
 const HISTORY = "history";
 const IMPORT = "import";
 
+/** Of statements and parameters, in memory together; a byte of a blob takes up to four. */
+const MAX_CALL_BYTES = 32 * 2 ** 20;
 /** Enough for most calls that write. */
 const USUAL_GROWTH_BYTES = 64 * 1024;
 /** What a file of SQL may make of itself: rows, indexes of them, and pages that are not full. */
@@ -106,7 +109,9 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
         const error = `no such call: ${request.method} ${pathname}`;
         return Response.json({ error }, { status: 404 });
       }
-      const body = await request.json<Query | Query[]>();
+      const text = await readText(request, MAX_CALL_BYTES);
+      if (text === null) throw new Refused(`a call may have ${MAX_CALL_BYTES} bytes`);
+      const body = JSON.parse(text) as Query | Query[];
       const results = await this.query(Array.isArray(body) ? body : [body]);
       const isRows = searchParams.get("resultsFormat") === "ROWS_AND_COLUMNS";
       const answers = results.map(({ columns, rows, meta }) => ({

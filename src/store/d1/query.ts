@@ -80,7 +80,12 @@ export class Queries {
     if (isSchema) this.#noted.dropTriggers();
     const cursor = this.#sql.exec(sql, ...(params ?? []).map(toBound));
     const rows: unknown[][] = [];
-    for (const row of cursor.raw()) rows.push(row.map((cell) => this.#toJson(cell)));
+    // Most answers name the columns in each row.
+    const namesBytes = cursor.columnNames.reduce((sum, name) => sum + name.length, 0);
+    for (const row of cursor.raw()) {
+      this.#bytes += namesBytes;
+      rows.push(row.map((cell) => this.#toJson(cell)));
+    }
     const duration = performance.now() - startMs;
     if (isSchema) this.#noted.makeTriggers();
     const after = isReading(sql) ? before : this.#look();
