@@ -267,6 +267,9 @@ describe("a namespace's quota", () => {
       400,
       expect.stringContaining("may keep 2097152 bytes (storage_mb=2)"),
     ]);
+    expect(await bound(other.id, { sql: `SELECT 1; ${insert.sql}` })).toMatchObject({
+      error: expect.stringContaining("(storage_mb=2)"),
+    });
     expect(await rowsOf(other.path, "SELECT count(*) AS n FROM t")).toEqual([{ n: 0 }]);
     const values = Array.from(
       { length: 2000 },

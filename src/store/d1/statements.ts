@@ -56,8 +56,10 @@ export function isBlank(sql: string): boolean {
   return sql.replace(/^[^\S\r\n\u2028\u2029]*--.*/gm, "").trim() === "";
 }
 
-/** Whether it can change nothing, as far as its first word tells; false when in doubt. */
+/** Whether it can change nothing, as far as its first word tells; false when in doubt, as of several statements. */
 export function isReading(sql: string): boolean {
+  const end = sql.indexOf(";");
+  if (end !== -1 && sql.slice(end + 1).trim() !== "") return false;
   return /^\s*(?:select|values|explain)\b/i.test(sql);
 }
 
