@@ -376,6 +376,13 @@ describe("time travel", () => {
       sql: "INSERT INTO t (b, c, d) VALUES (?, x'0102', 0.1), ('it''s', zeroblob(40000), NULL)",
       params: [large],
     });
+    // SQLite's own quoting ends a text there.
+    for (const text of ["a\0b", `${large}\0b`]) {
+      const sql = "INSERT INTO t (b, c) VALUES (?, hex(?1))";
+      await call("POST", `${path}/query`, { sql, params: [text] });
+    }
+    const texts = "SELECT count(*) AS n FROM t WHERE hex(b) = c";
+    expect(await rowsOf(path, texts)).toEqual([{ n: 2 }]);
     const before = await exportSql(path);
     const { bookmark } = (await call("GET", `${path}/time_travel/bookmark`)).result;
     await rowsOf(path, "DROP TABLE t; CREATE TABLE u (a)");
@@ -384,6 +391,7 @@ describe("time travel", () => {
     expect(back.errors).toEqual([]);
     expect(back.result.bookmark).toBe(bookmark);
     expect(await exportSql(path)).toBe(before);
+    expect(await rowsOf(path, texts)).toEqual([{ n: 2 }]);
     const forth = `${path}/time_travel/restore?bookmark=${back.result.previous_bookmark}`;
     expect((await call("POST", forth)).errors).toEqual([]);
     expect(await exportSql(path)).toBe(after);

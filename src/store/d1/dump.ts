@@ -64,12 +64,16 @@ function* rowsOf(sql: SqlStorage, table: string): Generator<DumpStatement> {
     .map(({ name }) => name);
   const names = columns.map(quoted);
   const into = `INSERT INTO ${quoted(table)} (${names.join(",")}) VALUES(`;
-  const values = sql.exec(
-    `SELECT ${names.map((name) => `quote(${name})`).join(",")} FROM ${quoted(table)}`,
-  );
+  const values = sql.exec(`SELECT ${names.map(literalOf).join(",")} FROM ${quoted(table)}`);
   for (const cells of values.raw<string[]>()) {
     yield { sql: `${into}${cells.join(",")});`, row: { table, columns } };
   }
+}
+
+/** `quote` ends a text at its first NUL. */
+function literalOf(name: string): string {
+  return `CASE WHEN typeof(${name}) = 'text' AND instr(${name}, char(0)) > 0
+    THEN 'CAST(X''' || hex(${name}) || ''' AS TEXT)' ELSE quote(${name}) END`;
 }
 
 /** The runtime's and our own. */

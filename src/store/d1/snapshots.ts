@@ -37,7 +37,7 @@ const SNAPSHOTS = "snapshots";
 
 /** A line of a snapshot: a statement, or a row with its values. */
 type Line = string | { readonly sql: string; readonly params: readonly Param[] };
-type Param = string | number | null | { readonly hex: string };
+type Param = string | number | null | { readonly hex: string; readonly isText?: true };
 
 export class Snapshots {
   readonly #storage: DurableObjectStorage;
@@ -158,8 +158,11 @@ function* linesOf(sql: SqlStorage): Generator<string> {
 function rowLine(statement: string, table: string, columns: readonly string[]): Line {
   const names = columns.map(quoted).join(",");
   const head = `INSERT INTO ${quoted(table)} (${names}) VALUES(`;
-  const cells = statement.slice(head.length, -2).matchAll(/X'([0-9A-F]*)'|'((?:[^']|'')*)'|[^,]+/g);
-  const params = Array.from(cells, ([cell, hex, text]): Param => {
+  const cells = statement
+    .slice(head.length, -2)
+    .matchAll(/CAST\(X'([0-9A-F]*)' AS TEXT\)|X'([0-9A-F]*)'|'((?:[^']|'')*)'|[^,]+/g);
+  const params = Array.from(cells, ([cell, textHex, hex, text]): Param => {
+    if (textHex !== undefined) return { hex: textHex, isText: true };
     if (hex !== undefined) return { hex };
     if (text !== undefined) return text.replaceAll("''", "'");
     return cell === "NULL" ? null : Number(cell);
@@ -178,9 +181,12 @@ function applyLines(sql: SqlStorage, lines: readonly Line[]): void {
       statements += `${line}\n`;
     } else {
       flush();
-      const values = line.params.map((param) =>
-        typeof param === "object" && param !== null ? Uint8Array.fromHex(param.hex).buffer : param,
-      );
+      const values = line.params.map((param) => {
+        if (typeof param !== "object" || param === null) return param;
+        const bytes = Uint8Array.fromHex(param.hex);
+        if (!param.isText) return bytes.buffer;
+        return new TextDecoder("utf-8", { fatal: false, ignoreBOM: true }).decode(bytes);
+      });
       sql.exec(line.sql, ...values);
     }
   }
