@@ -7,14 +7,13 @@ import {
   type R2CreateUpload,
   type R2Get,
   type R2Put,
-  type R2Read,
   type R2UploadPart,
-  type R2Write,
 } from "../../protocol/r2.ts";
 import { drain } from "../drain.ts";
 import type { StoreEnv } from "../env.ts";
 import { receiveIntoFile, receiveSmall, takeHead, type Incoming, type Received } from "./arrive.ts";
 import type { R2Bucket, Target } from "./bucket.ts";
+import { readCall } from "./call.ts";
 import { failed, R2Rejection, valueOf } from "./failure.ts";
 import { BucketFiles } from "./files.ts";
 import type { Arrived, Opened } from "./objects.ts";
@@ -73,16 +72,15 @@ async function answered(work: () => Promise<Response>): Promise<Response> {
 
 async function read(bound: Bound, request: Request): Promise<Response> {
   const head = request.headers.get(R2_HEAD);
-  const call = parse<R2Read>(
-    head === null ? (request.headers.get(R2_REQUEST) ?? "") : textOf(head),
-  );
-  if (call.method !== "list") checkKey(call.object);
+  const call = readCall(head === null ? (request.headers.get(R2_REQUEST) ?? "") : textOf(head));
   switch (call.method) {
     case "head":
+      checkKey(call.object);
       return json(valueOf(await bound.bucket.head(call.object)));
     case "list":
       return json(valueOf(await bound.bucket.list(call)));
     case "get":
+      checkKey(call.object);
       return get(bound, call, head !== null);
     default:
       throw new R2Rejection("invalid-argument");
@@ -180,7 +178,7 @@ async function writeTo(writable: WritableStream, bytes: Uint8Array): Promise<voi
 async function write(bound: Bound, request: Request): Promise<Response> {
   try {
     const { text, incoming } = await incomingOf(request);
-    return await perform(bound, parse<R2Write>(text), incoming);
+    return await perform(bound, readCall(text), incoming);
   } catch (error) {
     await drain(request.body);
     throw error;
@@ -202,7 +200,11 @@ async function incomingOf(request: Request): Promise<{ text: string; incoming: I
   return { text, incoming: { size: length - headSize, body } };
 }
 
-async function perform({ bucket, files }: Bound, call: R2Write, incoming: Incoming) {
+async function perform(
+  { bucket, files }: Bound,
+  call: ReturnType<typeof readCall>,
+  incoming: Incoming,
+): Promise<Response> {
   switch (call.method) {
     case "put":
       return json(await put(bucket, files, call, incoming));
@@ -305,14 +307,6 @@ async function keep<T>(
 function textOf(head: string): string {
   try {
     return new TextDecoder().decode(Uint8Array.fromBase64(head));
-  } catch {
-    throw new R2Rejection("invalid-argument");
-  }
-}
-
-function parse<T>(text: string): T {
-  try {
-    return JSON.parse(text) as T;
   } catch {
     throw new R2Rejection("invalid-argument");
   }

@@ -60,3 +60,27 @@ test("an upload goes on of which the object has forgotten the room", async () =>
     failure: { reason: "internal-error" },
   });
 });
+
+test("a call of other types than those of the protocol is refused", async () => {
+  const id = await make();
+  const send = async (call: unknown, content?: string) => {
+    const headers = { [R2_HEAD]: new TextEncoder().encode(JSON.stringify(call)).toBase64() };
+    const init = content === undefined ? { headers } : { method: "PUT", headers, body: content };
+    const request = new Request("http://r2/", init);
+    return (await bindR2(request, id, env, { waitUntil: () => {} })).status;
+  };
+  const put = { method: "put", object: "a", anyLength: true };
+  expect(await send(put, "content")).toBe(200);
+  // Once this never ended, and with it the whole process.
+  expect(await send({ method: "list", limit: "many", delimiter: [] })).toBe(400);
+  for (const call of [null, 1, {}, { method: "toString" }, { method: "get", object: {} }]) {
+    expect(await send(call)).toBe(400);
+  }
+  const large = { k: { text: "x".repeat(100_000) }, v: 1 };
+  for (const more of [{ object: 1 }, { customFields: [large] }, { onlyIf: { etagMatches: 1 } }]) {
+    expect(await send({ ...put, ...more }, "content")).toBe(400);
+  }
+  expect(
+    await send({ method: "createMultipartUpload", object: "b", customFields: [large] }, ""),
+  ).toBe(400);
+});
