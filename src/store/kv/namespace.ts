@@ -16,6 +16,7 @@ import {
   type Released,
   type Usage,
 } from "../quota.ts";
+import { readText } from "../read-text.ts";
 import { ChangeLog } from "./changes.ts";
 import { Entries, type Entry } from "./entries.ts";
 import { ValueFiles } from "./files.ts";
@@ -31,6 +32,7 @@ import {
   expirationOf,
   KvRejection,
   listOptionsOf,
+  MAX_BULK_CALL_BYTES,
   MAX_VALUE_BYTES,
   valueTooLarge,
 } from "./rules.ts";
@@ -163,7 +165,7 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
   }
 
   async #getMany(request: Request): Promise<Response> {
-    const { keys, type, withMetadata } = bulkGetOf(await request.text());
+    const { keys, type, withMetadata } = bulkGetOf(await readText(request, MAX_BULK_CALL_BYTES));
     const now = nowSeconds();
     const found = keys.map((key) => [key, this.#entries.get(key, now)] as const);
     checkBulkSize(found.reduce((sum, [, entry]) => sum + (entry?.size ?? 0), 0));

@@ -55,6 +55,21 @@ async function fileOf(kv: DurableObjectStub<KvNamespace>, key: string): Promise<
 }
 
 describe("a KV namespace", () => {
+  it("asks for many keys in a request of some length only", async () => {
+    const kv = await make();
+    await put(kv, "a", "1");
+    const ask = async (body: string) => {
+      const response = await kv.fetch("http://kv/bulk/get", { method: "POST", body });
+      return [response.status, await response.text()];
+    };
+    expect(await ask('{"keys":["a"]}')).toEqual([200, '{"a":"1"}']);
+    const long = JSON.stringify({ keys: ["a"], more: "x".repeat(1024 * 1024) });
+    expect(await ask(long)).toEqual([413, expect.stringMatching(/up to 1048576 bytes/)]);
+    for (const body of ["{", "null", '{"keys":[{}]}', '{"keys":{"length":1}}']) {
+      expect((await ask(body))[0], body).toBe(400);
+    }
+  });
+
   it("hides a key that has expired, and an alarm deletes it with its file", async () => {
     const kv = await make();
     await put(kv, "small", "1");

@@ -4,6 +4,8 @@ export const MAX_KEY_BYTES = 512;
 export const MAX_VALUE_BYTES = 25 * 1024 * 1024;
 export const MAX_METADATA_BYTES = 1024;
 export const MAX_BULK_KEYS = 100;
+/** Of what asks for them: each byte of a key may take six. */
+export const MAX_BULK_CALL_BYTES = 1024 * 1024;
 /** Of a bulk get, all values together. */
 const MAX_BULK_BYTES = 25 * 1024 * 1024;
 const MAX_LISTED = 1000;
@@ -158,15 +160,13 @@ export interface BulkGet {
   readonly withMetadata: boolean;
 }
 
-export function bulkGetOf(body: string): BulkGet {
-  const {
-    keys,
-    type = "text",
-    withMetadata,
-    cacheTtl,
-  } = JSON.parse(body) as Partial<BulkGet> & {
-    cacheTtl?: unknown;
-  };
+/** `body`: null if there was too much of it. */
+export function bulkGetOf(body: string | null): BulkGet {
+  if (body === null) {
+    throw new KvRejection(413, `You can request keys in up to ${MAX_BULK_CALL_BYTES} bytes`);
+  }
+  const { keys, type = "text", withMetadata, cacheTtl } = wantedOf(body);
+  if (keys !== undefined && !isTexts(keys)) throw new KvRejection(400, "keys must be strings");
   if (type !== "text" && type !== "json") {
     throw new KvRejection(400, `"${String(type)}" is not a valid type. Use "json" or "text"`);
   }
@@ -180,6 +180,23 @@ export function bulkGetOf(body: string): BulkGet {
   for (const key of keys) checkKey(key);
   checkCacheTtl(cacheTtl);
   return { keys, type, withMetadata: withMetadata === true };
+}
+
+interface Wanted extends Omit<Partial<BulkGet>, "keys"> {
+  readonly keys?: unknown;
+  readonly cacheTtl?: unknown;
+}
+
+function wantedOf(body: string): Wanted {
+  try {
+    return Object(JSON.parse(body)) as Wanted;
+  } catch {
+    throw new KvRejection(400, "The request is not valid JSON");
+  }
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 export function checkBulkSize(bytes: number): void {
