@@ -3,7 +3,7 @@
  * again, and what a kill of the store does to them. Since all wait, most of all for minutes to begin, they wait at once: on
  * one platform, and what kills on one of its own.
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, test } from "vitest";
 import { startPlatform, uploadForm, type Platform } from "./platform.ts";
 import { createProject, wrangler } from "./wrangler.ts";
 
