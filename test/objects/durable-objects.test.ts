@@ -260,6 +260,7 @@ describe("a script with Durable Objects", () => {
     await deploy("counter", "three");
     expect(await get("counter", "/version")).toBe("three");
     expect(await socket.next()).toBeUndefined();
+    socket.destroy();
   });
 
   test("leaves nothing on disk when it is deleted", async () => {
