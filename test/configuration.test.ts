@@ -149,9 +149,11 @@ describe(`wrangler ${wranglerPackage.version}`, { concurrent: true, timeout: 180
 
     test("deploys all that has no effect at once", async ({ expect }) => {
       const sample = merge(rowsOf("no effect", kind).map((row) => row.sample ?? {}));
-      const { exitCode, output } = await deploySample(kind, "no-effect", sample);
+      // Of a user Worker, too, wrangler asks what an account Worker of its name has.
+      const name = `no-effect-${kinds.indexOf(kind)}`;
+      const { exitCode, output } = await deploySample(kind, name, sample);
       expect(exitCode, output).toBe(0);
-      expect(await (await get(kind, "no-effect")).text()).toBe("deployed");
+      expect(await (await get(kind, name)).text()).toBe("deployed");
     });
   });
 });
