@@ -3,43 +3,35 @@
  * works in the real runtime. The bundles of build-examples.ts, which the first start deploys, must do the
  * same.
  */
-import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { Miniflare } from "miniflare";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { buildExamples, type ExampleModule } from "../build-examples.ts";
+import { wrangler } from "./wrangler.ts";
 
 const EXAMPLES = ["api", "echo", "hello", "stream", "wasm"];
 const ROOT = join(import.meta.dirname, "..");
-const WRANGLER_ENV = {
-  ...process.env,
-  PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}`,
-  CI: "1",
-  WRANGLER_SEND_METRICS: "false",
-  WRANGLER_HIDE_BANNER: "true",
-};
 
 const RUNTIME_TYPES: Readonly<Record<string, "esm" | "wasm">> = {
   "application/javascript+module": "esm",
   "application/wasm": "wasm",
 };
 
-const run = promisify(execFile);
 let directory: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "skep-examples-"));
   await buildExamples(join(directory, "built"));
-  for (const example of EXAMPLES) {
+  const bundled = EXAMPLES.map(async (example) => {
     const out = join(directory, "wrangler", example);
-    await run("wrangler", ["deploy", "--dry-run", "--outdir", out], {
-      cwd: join(ROOT, "workers", example),
-      env: WRANGLER_ENV,
-    });
-  }
+    const project = join(ROOT, "workers", example);
+    const env = { HOME: directory };
+    const dry = await wrangler(project, env, "deploy", "--dry-run", "--outdir", out);
+    expect(dry.exitCode, dry.output).toBe(0);
+  });
+  await Promise.all(bundled);
 }, 120_000);
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
