@@ -128,5 +128,9 @@ export function routeAccountWorkers(app: Hono<Api>, account: string): void {
   app.get(`${all}/durable_objects/namespaces`, durableObjects.listObjectNamespaces);
   app.get(`${all}/durable_objects/namespaces/:id`, durableObjects.getObjectNamespace);
   app.get(`${all}/durable_objects/namespaces/:id/objects`, durableObjects.listObjectsOfNamespace);
+  app.delete(
+    `${all}/durable_objects/namespaces/:id/objects/:object`,
+    durableObjects.deleteObjectOfNamespace,
+  );
   app.get(`${all}/usage`, getUsage);
 }

@@ -3,7 +3,7 @@
  * and go with uploads (upload/classes.ts).
  */
 import type { ObjectClassRecord } from "../registry/object-classes.ts";
-import { listObjects } from "../registry/supervisor.ts";
+import { deleteObject, listObjects } from "../registry/supervisor.ts";
 import { mayTouch } from "./auth.ts";
 import { accountId, param, registry, type ApiContext } from "./context.ts";
 import { ok, pageOf, partOf } from "./envelope.ts";
@@ -52,6 +52,18 @@ export async function listObjectsOfNamespace(c: ApiContext): Promise<Response> {
       ...(cursor !== undefined && { cursor, cursors: { after: cursor } }),
     },
   });
+}
+
+/** Ours: the object ends, with all that it has stored and its alarm. One that is not there is no error. */
+export async function deleteObjectOfNamespace(c: ApiContext): Promise<Response> {
+  const found = await requireClass(c);
+  const id = param(c, "object");
+  if (!OBJECT_ID.test(id)) {
+    throw new ApiError("invalid", `'${id}' is no id of an object: expected 64 hex digits.`);
+  }
+  const deleted = await deleteObject(c.env.SUPERVISOR, found, id);
+  if (deleted.ok) return ok(c, null);
+  throw new ApiError("unavailable", `The object cannot be deleted now: ${deleted.failure}`);
 }
 
 function readLimit(text: string | undefined): number {

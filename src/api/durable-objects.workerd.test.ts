@@ -164,6 +164,25 @@ describe("a script with classes", () => {
     );
   });
 
+  it("deletes one of its objects", async () => {
+    await make("emptied", "Room");
+    const { Room } = await classesOf("emptied");
+    const id = "0".repeat(64);
+    await supervisorCalls();
+    expect((await call("DELETE", `${OBJECTS}/${Room}/objects/${id}`)).errors).toEqual([]);
+    const calls = await supervisorCalls();
+    expect(calls.map(({ path }) => path)).toEqual([
+      expect.stringMatching(new RegExp(`^/objects\\?script=[0-9a-f-]+&key=${Room}&id=${id}$`)),
+    ]);
+    expect(await call("DELETE", `${OBJECTS}/${Room}/objects/one`)).toMatchObject(
+      refusal(10021, "'one' is no id of an object"),
+    );
+    const token = await limitedToken("no-data", { permissions: ["read", "deploy"] });
+    const authorization = `Bearer ${token}`;
+    const path = `${OBJECTS}/${Room}/objects/${id}`;
+    expect((await call("DELETE", path, undefined, { authorization })).status).toBe(403);
+  });
+
   it("shows them to tokens of its namespace only", async () => {
     await make("hidden", "Room");
     const { Room } = await classesOf("hidden");

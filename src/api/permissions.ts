@@ -164,6 +164,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${A}/workers/durable_objects/namespaces`]: readOwn,
   [`GET ${A}/workers/durable_objects/namespaces/:id`]: readOwn,
   [`GET ${A}/workers/durable_objects/namespaces/:id/objects`]: readOwn,
+  [`DELETE ${A}/workers/durable_objects/namespaces/:id/objects/:object`]: data,
 
   ...kvRules(`${A}/storage/kv/namespaces`),
   [`GET ${N}/usage`]: read,

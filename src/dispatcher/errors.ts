@@ -33,6 +33,7 @@ export const PLATFORM_ERRORS = {
   tooManyConcurrent: RATE_LIMITED,
   loop: { status: 508, code: 1019, title: "Functions call each other in a ring" },
   requestTooLarge: { status: 413, code: 413, title: "The request's body is too large" },
+  overQuota: { status: 507, code: 507, title: "The function has stored more than it may" },
   responseTooLarge: { status: 502, code: 502, title: "The response's body is too large" },
 } as const satisfies Record<LimitReason, PlatformError> & Record<string, PlatformError>;
 

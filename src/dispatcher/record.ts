@@ -25,6 +25,7 @@ const OUTCOMES: Readonly<Record<Reason, Outcome | undefined>> = {
   loop: "loadShed",
   requestTooLarge: "loadShed",
   responseTooLarge: "loadShed",
+  overQuota: "loadShed",
 };
 
 /** `answered`: the function's response, or why there is none; null: none was expected, and all is well. */

@@ -111,6 +111,7 @@ function failed(error: unknown, reason: Reason): EventResult {
     case "responseTooLarge":
       return { ran: true, outcome: "loadShed", error: message };
     case "backOff":
+    case "overQuota":
     case "rateLimited":
     case "tooManyConcurrent":
     case "loop": {

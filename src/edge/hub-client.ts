@@ -2,7 +2,7 @@
  * The edge's calls to the hub (protocol/hub.ts). When the hub cannot be reached they reject with an
  * UnavailableError: nothing ran, and the request may be sent again.
  */
-import { UnavailableError } from "../protocol/dispatch-errors.ts";
+import { LimitError, OVER_QUOTA, UnavailableError } from "../protocol/dispatch-errors.ts";
 import type { ObjectOwner } from "../protocol/objects.ts";
 import { decodeBundle, type Bundle } from "../protocol/bundle.ts";
 import type { AnalyticsFlush } from "../protocol/analytics.ts";
@@ -49,9 +49,11 @@ export class HubClient {
     return this.#call(`/blobs/${hash}`);
   }
 
-  /** The dedicated cell of a version. Rejects with a VersionGoneError if it has none by right. */
+  /** The dedicated cell of a version. Rejects with a VersionGoneError if it has none by right, and with a LimitError without room for its objects. */
   async cell(versionId: string): Promise<CellAssignment> {
-    const response = await this.#call(`/cell?version=${versionId}`, undefined, [404, 409]);
+    const expected = [404, 409, OVER_QUOTA];
+    const response = await this.#call(`/cell?version=${versionId}`, undefined, expected);
+    if (response.status === OVER_QUOTA) throw new LimitError("overQuota", await response.text());
     if (!response.ok) throw new VersionGoneError(await response.text());
     return response.json();
   }

@@ -9,6 +9,7 @@ import type { TraceFlush } from "../protocol/trace.ts";
 import { makeBundle } from "../registry/bundle.ts";
 import { registryOf } from "../registry/client.ts";
 import { createSealer } from "../registry/seal.ts";
+import { OVER_QUOTA } from "../protocol/dispatch-errors.ts";
 import { assignCell } from "../registry/supervisor.ts";
 import { storePoints } from "./analytics.ts";
 import { CpuShare } from "./cpu-share.ts";
@@ -86,9 +87,9 @@ export class EdgeGate extends WorkerEntrypoint<HubEnv> {
       return new Response(`${reason}: ${versionId}`, { status });
     }
     const assigned = await assignCell(this.env.SUPERVISOR, wanted.value);
-    return assigned.ok
-      ? Response.json(assigned.value)
-      : new Response(assigned.failure, { status: 503 });
+    if (assigned.ok) return Response.json(assigned.value);
+    const { isOverQuota, detail } = assigned.failure;
+    return new Response(detail, { status: isOverQuota ? OVER_QUOTA : 503 });
   }
 
   async #traces(flush: TraceFlush): Promise<Response> {

@@ -89,6 +89,7 @@ async function hub() {
             KV: { className: "KvNamespace", useSQLite: true },
             SCHEDULES: { className: "Schedules", useSQLite: true },
             INVOCATIONS: { className: "Invocations", useSQLite: true },
+            OBJECT_ROOMS: { className: "ObjectRoom", useSQLite: true },
           },
         }),
         await auxiliary("databases", "../store/d1/main.ts", {

@@ -47,8 +47,13 @@ export const LIMIT_REASONS = [
   "loop",
   "requestTooLarge",
   "responseTooLarge",
+  // What the function has stored in Durable Objects.
+  "overQuota",
 ] as const;
 export type LimitReason = (typeof LIMIT_REASONS)[number];
+
+/** Status between our processes of what is `overQuota`. */
+export const OVER_QUOTA = 507;
 
 /**
  * A limit of the platform, not an error of the function. Messages begin as Cloudflare's do where there is one,

@@ -9,7 +9,8 @@
  *   GET  /assets?version=              -> AssetsState; 404 if the version has none
  *   GET  /blobs/{hash}                 -> a manifest of assets (assets.ts), or the content of one
  *   GET  /cell?version=                -> CellAssignment: the dedicated cell of the version, made if need be; 404: no such
- *                                      version, 409: its place is another one, 503: no cell is free
+ *                                      version, 409: its place is another one, 503: no cell is free,
+ *                                      507: no room for its objects
  *   GET  /object-owner?key=            -> ObjectOwner (objects.ts), or null: no script has that class
  *   POST /telemetry?edge=N             TelemetryFlush -> TelemetryResult
  *   POST /analytics                    AnalyticsFlush (analytics.ts) -> 204
@@ -28,9 +29,10 @@
  *   POST /certificate                  re-issues the certificate for the names of GET /hostnames -> 204
  *   POST /trial/replace                kills the trial cell -> TrialLoss when its successor is ready
  *   GET  /cpu?edge=N                   -> CpuClock
- *   POST /cells/assign                 CellRequest -> CellAssignment
+ *   POST /cells/assign                 CellRequest -> CellAssignment; 507: its objects are beyond their quota
  *   GET  /processes                    -> ProcessCounters
  *   POST /objects/changes              ObjectChanges (objects.ts) -> 204 once they are done; idempotent
+ *   DELETE /objects?script=<id>&key=&id=   one object with what it has stored -> 204; idempotent
  *   GET  /objects?script=<id>&key=&after=&limit=   -> ObjectList; `after`: an id, or empty
  *
  * edge, as seen by the supervisor (`edges/<life>/control.sock`):

@@ -55,6 +55,15 @@ export interface ObjectChanges {
   readonly changes: readonly ObjectChange[];
 }
 
+/**
+ * Supervisor -> store, on its control socket: `POST /script/{id}/objects` {bytes}, what the files of a script's objects take.
+ * 404: the store does not know the script yet.
+ */
+export interface ObjectRoomAnswer {
+  /** Why there is no room for that; null: there is. */
+  readonly refusal: string | null;
+}
+
 /** Objects of one class that have stored something, by id in ascending order. */
 export interface ObjectList {
   readonly ids: readonly string[];

@@ -428,8 +428,17 @@ const MIGRATIONS: readonly string[] = [
     INSERT INTO store_changes (kind, id) VALUES ('script', OLD.script_id);
   END;
   CREATE TRIGGER namespace_of_events_changed AFTER UPDATE OF name, limits ON namespaces BEGIN
-    INSERT INTO store_changes (kind, id) SELECT 'script', script_id FROM script_events
-      JOIN scripts ON scripts.id = script_events.script_id WHERE scripts.namespace_id = NEW.id;
+    INSERT INTO store_changes (kind, id) SELECT 'script', id FROM scripts WHERE namespace_id = NEW.id
+      AND (id IN (SELECT script_id FROM script_events) OR id IN (SELECT script_id FROM object_classes));
+  END;
+  CREATE TRIGGER object_room_made AFTER INSERT ON object_classes BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('script', NEW.script_id);
+  END;
+  CREATE TRIGGER object_room_moved AFTER UPDATE OF script_id ON object_classes BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('script', OLD.script_id), ('script', NEW.script_id);
+  END;
+  CREATE TRIGGER object_room_gone AFTER DELETE ON object_classes BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('script', OLD.script_id);
   END;
   `,
 ];

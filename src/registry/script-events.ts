@@ -1,6 +1,6 @@
 /**
  * What wakes a script beside requests: its Cron Triggers, and how its asynchronous invocations are treated. The store learns
- * of a script when it has a row here, and by triggers (schema.ts) of each change and of its end. Functions that write are
+ * of a script when it has a row here or Durable Objects, and by triggers (schema.ts) of each change and of its end. Functions that write are
  * called in a transaction.
  */
 import { DEFAULT_INVOCATION_SETTINGS, type InvocationSettings } from "../protocol/invocations.ts";
@@ -58,8 +58,11 @@ export function introduceInvocations(sql: SqlStorage, scriptId: string): void {
 
 /** null: the store need not know of the script, or there is none. */
 export function scriptConfig(sql: SqlStorage, id: string): StoreConfig | null {
-  const events = find(sql, id);
-  if (events === null) return null;
+  const found = find(sql, id);
+  const hasObjects =
+    sql.exec(`SELECT 1 FROM object_classes WHERE script_id = ? LIMIT 1`, id).toArray().length > 0;
+  if (found === null && !hasObjects) return null;
+  const events = found ?? NONE;
   const { account_id, namespace_id, namespace, name, kind, limits } = sql
     .exec<Record<"account_id" | "namespace_id" | "namespace" | "name" | "kind" | "limits", string>>(
       `SELECT namespaces.account_id, namespaces.id AS namespace_id, namespaces.name AS namespace, scripts.name,
@@ -70,7 +73,7 @@ export function scriptConfig(sql: SqlStorage, id: string): StoreConfig | null {
     .one();
   const crons = events.schedules.map(({ cron }) => cron);
   const isAccounts = kind === "account";
-  const settings = { crons, invocations: events.invocations, isAccounts };
+  const settings = { crons, invocations: events.invocations, hasObjects, isAccounts };
   const place = { accountId: account_id, namespaceId: namespace_id, namespace, name };
   const own = isAccounts ? {} : (JSON.parse(limits) as LimitSettings);
   return { kind: "script", id, ...place, settings, limits: own };

@@ -2,6 +2,7 @@
  * The hub's calls to the supervisor (src/protocol/hub.ts). A failure is a sentence: the supervisor may be
  * restarting at any time, and what was stored by then stays stored.
  */
+import { OVER_QUOTA } from "../protocol/dispatch-errors.ts";
 import type { ProcessCounters, TrialLoss } from "../protocol/hub.ts";
 import type { CellAssignment, CellRequest } from "../protocol/incident.ts";
 import type { ObjectChanges, ObjectList } from "../protocol/objects.ts";
@@ -27,11 +28,18 @@ export function replaceTrialCell(supervisor: Fetcher): Promise<Result<TrialLoss,
   return json(call(supervisor, "/trial/replace"));
 }
 
-export function assignCell(
+export async function assignCell(
   supervisor: Fetcher,
   request: CellRequest,
-): Promise<Result<CellAssignment, string>> {
-  return json(call(supervisor, "/cells/assign", JSON.stringify(request)));
+): Promise<Result<CellAssignment, { readonly isOverQuota: boolean; readonly detail: string }>> {
+  const answered = await call(supervisor, "/cells/assign", JSON.stringify(request), "POST", [
+    OVER_QUOTA,
+  ]);
+  if (!answered.ok) return failure({ isOverQuota: false, detail: answered.failure });
+  const response = answered.value;
+  return response.ok
+    ? success(await response.json<CellAssignment>())
+    : failure({ isOverQuota: true, detail: await response.text() });
 }
 
 /** Deletes and moves directories of Durable Objects. */
@@ -40,6 +48,15 @@ export async function changeObjects(
   changes: ObjectChanges,
 ): Promise<Result<null, string>> {
   return discard(await call(supervisor, "/objects/changes", JSON.stringify(changes)));
+}
+
+export async function deleteObject(
+  supervisor: Fetcher,
+  { scriptId, key }: { readonly scriptId: string; readonly key: string },
+  id: string,
+): Promise<Result<null, string>> {
+  const query = new URLSearchParams({ script: scriptId, key, id });
+  return discard(await call(supervisor, `/objects?${query.toString()}`, undefined, "DELETE"));
 }
 
 /** Of one class, from the one after `after` on. */
@@ -73,6 +90,7 @@ async function call(
   path: string,
   body?: string,
   method = "POST",
+  expected: readonly number[] = [],
 ): Promise<Result<Response, string>> {
   try {
     const response = await supervisor.fetch(`http://supervisor${path}`, {
@@ -80,7 +98,7 @@ async function call(
       ...(body !== undefined && { body }),
       signal: AbortSignal.timeout(CALL_WALL_MS),
     });
-    if (response.ok) return success(response);
+    if (response.ok || expected.includes(response.status)) return success(response);
     return failure(`supervisor answered ${response.status} to ${path}: ${await response.text()}`);
   } catch (error) {
     return failure(`supervisor did not answer ${path}: ${String(error)}`);

@@ -6,6 +6,7 @@ import type { QueueObject } from "./queue/queue-object.ts";
 import type { QuotaBook } from "./quota-book.ts";
 import type { R2Bucket } from "./r2/bucket.ts";
 import type { Invocations } from "./scripts/invocations.ts";
+import type { ObjectRoom } from "./scripts/object-room.ts";
 import type { Schedules } from "./scripts/schedules.ts";
 
 export interface StoreEnv {
@@ -31,6 +32,8 @@ export interface StoreEnv {
   readonly SCHEDULES: DurableObjectNamespace<Schedules>;
   /** One instance per script that has any, named by its id. */
   readonly INVOCATIONS: DurableObjectNamespace<Invocations>;
+  /** One instance per script with Durable Objects, named by its id. */
+  readonly OBJECT_ROOMS: DurableObjectNamespace<ObjectRoom>;
   /** `events-N.sock` of each edge, EDGE_0 to EDGE_n (src/protocol/events.ts). */
   readonly [edge: `EDGE_${number}`]: Fetcher;
 }

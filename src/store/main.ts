@@ -24,6 +24,7 @@ export { QuotaBook } from "./quota-book.ts";
 export { R2Bucket } from "./r2/bucket.ts";
 export { Courier } from "./scripts/courier.ts";
 export { Invocations } from "./scripts/invocations.ts";
+export { ObjectRoom } from "./scripts/object-room.ts";
 export { Schedules } from "./scripts/schedules.ts";
 
 const env = bindings as unknown as StoreEnv;

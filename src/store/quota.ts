@@ -34,7 +34,7 @@ export class QuotaError extends Error {
 }
 
 /** What counts: resources, and of scripts what waits for them and what came of it. */
-export type HolderKind = StoreKind | "invocations";
+export type HolderKind = StoreKind | "invocations" | "durable-objects";
 
 /** Where the book finds an object again: the binding of its class in the store's env, and its name there, the id of the resource or script. */
 export interface Holder {

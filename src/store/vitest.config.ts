@@ -40,6 +40,7 @@ async function store() {
         QUEUES: { className: "QueueObject", useSQLite: true },
         SCHEDULES: { className: "Schedules", useSQLite: true },
         INVOCATIONS: { className: "Invocations", useSQLite: true },
+        OBJECT_ROOMS: { className: "ObjectRoom", useSQLite: true },
       },
       serviceBindings: {
         EDGE_0: "edge",

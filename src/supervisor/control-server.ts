@@ -5,8 +5,10 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { CpuClock, ProcessCounters, TrialLoss } from "../protocol/hub.ts";
 import type { CellAssignment, CellRequest } from "../protocol/incident.ts";
+import { OVER_QUOTA } from "../protocol/dispatch-errors.ts";
 import type { ObjectChanges, ObjectList } from "../protocol/objects.ts";
 import { createServer } from "./node-http.ts";
+import { OverQuotaError } from "./stateful/rooms.ts";
 
 export interface SupervisorCalls {
   /** Resolves when every edge has taken the update or is gone. */
@@ -26,6 +28,7 @@ export interface SupervisorCalls {
   resumeWriters(): boolean;
   /** Resolves when all is done. */
   changeObjects(changes: ObjectChanges): Promise<void>;
+  deleteObject(scriptId: string, key: string, id: string): Promise<void>;
   listObjects(scriptId: string, key: string, after: string, limit: number): ObjectList;
 }
 
@@ -73,7 +76,8 @@ async function answer(
       try {
         sendJson(response, await calls.assignCell(JSON.parse(body.toString()) as CellRequest));
       } catch (error) {
-        response.writeHead(503).end(error instanceof Error ? error.message : String(error));
+        const status = error instanceof OverQuotaError ? OVER_QUOTA : 503;
+        response.writeHead(status).end(error instanceof Error ? error.message : String(error));
       }
       return;
     case "POST /pause":
@@ -91,6 +95,12 @@ async function answer(
       await calls.changeObjects(JSON.parse(body.toString()) as ObjectChanges);
       response.writeHead(204).end();
       return;
+    case "DELETE /objects": {
+      const of = (name: string) => searchParams.get(name) ?? "";
+      await calls.deleteObject(of("script"), of("key"), of("id"));
+      response.writeHead(204).end();
+      return;
+    }
     case "GET /objects": {
       const of = (name: string) => searchParams.get(name) ?? "";
       const limit = Number(of("limit"));

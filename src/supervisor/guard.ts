@@ -87,6 +87,7 @@ export class Guard {
       root: objects,
       assign: (request) => this.pool.assign(request),
       end: (scriptId) => this.pool.endStateful(scriptId),
+      kill: (scriptId) => this.pool.killStateful(scriptId),
       log,
     });
     const { spares, edgeMemoryMb } = config;

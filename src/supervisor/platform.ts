@@ -313,6 +313,10 @@ export class Platform {
         await this.#pause.over();
         await this.#guard.stateful.change(changes);
       },
+      deleteObject: async (...of: [string, string, string]) => {
+        await this.#pause.over();
+        await this.#guard.stateful.remove(...of);
+      },
       listObjects: (...of: [string, string, string, number]) => this.#guard.stateful.list(...of),
       counters: () =>
         this.#guard.counters(this.#slots.edges.filter((slot) => pidOf(slot) !== null).length),

@@ -159,6 +159,7 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
           { name: "R2_BUCKET", durableObjectNamespace: "R2Bucket" },
           { name: "SCHEDULES", durableObjectNamespace: "Schedules" },
           { name: "INVOCATIONS", durableObjectNamespace: "Invocations" },
+          { name: "OBJECT_ROOMS", durableObjectNamespace: "ObjectRoom" },
           ...edges.map((edge) => ({ name: `EDGE_${edge}`, service: `edge-${edge}` })),
         ],
         durableObjectNamespaces: [
@@ -169,6 +170,7 @@ export function storeConfig(paths: ConfigPaths, settings: StoreSettings): Config
           objects("KvNamespace"),
           objects("Schedules"),
           objects("Invocations"),
+          objects("ObjectRoom"),
         ],
         durableObjectStorage: { localDisk: "objects" },
         globalOutbound: NO_NETWORK,

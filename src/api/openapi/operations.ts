@@ -379,6 +379,11 @@ function ofAccountWorkers(): Record<string, Operation> {
       result: answer.durableObject,
       list: true,
     },
+    [`DELETE ${all}/durable_objects/namespaces/:id/objects/:object`]: {
+      does: "Deletes an object with all that it has stored",
+      result: answer.nothing,
+      ours: true,
+    },
 
     [`GET ${all}/workers`]: { does: "Account Workers", result: answer.worker, list: true },
     [`POST ${all}/workers`]: { does: "Refused: upload a version", result: answer.nothing },

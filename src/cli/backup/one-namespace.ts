@@ -111,6 +111,7 @@ function objectsOf({ namespaceId, scripts, resources }: Kept): ReadonlySet<strin
     ids.push(objectId("FunctionMetrics", `${namespaceId}/${name}`));
     ids.push(objectId("FunctionLogs", `${namespaceId}/${name}`));
     ids.push(objectId("Invocations", id));
+    ids.push(objectId("ObjectRoom", id));
   }
   for (const { kind, id } of resources) {
     ids.push(objectId(classes[kind as keyof typeof classes], id));

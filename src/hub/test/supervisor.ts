@@ -39,7 +39,9 @@ export default {
       return new Response();
     }
     if (pathname === "/processes") return Response.json(PROCESSES);
-    if (pathname === "/objects") return Response.json(objectsAfter(searchParams));
+    if (pathname === "/objects" && request.method === "GET") {
+      return Response.json(objectsAfter(searchParams));
+    }
     if (pathname === "/cpu") return new Response("no clock", { status: 404 });
     const left = failures.get(pathname) ?? 0;
     if (left > 0) {
@@ -47,7 +49,8 @@ export default {
       return new Response("told to fail", { status: 500 });
     }
     const text = await request.text();
-    calls.push({ path: pathname, body: text === "" ? null : (JSON.parse(text) as unknown) });
+    const path = request.method === "DELETE" ? `${pathname}?${searchParams.toString()}` : pathname;
+    calls.push({ path, body: text === "" ? null : (JSON.parse(text) as unknown) });
     if (pathname === "/cells/assign") return Response.json(ASSIGNMENT);
     if (pathname === "/trial/replace") return Response.json(TRIAL_LOSS);
     return new Response(null, { status: 204 });

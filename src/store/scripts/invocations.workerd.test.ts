@@ -23,7 +23,12 @@ async function make(name: string, isAccounts = false) {
     namespaceId: `namespace of ${id}`,
     namespace: "production",
     name,
-    settings: { crons: [], invocations: DEFAULT_INVOCATION_SETTINGS, isAccounts },
+    settings: {
+      crons: [],
+      invocations: DEFAULT_INVOCATION_SETTINGS,
+      hasObjects: false,
+      isAccounts,
+    },
     limits: isAccounts ? {} : { storage_mb: 1 },
   };
   await scripts.configure(config, id, env);

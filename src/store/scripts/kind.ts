@@ -1,8 +1,9 @@
 /**
- * Scripts, as far as events go. The hub asks:
+ * Scripts, as far as events go, and what they keep themselves. The hub asks:
  *   GET  /script/{id}/runs?limit=                       -> ScheduleReport
  *   POST /script/{id}/invocations      NewInvocation    -> InvocationDetail; 429: too many wait, 507: over quota
  *   GET  /script/{id}/invocations?limit=&state=&before= -> { invocations: InvocationRecord[] }
+ *   POST /script/{id}/objects          {bytes}          -> ObjectRoomAnswer (asked by the supervisor)
  *   GET  /script/{id}/invocations/{id}                  -> InvocationDetail; 404
  */
 import {
@@ -10,9 +11,10 @@ import {
   type InvocationState,
   type NewInvocation,
 } from "../../protocol/invocations.ts";
+import type { ObjectRoomAnswer } from "../../protocol/objects.ts";
 import type { StoreEnv } from "../env.ts";
 import type { Kind } from "../kinds.ts";
-import type { ScriptConfig } from "./config.ts";
+import { quotaConfig, type ScriptConfig } from "./config.ts";
 import { QUOTA_STATUS } from "../quota.ts";
 import { deliverNow } from "./courier.ts";
 import type { Created } from "./invocations.ts";
@@ -25,6 +27,11 @@ export const scripts: Kind = {
     const config = given as ScriptConfig | null;
     const schedules = env.SCHEDULES.getByName(SCHEDULES_NAME);
     const invocations = env.INVOCATIONS.getByName(id);
+    const hadObjects = await schedules.hasObjects(id);
+    if (hadObjects && !config?.settings.hasObjects) await env.OBJECT_ROOMS.getByName(id).remove();
+    if (config?.settings.hasObjects) {
+      await env.OBJECT_ROOMS.getByName(id).configure(quotaConfig(config));
+    }
     if (config === null) {
       // Should this be broken off, it is asked for again; whether there are invocations must be known until they are told.
       if (await schedules.hasInvocations(id)) await invocations.configure(null);
@@ -41,6 +48,12 @@ async function administer(request: Request, id: string, env: StoreEnv): Promise<
   const limit = Number(searchParams.get("limit") ?? 100);
   if (what === "runs") {
     return Response.json(await env.SCHEDULES.getByName(SCHEDULES_NAME).report(id, limit));
+  }
+  if (what === "objects" && request.method === "POST") {
+    const { bytes } = await request.json<{ bytes: number }>();
+    const refusal = await env.OBJECT_ROOMS.getByName(id).measured(bytes);
+    if (refusal === undefined) return new Response("not known yet", { status: 404 });
+    return Response.json({ refusal } satisfies ObjectRoomAnswer);
   }
   const invocations = env.INVOCATIONS.getByName(id);
   if (what !== "invocations") return new Response(`no such call: ${pathname}`, { status: 404 });

@@ -49,7 +49,8 @@ const TABLES = `
     id TEXT PRIMARY KEY,
     namespace TEXT NOT NULL,
     name TEXT NOT NULL,
-    has_invocations INTEGER NOT NULL
+    has_invocations INTEGER NOT NULL,
+    has_objects INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS triggers (
     script_id TEXT NOT NULL REFERENCES scripts (id) ON DELETE CASCADE,
@@ -108,13 +109,14 @@ export class Schedules extends DurableObject<StoreEnv> {
       const { namespace, name, settings } = config;
       const hasInvocations = settings.invocations !== null;
       this.#sql.exec(
-        `INSERT INTO scripts (id, namespace, name, has_invocations) VALUES (?, ?, ?, ?)
+        `INSERT INTO scripts (id, namespace, name, has_invocations, has_objects) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET namespace = excluded.namespace, name = excluded.name,
-           has_invocations = excluded.has_invocations`,
+           has_invocations = excluded.has_invocations, has_objects = excluded.has_objects`,
         id,
         namespace,
         name,
         Number(hasInvocations),
+        Number(settings.hasObjects),
       );
       this.#sql.exec(
         `UPDATE runs SET namespace = ? WHERE script_id = ? AND namespace <> ?`,
@@ -133,6 +135,11 @@ export class Schedules extends DurableObject<StoreEnv> {
       this.#sql.exec(`SELECT 1 FROM scripts WHERE id = ? AND has_invocations = 1`, id).toArray()
         .length > 0
     );
+  }
+
+  hasObjects(id: string): boolean {
+    const rows = this.#sql.exec(`SELECT 1 FROM scripts WHERE id = ? AND has_objects = 1`, id);
+    return rows.toArray().length > 0;
   }
 
   /** The script is gone. */

@@ -28,7 +28,7 @@ function config(name: string, crons: readonly string[], namespace = "production"
     kind: "script",
     id,
     ...place,
-    settings: { crons, invocations: null, isAccounts: false },
+    settings: { crons, invocations: null, hasObjects: false, isAccounts: false },
   };
 }
 

@@ -60,7 +60,7 @@ interface Cell {
   /** undefined: it waits for one. */
   process: WorkerdProcess | undefined;
   /** Why its process did not start. */
-  failure?: string;
+  failure?: Error;
   /** Ends the wait for a process. */
   withdraw: (() => void) | undefined;
   /** Its version gets no requests here any more. */
@@ -165,7 +165,7 @@ export class CellPool {
   async assign(request: CellRequest): Promise<CellAssignment> {
     if (this.#stopped) throw new Error("the platform is being stopped");
     const failure = isStateful(request) && this.#options.stateful.failureOf(request);
-    if (failure) throw new Error(failure);
+    if (failure) throw failure;
     this.#makeWay(request);
     const cell = this.#dedicated.get(request.versionId) ?? (await this.#dedicate(request));
     cell.idleSinceMs = Date.now();
@@ -210,6 +210,14 @@ export class CellPool {
     for (const cell of this.#dedicated.values()) {
       if (cell.request?.objects?.scriptId === scriptId) this.#release(cell);
     }
+  }
+
+  /** The same, at once. */
+  killStateful(scriptId: string): void {
+    for (const { request, process } of this.#dedicated.values()) {
+      if (request?.objects?.scriptId === scriptId) process?.kill("SIGKILL");
+    }
+    this.endStateful(scriptId);
   }
 
   /** Objects are where one version of their script is. */
@@ -414,7 +422,7 @@ export class CellPool {
         },
         (reason) => {
           cell.failure = reason;
-          this.#options.log(reason);
+          this.#options.log(reason.message);
           this.#release(cell);
         },
       );
@@ -477,7 +485,7 @@ export class CellPool {
   #until(
     isTrue: () => boolean,
     isHopeless: () => boolean,
-    reason: () => string | undefined = () => undefined,
+    reason: () => Error | undefined = () => undefined,
   ): Promise<void> {
     if (isTrue()) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -487,7 +495,7 @@ export class CellPool {
         then();
       };
       const fail = () =>
-        reject(new Error(reason() ?? (this.#spares.lastFailure || "no cell became ready in time")));
+        reject(reason() ?? new Error(this.#spares.lastFailure || "no cell became ready in time"));
       const check = () => {
         if (isTrue()) finish(resolve);
         else if (this.#stopped || isHopeless()) finish(fail);

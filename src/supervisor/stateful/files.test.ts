@@ -80,3 +80,20 @@ test("no name leads out of the directory", () => {
     expect(() => files.apply({ type: "delete", scriptId: "s", key: name })).toThrow(TypeError);
   }
 });
+
+test("a removed object goes with its alarm, and no other does", async () => {
+  makeClass("s", KEY, ["0".repeat(64), ID], [1_800_000_000_000]);
+  const path = join(files.home("s"), KEY);
+  const database = new DatabaseSync(join(path, "metadata.sqlite"));
+  database.prepare("INSERT INTO _cf_ALARM VALUES (?, ?, NULL)").run(ID, 1_700_000_000_000_000_000n);
+  database.close();
+  writeFileSync(join(path, `${ID}.sqlite-wal`), Buffer.alloc(100_000));
+  const before = await files.bytes("s");
+  expect(before).toBeGreaterThan(100_000);
+  for (let time = 0; time < 2; time++) files.remove("s", KEY, ID);
+  expect(files.list("s", KEY, "", 10).ids).toEqual(["0".repeat(64)]);
+  expect(files.nextAlarm("s")).toBe(1_800_000_000_000);
+  expect(await files.bytes("s")).toBeLessThan(before - 100_000);
+  expect(() => files.remove("s", KEY, "../x")).toThrow("not the id of an object");
+  expect(await files.bytes("unknown")).toBe(0);
+});

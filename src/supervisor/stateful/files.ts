@@ -3,11 +3,18 @@
  * directory `metadata.sqlite`, where the runtime keeps its alarms. Only for scripts that no process runs of.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { ObjectChange, ObjectList } from "../../protocol/objects.ts";
 
 const ALARMS = "metadata.sqlite";
+const OBJECT_ID = /^[0-9a-f]{64}$/;
+/** Of an object's database and what SQLite has beside it. */
+const FILE_ENDS = ["", "-wal", "-shm", "-journal"];
+/** Of `stat`, whatever the file system's own are. */
+const BLOCK_BYTES = 512;
+const STATS_AT_ONCE = 64;
 const OBJECT = /^([0-9a-f]{64})\.sqlite$/;
 /** They come from the registry; but what names a path is looked at where it does. */
 const NAME = /^[0-9a-zA-Z_-]{1,64}$/;
@@ -72,6 +79,36 @@ export class ObjectFiles {
     this.home(toScriptId);
     renameSync(from, to);
     this.#tidy(fromScriptId);
+  }
+
+  /** With all that it has stored, and its alarm. One that is not there is no error. */
+  remove(scriptId: string, key: string, id: string): void {
+    if (!OBJECT_ID.test(id)) throw new TypeError(`not the id of an object: ${id}`);
+    const folder = this.#path(scriptId, key);
+    for (const end of FILE_ENDS) rmSync(join(folder, `${id}.sqlite${end}`), { force: true });
+    const alarms = join(folder, ALARMS);
+    if (!existsSync(alarms)) return;
+    const database = new DatabaseSync(alarms);
+    try {
+      database.prepare("DELETE FROM _cf_ALARM WHERE actor_id = ?").run(id);
+    } finally {
+      database.close();
+    }
+  }
+
+  /** What all of a script's files take of the disk; also while a process runs. */
+  async bytes(scriptId: string): Promise<number> {
+    let bytes = 0;
+    const files = await readdir(this.#path(scriptId), { recursive: true }).catch(() => []);
+    for (let at = 0; at < files.length; at += STATS_AT_ONCE) {
+      const some = files.slice(at, at + STATS_AT_ONCE).map(async (name) => {
+        const { blocks } = await stat(join(this.#path(scriptId), name));
+        bytes += blocks * BLOCK_BYTES;
+      });
+      // One may be gone by now.
+      await Promise.allSettled(some);
+    }
+    return bytes;
   }
 
   /** Those that have stored something; also while a process runs. */

@@ -10,6 +10,7 @@ import { Launcher } from "../launcher.ts";
 import { readSurroundings } from "../surroundings.ts";
 import { findWorkerd } from "../workerd-binary.ts";
 import type { WorkerdProcess } from "../workerd-process.ts";
+import { OverQuotaError } from "./rooms.ts";
 import { StatefulStarts, type StatefulRequest } from "./starts.ts";
 import { Turns } from "./turns.ts";
 
@@ -18,6 +19,7 @@ let launcher: Launcher;
 let launched: WorkerdProcess[];
 let ended: string[];
 let bundle: () => Promise<Bundle>;
+let refusal: string | undefined;
 const turns = new Turns();
 
 beforeEach(async () => {
@@ -35,6 +37,7 @@ beforeEach(async () => {
   await launcher.prepare();
   launched = [];
   ended = [];
+  refusal = undefined;
   bundle = () => Promise.resolve({} as Bundle);
 });
 
@@ -47,6 +50,10 @@ afterEach(async () => {
 function make(): StatefulStarts {
   return new StatefulStarts({
     turns,
+    rooms: {
+      require: () => (refusal ? Promise.reject(new OverQuotaError(refusal)) : Promise.resolve()),
+      watch: () => Promise.resolve(),
+    },
     bundle: () => bundle(),
     launch: async () => {
       const process = launcher.cell();
@@ -71,12 +78,7 @@ const request = (versionId: string, scriptId = "s"): StatefulRequest => ({
 
 function take(starts: StatefulStarts, of: StatefulRequest): Promise<WorkerdProcess> {
   return new Promise((resolve, reject) => {
-    starts.take(
-      of,
-      () => {},
-      resolve,
-      (reason) => reject(new Error(reason)),
-    );
+    starts.take(of, () => {}, resolve, reject);
   });
 }
 
@@ -113,9 +115,20 @@ test("a version that does not start is not tried at each call, another one is", 
   const starts = make();
   bundle = () => Promise.reject(new Error("no such version"));
   await expect(take(starts, request("a"))).rejects.toThrow("no such version");
-  expect(starts.failureOf(request("a"))).toBe("no such version");
+  expect(starts.failureOf(request("a"))).toMatchObject({ message: "no such version" });
   expect(starts.failureOf(request("b"))).toBeUndefined();
   bundle = () => Promise.resolve({} as Bundle);
   await take(starts, request("b"));
   expect(starts.failureOf(request("a"))).toBeUndefined();
+});
+
+test("a script without room for its objects gets no process, of whatever version, until there is", async () => {
+  const starts = make();
+  refusal = "no room";
+  await expect(take(starts, request("a"))).rejects.toThrow(OverQuotaError);
+  expect(starts.failureOf(request("a"))).toBeInstanceOf(OverQuotaError);
+  await expect(take(starts, request("b"))).rejects.toThrow("no room");
+  expect(launched).toHaveLength(0);
+  refusal = undefined;
+  await take(starts, request("b"));
 });

@@ -9,6 +9,7 @@ import { callControl } from "../control-client.ts";
 import { drain } from "../drain.ts";
 import { socketNames } from "../socket-names.ts";
 import type { WorkerdProcess } from "../workerd-process.ts";
+import { OverQuotaError, writtenBytes, type ObjectRooms } from "./rooms.ts";
 import type { Turns } from "./turns.ts";
 
 export type StatefulRequest = CellRequest & { readonly objects: ObjectHome };
@@ -19,6 +20,7 @@ export function isStateful(request: CellRequest | null | undefined): request is 
 
 export interface StatefulStartsOptions {
   readonly turns: Turns;
+  readonly rooms: Pick<ObjectRooms, "require" | "watch">;
   /** Its code and bindings, from the hub. */
   readonly bundle: (versionId: string) => Promise<Bundle>;
   readonly launch: (request: StatefulRequest, bundle: Bundle) => Promise<WorkerdProcess>;
@@ -33,7 +35,7 @@ const DRAIN_MS = 3_000;
 /** A version that did not start. */
 interface Failure {
   readonly versionId: string;
-  readonly reason: string;
+  readonly reason: Error;
   readonly pauseMs: number;
   /** performance.now */
   readonly untilMs: number;
@@ -42,6 +44,8 @@ interface Failure {
 /** Each request would start a process: the first one after a pause does, which grows. */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
+/** Whether there is room by now. */
+const ROOM_PAUSE_MS = 1000;
 
 export class StatefulStarts {
   readonly #options: StatefulStartsOptions;
@@ -60,7 +64,7 @@ export class StatefulStarts {
     request: StatefulRequest,
     launched: (process: WorkerdProcess) => void,
     use: (process: WorkerdProcess) => void,
-    fail: (reason: string) => void,
+    fail: (reason: Error) => void,
   ): () => void {
     const wish = { isWithdrawn: false };
     const { scriptId } = request.objects;
@@ -71,7 +75,7 @@ export class StatefulStarts {
         else if (process !== undefined) use(process);
       },
       (error: unknown) => {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = error instanceof Error ? error : new Error(String(error));
         this.#failed(request, reason);
         if (!wish.isWithdrawn) fail(reason);
       },
@@ -80,18 +84,19 @@ export class StatefulStarts {
   }
 
   /** Why a start would be in vain now. */
-  failureOf({ versionId, objects }: StatefulRequest): string | undefined {
+  failureOf({ versionId, objects }: StatefulRequest): Error | undefined {
     const failure = this.#failures.get(objects.scriptId);
     const isRecent = failure?.versionId === versionId && performance.now() < failure.untilMs;
     return isRecent ? failure.reason : undefined;
   }
 
-  #failed({ versionId, objects }: StatefulRequest, reason: string): void {
+  #failed({ versionId, objects }: StatefulRequest, reason: Error): void {
     const before = this.#failures.get(objects.scriptId);
-    const pauseMs =
+    const next =
       before?.versionId === versionId
         ? Math.min(2 * before.pauseMs, LONGEST_PAUSE_MS)
         : FIRST_PAUSE_MS;
+    const pauseMs = reason instanceof OverQuotaError ? ROOM_PAUSE_MS : next;
     const untilMs = performance.now() + pauseMs;
     this.#failures.set(objects.scriptId, { versionId, reason, pauseMs, untilMs });
   }
@@ -112,11 +117,12 @@ export class StatefulStarts {
     wish: { readonly isWithdrawn: boolean },
     launched: (process: WorkerdProcess) => void,
   ): Promise<WorkerdProcess | undefined> {
-    const { turns, bundle, launch, onEnd } = this.#options;
+    const { turns, rooms, bundle, launch, onEnd } = this.#options;
     const { scriptId } = request.objects;
     const endTurn = await turns.take(scriptId);
     let process: WorkerdProcess;
     try {
+      if (!wish.isWithdrawn) await rooms.require(scriptId);
       const loaded = wish.isWithdrawn ? undefined : await bundle(request.versionId);
       if (loaded === undefined || wish.isWithdrawn) {
         endTurn();
@@ -131,6 +137,10 @@ export class StatefulStarts {
     void process.exited.then(() => {
       endTurn();
       onEnd(scriptId, performance.now() - startedMs);
+    });
+    void rooms.watch(scriptId, process.exited, () => {
+      const { workerdPid } = process;
+      return workerdPid === undefined ? undefined : writtenBytes(workerdPid);
     });
     launched(process);
     const timer = setTimeout(() => process.kill("SIGKILL"), START_TIMEOUT_MS);

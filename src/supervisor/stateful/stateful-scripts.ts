@@ -2,12 +2,18 @@
 import { setImmediate } from "node:timers/promises";
 import { decodeBundle, type Bundle } from "../../protocol/bundle.ts";
 import type { CellAssignment, CellRequest } from "../../protocol/incident.ts";
-import type { ObjectChange, ObjectChanges, ObjectList } from "../../protocol/objects.ts";
+import type {
+  ObjectChange,
+  ObjectChanges,
+  ObjectList,
+  ObjectRoomAnswer,
+} from "../../protocol/objects.ts";
 import { callControl } from "../control-client.ts";
 import type { Launcher } from "../launcher.ts";
 import { socketNames } from "../socket-names.ts";
 import { Alarms } from "./alarms.ts";
 import { ObjectFiles } from "./files.ts";
+import { ObjectRooms } from "./rooms.ts";
 import { StatefulStarts } from "./starts.ts";
 import { Turns } from "./turns.ts";
 
@@ -18,11 +24,14 @@ export interface StatefulScriptsOptions {
   readonly assign: (request: CellRequest) => Promise<CellAssignment>;
   /** Ends the processes of a script. */
   readonly end: (scriptId: string) => void;
+  /** The same, at once. */
+  readonly kill: (scriptId: string) => void;
   readonly log: (line: string) => void;
 }
 
 /** A bundle may have tens of megabytes. */
 const HUB_TIMEOUT_MS = 10_000;
+const STORE_TIMEOUT_MS = 5_000;
 /** The most objects of a list. */
 const MAX_LISTED = 10_000;
 
@@ -31,10 +40,11 @@ export class StatefulScripts {
   readonly #options: StatefulScriptsOptions;
   readonly #files: ObjectFiles;
   readonly #turns = new Turns();
+  readonly #rooms: ObjectRooms;
   readonly #alarms: Alarms;
 
   constructor(options: StatefulScriptsOptions) {
-    const { launcher, root, log } = options;
+    const { launcher, root, kill, log } = options;
     this.#options = options;
     const files = new ObjectFiles(root);
     this.#files = files;
@@ -43,8 +53,15 @@ export class StatefulScripts {
       wake: (scriptId) => this.#wake(scriptId),
       log,
     });
+    this.#rooms = new ObjectRooms({
+      measure: (scriptId) => files.bytes(scriptId),
+      tell: tellRoom,
+      end: kill,
+      log,
+    });
     this.starts = new StatefulStarts({
       turns: this.#turns,
+      rooms: this.#rooms,
       bundle: readBundle,
       launch: (request, bundle) =>
         launcher.stateful(request, bundle, files.home(request.objects.scriptId)),
@@ -74,22 +91,33 @@ export class StatefulScripts {
     return this.#files.list(scriptId, key, after, Math.min(limit, MAX_LISTED));
   }
 
-  async #change(change: ObjectChange): Promise<void> {
+  /** One object, with all that it has stored. */
+  async remove(scriptId: string, key: string, id: string): Promise<void> {
+    await this.#alone([scriptId], () => this.#files.remove(scriptId, key, id));
+  }
+
+  #change(change: ObjectChange): Promise<void> {
+    const scriptIds =
+      change.type === "delete" ? [change.scriptId] : [change.fromScriptId, change.toScriptId];
+    return this.#alone(scriptIds, () => this.#files.apply(change));
+  }
+
+  /** Does something with files of scripts, of which no process runs meanwhile. */
+  async #alone(given: readonly string[], work: () => void): Promise<void> {
     // In an order of their own, so that no two changes wait for each other.
-    const scriptIds = (
-      change.type === "delete" ? [change.scriptId] : [change.fromScriptId, change.toScriptId]
-    ).sort();
+    const scriptIds = given.toSorted();
     const turns: (() => void)[] = [];
     try {
       for (const scriptId of scriptIds) {
         this.#options.end(scriptId);
         turns.push(await this.#turns.take(scriptId));
       }
-      this.#files.apply(change);
+      work();
     } finally {
       for (const endTurn of turns) endTurn();
       for (const scriptId of scriptIds) this.#alarms.ended(scriptId, Infinity);
     }
+    await Promise.all(scriptIds.map((scriptId) => this.#rooms.look(scriptId)));
   }
 
   async #wake(scriptId: string): Promise<void> {
@@ -107,6 +135,17 @@ async function readBundle(versionId: string): Promise<Bundle> {
 async function readRequest(scriptId: string): Promise<CellRequest | null> {
   const answer = await askHub(`/objects/${scriptId}`);
   return JSON.parse(answer.toString()) as CellRequest | null;
+}
+
+async function tellRoom(scriptId: string, bytes: number): Promise<string | null> {
+  const answer = await callControl({
+    socket: socketNames.storeControl,
+    method: "POST",
+    path: `/script/${scriptId}/objects`,
+    body: JSON.stringify({ bytes }),
+    timeoutMs: STORE_TIMEOUT_MS,
+  });
+  return (JSON.parse(answer.toString()) as ObjectRoomAnswer).refusal;
 }
 
 function askHub(path: string): Promise<Buffer> {
