@@ -243,8 +243,14 @@ async function put(
 ) {
   checkKey(call.object);
   checkDescription(call);
-  const { object, onlyIf, copySource } = call;
-  return keep(bucket, files, call, { object, onlyIf }, incoming, (arrived, checksums) =>
+  const { object, onlyIf, copySource, httpFields, customFields } = call;
+  const target = {
+    object,
+    onlyIf,
+    ...(httpFields && { httpFields }),
+    ...(customFields && { customFields }),
+  };
+  return keep(bucket, files, call, target, incoming, (arrived, checksums) =>
     bucket.put({ ...call, arrived, checksums }, copySource),
   );
 }

@@ -14,6 +14,7 @@ import type {
   R2Listing,
   R2ObjectInfo,
   R2OnlyIf,
+  R2Put,
   R2UploadPart,
 } from "../../protocol/r2.ts";
 import { DEFAULT_LIFECYCLE, type LifecycleRule } from "../../protocol/r2-rules.ts";
@@ -37,7 +38,7 @@ import { thisLife } from "./life.ts";
 import { listObjects } from "./listing.ts";
 import { toNotification, type Change } from "./notifications.ts";
 import { Objects, type Arrived, type NewObject, type Opened } from "./objects.ts";
-import { openTables, type ObjectRow } from "./schema.ts";
+import { describedBytes, openTables, type ObjectRow } from "./schema.ts";
 import { joinedEtag, Uploads, type UploadSummary } from "./uploads.ts";
 
 const MINUTE_MS = 60_000;
@@ -51,9 +52,12 @@ const EXPIRED_AT_ONCE = 500;
 
 /** Where what arrives is to go. */
 export type Target =
-  | { readonly object: string; readonly onlyIf?: R2OnlyIf | undefined }
+  | (Pick<R2Put, "object" | "httpFields" | "customFields"> & {
+      readonly onlyIf?: R2OnlyIf | undefined;
+    })
   | Pick<R2UploadPart, "object" | "uploadId">;
 
+/** Of contents, with parts of uploads that are open. */
 export interface BucketUsage {
   readonly objects: number;
   readonly bytes: number;
@@ -65,12 +69,12 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   readonly #uploads: Uploads;
   readonly #outbox: Outbox;
   readonly #quota = new QuotaLease(this.ctx, this.env, { binding: "R2_BUCKET", kind: "r2" }, () => {
-    const { objects, bytes } = this.#used;
-    return { bytes, r2_objects: objects };
+    const { objects, bytes, overhead } = this.#used;
+    return { bytes: bytes + overhead, r2_objects: objects };
   });
   /** Room for files that are arriving, by file. */
   readonly #rooms = new Map<string, Reservation[]>();
-  #used: BucketUsage = { objects: 0, bytes: 0 };
+  #used = { objects: 0, bytes: 0, overhead: 0 };
   #config: StoreConfig | null = null;
   #alarmAt: number | null = null;
   #sweeping: Promise<void> | null = null;
@@ -138,7 +142,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     const reserved = this.#write(() => {
       const file = crypto.getRandomValues(new Uint8Array(16)).toHex();
       const due = Date.now() + LONGEST_ARRIVAL_MS;
-      this.#sql.exec(`INSERT INTO files VALUES (?, 'arriving', ?, ?)`, file, thisLife(), due);
+      this.#sql.exec(`INSERT INTO files VALUES (?, 'arriving', ?, ?, 0)`, file, thisLife(), due);
       this.#wakeBy(Date.now() + MINUTE_MS);
       return file;
     });
@@ -193,11 +197,17 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     });
   }
 
-  createUpload(call: R2CreateUpload): R2Outcome<string> {
-    return this.#write(() => {
-      this.#wakeBy(Date.now() + HOUR_MS);
-      return this.#uploads.create(call);
-    });
+  async createUpload(call: R2CreateUpload): Promise<R2Outcome<string>> {
+    const room = await this.#roomFor({ bytes: describedBytes(call) });
+    if ("failure" in room) return room;
+    try {
+      return this.#write(() => {
+        this.#wakeBy(Date.now() + HOUR_MS);
+        return this.#uploads.create(call);
+      });
+    } finally {
+      room.value.free();
+    }
   }
 
   async putPart(call: R2UploadPart, arrived: Arrived): Promise<R2Outcome<string>> {
@@ -237,7 +247,8 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
   }
 
   usage(): BucketUsage {
-    return this.#used;
+    const { objects, bytes } = this.#used;
+    return { objects, bytes };
   }
 
   /** For whoever delivers event notifications: the oldest that were written down after `after`. */
@@ -271,11 +282,13 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     return row ? (JSON.parse(row.config) as StoreConfig) : null;
   }
 
-  #readUsage(): BucketUsage {
+  #readUsage() {
     const [row] = this.#sql
-      .exec<{ objects: number; bytes: number }>(`SELECT objects, bytes FROM usage`)
+      .exec<{ objects: number; bytes: number; overhead: number }>(
+        `SELECT objects, bytes, overhead FROM usage`,
+      )
       .toArray();
-    return row ?? { objects: 0, bytes: 0 };
+    return row ?? { objects: 0, bytes: 0, overhead: 0 };
   }
 
   /** A write that adds content; there is room already for what came as a file. */
@@ -298,16 +311,23 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     }
   }
 
-  #room(target: Target, bytes: number): Promise<R2Outcome<Reservation>> {
+  #room(target: Target, size: number): Promise<R2Outcome<Reservation>> {
+    const bytes = size + describedBytes(target);
     return this.#roomFor({ bytes, ...(!("uploadId" in target) && { r2_objects: 1 }) });
   }
 
   async #roomFor(growth: Usage): Promise<R2Outcome<Reservation>> {
-    try {
-      return { value: await this.#quota.reserve(growth) };
-    } catch (error) {
-      if (!(error instanceof QuotaError)) throw error;
-      return { failure: { reason: "over-quota", message: error.message } };
+    for (;;) {
+      try {
+        return { value: await this.#quota.reserve(growth) };
+      } catch (error) {
+        if (!(error instanceof QuotaError)) throw error;
+        if (this.#config === null || !this.#hasGarbage()) {
+          return { failure: { reason: "over-quota", message: error.message } };
+        }
+        // What was just deleted counts until its files are gone.
+        await this.#sweepOnce();
+      }
     }
   }
 
@@ -422,6 +442,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
       if (due.length === 0) return;
       await Promise.all(due.map(({ file }) => files.delete(file)));
       for (const { file } of due) this.#sql.exec(`DELETE FROM files WHERE file = ?`, file);
+      this.#used = this.#readUsage();
     }
   }
 

@@ -113,7 +113,7 @@ export class Objects {
     if (row === undefined) return undefined;
     this.#sql.exec(`DELETE FROM objects WHERE key = ?`, key);
     this.count(-1, -row.size);
-    this.dropPieces(row.version);
+    this.#dropPieces(row.version);
     return row;
   }
 
@@ -132,25 +132,32 @@ export class Objects {
     );
   }
 
-  /** Their files become garbage; they are no more counted by whoever calls. */
-  dropPieces(owner: string, number?: number): void {
-    const only = number === undefined ? "" : ` AND number = ${number}`;
-    const where = `WHERE owner = ?${only}`;
-    const [{ many }] = this.#sql
-      .exec<{ many: number }>(`SELECT COUNT(*) > 1 AS many FROM pieces ${where}`, owner)
-      .toArray() as [{ many: number }];
-    const due = Date.now() + (many ? MANY_PIECES_STAY_MS : 0);
-    this.#sql.exec(
-      `INSERT INTO files (file, state, life, due)
-       SELECT file, 'garbage', '', ? FROM pieces ${where} AND file IS NOT NULL`,
-      due,
-      owner,
-    );
-    this.#sql.exec(`DELETE FROM pieces ${where}`, owner);
+  /** Of an upload, which nobody reads; else as `#dropPieces`. */
+  dropParts(upload: string, number?: number): void {
+    this.#drop(upload, number, 0);
   }
 
   count(objects: number, bytes: number): void {
     this.#sql.exec(`UPDATE usage SET objects = objects + ?, bytes = bytes + ?`, objects, bytes);
+  }
+
+  /** Their files become garbage; they are no more counted as contents by whoever calls. */
+  #dropPieces(version: string): void {
+    const { many } = this.#sql
+      .exec<{ many: number }>(`SELECT COUNT(*) > 1 AS many FROM pieces WHERE owner = ?`, version)
+      .one();
+    this.#drop(version, undefined, many ? Date.now() + MANY_PIECES_STAY_MS : 0);
+  }
+
+  #drop(owner: string, number: number | undefined, due: number): void {
+    const where = `WHERE owner = ?${number === undefined ? "" : ` AND number = ${number}`}`;
+    this.#sql.exec(
+      `INSERT INTO files (file, state, life, due, bytes)
+       SELECT file, 'garbage', '', ?, size FROM pieces ${where} AND file IS NOT NULL`,
+      due,
+      owner,
+    );
+    this.#sql.exec(`DELETE FROM pieces ${where}`, owner);
   }
 
   #made(key: string): R2ObjectInfo {

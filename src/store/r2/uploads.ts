@@ -10,6 +10,9 @@ import { newVersion, type Arrived, type Objects } from "./objects.ts";
 import { MAX_PARTS, MIN_PART_BYTES } from "./rules.ts";
 import type { PartRow, UploadRow } from "./schema.ts";
 
+/** That are remembered. */
+const MOST_DONE = 10_000;
+
 export type UploadSummary = Pick<UploadRow, "key" | "id" | "created">;
 
 export class Uploads {
@@ -49,7 +52,7 @@ export class Uploads {
     const [earlier] = this.#parts(id, number);
     if (earlier !== undefined) {
       this.#objects.count(0, -earlier.size);
-      this.#objects.dropPieces(id, number);
+      this.#objects.dropParts(id, number);
     }
     this.#objects.addPiece(id, number, arrived);
     this.#objects.count(0, arrived.size);
@@ -88,8 +91,8 @@ export class Uploads {
       );
     }
     this.#objects.count(0, -dropped.reduce((sum, part) => sum + part.size, 0));
-    this.#objects.dropPieces(id);
-    this.#sql.exec(`UPDATE uploads SET state = 'done' WHERE id = ?`, id);
+    this.#objects.dropParts(id);
+    this.#close(id);
     return this.#objects.assemble({
       key,
       version,
@@ -119,8 +122,14 @@ export class Uploads {
     for (const upload of old) this.#end(upload);
   }
 
+  /** Those from before then, and all but the newest. */
   forgetDone(before: number): void {
-    this.#sql.exec(`DELETE FROM uploads WHERE state = 'done' AND created < ?`, before);
+    const [{ since } = { since: 0 }] = this.#sql.exec<{ since: number }>(
+      `SELECT created AS since FROM uploads WHERE state = 'done' ORDER BY created DESC LIMIT 1 OFFSET ?`,
+      MOST_DONE,
+    );
+    const forgotten = Math.max(before, since);
+    this.#sql.exec(`DELETE FROM uploads WHERE state = 'done' AND created < ?`, forgotten);
   }
 
   list(prefix: string, after: { key: string; id: string }, limit: number): UploadSummary[] {
@@ -150,8 +159,15 @@ export class Uploads {
   #end({ id }: UploadRow): void {
     const bytes = this.#parts(id).reduce((sum, part) => sum + part.size, 0);
     this.#objects.count(0, -bytes);
-    this.#objects.dropPieces(id);
-    this.#sql.exec(`UPDATE uploads SET state = 'done' WHERE id = ?`, id);
+    this.#objects.dropParts(id);
+    this.#close(id);
+  }
+
+  #close(id: string): void {
+    this.#sql.exec(
+      `UPDATE uploads SET state = 'done', http = '{}', custom = '[]' WHERE id = ?`,
+      id,
+    );
   }
 
   #find(key: string, id: string): UploadRow | undefined {
