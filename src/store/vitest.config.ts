@@ -37,6 +37,7 @@ async function store() {
         KV: { className: "KvNamespace", useSQLite: true },
         R2_BUCKET: { className: "R2Bucket", useSQLite: true },
         QUOTAS: { className: "QuotaBook", useSQLite: true },
+        CHANGES: { className: "ChangeFollower", useSQLite: true },
         QUEUES: { className: "QueueObject", useSQLite: true },
         SCHEDULES: { className: "Schedules", useSQLite: true },
         INVOCATIONS: { className: "Invocations", useSQLite: true },

@@ -24,6 +24,8 @@ const LOOK_AGAIN_MS = 30_000;
 /** Of databases, which cannot nudge: growing while nothing changes. */
 const FIRST_POLL_MS = 250;
 const LAST_POLL_MS = 5_000;
+/** After so many batches for each queue, what all have got is trimmed, and those that refused are tried again. */
+const MAX_ROUNDS = 50;
 /** After a queue refused. */
 const RETRY_MS = 1_000;
 
@@ -38,6 +40,10 @@ export class ChangeFollower extends DurableObject<StoreEnv> {
   #config: StoreConfig | undefined = this.ctx.storage.kv.get("config");
   #isAsked = false;
   #running: Promise<void> | undefined;
+  /** The one that is being brought, or was last. Never rejects. */
+  #batch: Promise<unknown> | undefined;
+  /** Positions that are being set: no batch begins meanwhile. */
+  #moves = 0;
   #pollMs = FIRST_POLL_MS;
 
   constructor(ctx: DurableObjectState, env: StoreEnv) {
@@ -94,15 +100,20 @@ export class ChangeFollower extends DurableObject<StoreEnv> {
   /** Returns whether it is a follower of this resource. */
   async move(queueId: string, position: number): Promise<boolean> {
     if (this.#row(queueId) === undefined) return false;
-    // What is being brought now would come after what is thrown away.
-    await this.#running;
-    await this.env.QUEUES.getByName(queueId).purge();
-    this.#sql.exec(
-      `UPDATE followers SET position = ?, epoch = epoch + 1 WHERE queue = ?`,
-      position,
-      queueId,
-    );
-    this.nudge();
+    this.#moves++;
+    try {
+      // What is being brought now would come after what is thrown away.
+      await this.#batch;
+      await this.env.QUEUES.getByName(queueId).purge();
+      this.#sql.exec(
+        `UPDATE followers SET position = ?, epoch = epoch + 1 WHERE queue = ?`,
+        position,
+        queueId,
+      );
+    } finally {
+      this.#moves--;
+      this.nudge();
+    }
     return true;
   }
 
@@ -126,49 +137,66 @@ export class ChangeFollower extends DurableObject<StoreEnv> {
       this.#isAsked = false;
       const config = this.#config;
       if (config === undefined) return;
-      let isComplete = true;
-      let brought = 0;
-      for (const notification of notificationsOf(config)) {
-        try {
-          brought += await this.#bring(config, notification);
-        } catch (error) {
-          isComplete = false;
-          console.error(`changes of ${config.kind} ${config.id} wait: ${String(error)}`);
-        }
-      }
-      await this.#trim(config).catch(() => {
+      const { isComplete, brought } = await this.#bringInTurns(config);
+      const isTrimmed = await this.#trim(config).then(
+        () => true,
         // The next time will do: what stays is only surplus.
-        isComplete = false;
-      });
-      await this.#plan(config, isComplete, brought);
+        () => false,
+      );
+      await this.#plan(config, isComplete && isTrimmed, brought);
     }
   }
 
-  /** Returns how many changes there were. */
-  async #bring(config: StoreConfig, { queueId, isFeed }: Notification): Promise<number> {
-    const source = sourceOf(this.env, config);
+  /**
+   * A batch for each queue, again and again while there are changes: no queue waits for one that is far behind, and after
+   * some rounds all begin anew, those that have refused, too. Returns how many changes there were.
+   */
+  async #bringInTurns(config: StoreConfig): Promise<{ isComplete: boolean; brought: number }> {
+    const behind = new Set(notificationsOf(config));
+    let isComplete = true;
     let brought = 0;
-    for (;;) {
-      const row = this.#row(queueId);
-      if (row === undefined) return brought;
-      const changes = await source.changes(row.position, MAX_BATCH_MESSAGES);
-      const last = changes.at(-1);
-      if (last === undefined) return brought;
-      const own = changes.filter(({ queues }) => queues.includes(queueId));
-      if (own.length > 0) {
-        const name = `${config.kind}/${config.id}/${row.epoch}`;
-        const messages = own.map((change) => toMessage(change, isFeed === true));
-        await enqueue(this.env, queueId, messages, name);
+    for (let round = 0; round < MAX_ROUNDS && behind.size > 0; round++) {
+      for (const notification of behind) {
+        // It has it look once more.
+        if (this.#moves > 0) return { isComplete, brought };
+        try {
+          const batch = this.#bring(config, notification);
+          this.#batch = batch.catch(() => {});
+          const count = await batch;
+          if (count === 0) behind.delete(notification);
+          brought += count;
+        } catch (error) {
+          isComplete = false;
+          behind.delete(notification);
+          console.error(`changes of ${config.kind} ${config.id} wait: ${String(error)}`);
+        }
       }
-      // Not if its position was set meanwhile.
-      this.#sql.exec(
-        `UPDATE followers SET position = ? WHERE queue = ? AND epoch = ?`,
-        last.seq,
-        queueId,
-        row.epoch,
-      );
-      brought += changes.length;
     }
+    if (behind.size > 0) this.#isAsked = true;
+    return { isComplete, brought };
+  }
+
+  /** One batch. Returns how many changes there were. */
+  async #bring(config: StoreConfig, { queueId, isFeed }: Notification): Promise<number> {
+    const row = this.#row(queueId);
+    if (row === undefined) return 0;
+    const changes = await sourceOf(this.env, config).changes(row.position, MAX_BATCH_MESSAGES);
+    const last = changes.at(-1);
+    if (last === undefined) return 0;
+    const own = changes.filter(({ queues }) => queues.includes(queueId));
+    if (own.length > 0) {
+      const name = `${config.kind}/${config.id}/${row.epoch}`;
+      const messages = own.map((change) => toMessage(change, isFeed === true));
+      await enqueue(this.env, queueId, messages, name);
+    }
+    // Not if its position was set meanwhile.
+    this.#sql.exec(
+      `UPDATE followers SET position = ? WHERE queue = ? AND epoch = ?`,
+      last.seq,
+      queueId,
+      row.epoch,
+    );
+    return changes.length;
   }
 
   async #trim(config: StoreConfig): Promise<void> {
