@@ -94,24 +94,25 @@ function credentialsOf(headers: Headers, query: URLSearchParams): Credentials {
   return query.has("X-Amz-Signature") ? ofQuery(query) : ofHeader(headers);
 }
 
+type MalformedCode = "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError";
+
 function ofQuery(query: URLSearchParams): Credentials {
   const get = (name: string) => query.get(name) ?? "";
   const expiresSeconds = Number(get("X-Amz-Expires"));
-  const signedHeaders = get("X-Amz-SignedHeaders").split(";");
+  const code = "AuthorizationQueryParametersError";
   if (
     get("X-Amz-Algorithm") !== ALGORITHM ||
-    !signedHeaders.includes("host") ||
     !(expiresSeconds >= 1 && expiresSeconds <= MAX_EXPIRES_SECONDS)
   ) {
     throw new S3Error(
-      "AuthorizationQueryParametersError",
-      `X-Amz-Algorithm must be ${ALGORITHM}, host one of X-Amz-SignedHeaders, and X-Amz-Expires 1 to ${MAX_EXPIRES_SECONDS} seconds.`,
+      code,
+      `X-Amz-Algorithm must be ${ALGORITHM}, and X-Amz-Expires 1 to ${MAX_EXPIRES_SECONDS} seconds.`,
     );
   }
   return {
-    ...scopeOf(get("X-Amz-Credential"), "AuthorizationQueryParametersError"),
+    ...scopeOf(get("X-Amz-Credential"), code),
     at: get("X-Amz-Date"),
-    signedHeaders,
+    signedHeaders: signedHeadersOf(get("X-Amz-SignedHeaders"), code),
     signature: get("X-Amz-Signature"),
     payloadHash: query.get("X-Amz-Content-Sha256") ?? UNSIGNED,
     expiresSeconds,
@@ -119,6 +120,7 @@ function ofQuery(query: URLSearchParams): Credentials {
 }
 
 function ofHeader(headers: Headers): Credentials {
+  const code = "AuthorizationHeaderMalformed";
   const parts = (headers.get("authorization") ?? "").slice(ALGORITHM.length).split(",");
   const fields = new Map(
     parts.map((part) => {
@@ -126,19 +128,23 @@ function ofHeader(headers: Headers): Credentials {
       return [name, value.join("=")];
     }),
   );
-  const payloadHash = headers.get("x-amz-content-sha256");
-  const signedHeaders = fields.get("SignedHeaders")?.split(";") ?? [];
-  if (payloadHash === null || !signedHeaders.includes("host")) {
+  const field = (name: "Credential" | "SignedHeaders" | "Signature") => {
+    const value = fields.get(name);
+    if (value !== undefined) return value;
     throw new S3Error(
-      "AuthorizationHeaderMalformed",
-      "The header x-amz-content-sha256 must be there, and the header host must be signed.",
+      code,
+      `The authorization header is malformed: '${name}=' is missing. It is ${ALGORITHM} Credential=…, SignedHeaders=…, Signature=….`,
     );
+  };
+  const payloadHash = headers.get("x-amz-content-sha256");
+  if (payloadHash === null) {
+    throw new S3Error(code, "The header x-amz-content-sha256 is missing.");
   }
   return {
-    ...scopeOf(fields.get("Credential") ?? "", "AuthorizationHeaderMalformed"),
+    ...scopeOf(field("Credential"), code),
     at: headers.get("x-amz-date") ?? "",
-    signedHeaders,
-    signature: fields.get("Signature") ?? "",
+    signedHeaders: signedHeadersOf(field("SignedHeaders"), code),
+    signature: field("Signature"),
     payloadHash,
   };
 }
@@ -146,17 +152,35 @@ function ofHeader(headers: Headers): Credentials {
 /** Any region. */
 function scopeOf(
   credential: string,
-  code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
+  code: MalformedCode,
 ): Pick<Credentials, "accessKeyId" | "scope"> {
-  const [accessKeyId = "", date = "", region = "", service = "", end] = credential.split("/");
-  if (end !== "aws4_request" || service !== "s3") {
+  const [, accessKeyId, date, region] =
+    /^([^/]+)\/(\d{8})\/([^/]*)\/s3\/aws4_request$/.exec(credential) ?? [];
+  if (accessKeyId === undefined || date === undefined || region === undefined) {
     throw new S3Error(
       code,
-      `the credential '${credential}' is not <access key id>/<date>/<region>/s3/aws4_request`,
+      `The Credential '${credential}' is malformed. It is <access key id>/YYYYMMDD/<region>/s3/aws4_request.`,
     );
   }
-  return { accessKeyId, scope: { date, region, service } };
+  return { accessKeyId, scope: { date, region, service: "s3" } };
 }
+
+function signedHeadersOf(text: string, code: MalformedCode): readonly string[] {
+  const names = text.split(";");
+  const malformed = names.find((name) => !HEADER_NAME.test(name));
+  if (malformed !== undefined) {
+    throw new S3Error(
+      code,
+      `The SignedHeaders '${text}' are malformed: '${malformed}' is no name of a header in lower case. They are names with ';' between them.`,
+    );
+  }
+  if (!names.includes("host")) {
+    throw new S3Error(code, `The SignedHeaders '${text}' lack host, which must be signed.`);
+  }
+  return names;
+}
+
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 
 /** Of these the signature says all there is to say, or they say nothing. */
 const NEED_NO_SIGNATURE = new Set(["x-amz-content-sha256", "x-amz-date", "x-amz-user-agent"]);
@@ -179,8 +203,11 @@ function refuseTime({ at, scope, expiresSeconds }: Credentials, now: number): vo
   const [, year, month, day, hour, minute, second] =
     /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(at) ?? [];
   const time = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  if (Number.isNaN(time) || !at.startsWith(scope.date)) {
-    throw new S3Error("AccessDenied", `the date '${at}' is not like 20130524T000000Z`);
+  if (Number.isNaN(time) || !at.startsWith(`${scope.date}T`)) {
+    throw new S3Error(
+      "AccessDenied",
+      `The date '${at}' is not one like 20130524T000000Z of the day '${scope.date}' of the Credential.`,
+    );
   }
   if (expiresSeconds !== undefined && now > time + expiresSeconds * 1000) {
     throw new S3Error("AccessDenied", "Request has expired");

@@ -39,17 +39,20 @@ export function payloadOf(request: Request, signer: Signer): Payload {
   };
   const isCounted = announced?.name.startsWith("crc") ?? false;
   if (!isPieces && !isCounted) return { body, hashes, arrived: Promise.resolve() };
-  const length = Number(
-    headers.get(isPieces ? "x-amz-decoded-content-length" : "content-length") ?? Number.NaN,
-  );
-  if (Number.isNaN(length)) {
-    throw new S3Error("MissingContentLength", "You must provide x-amz-decoded-content-length.");
-  }
+  const lengthHeader = isPieces ? "x-amz-decoded-content-length" : "content-length";
+  const length = lengthIn(headers, lengthHeader);
   const pipe = new FixedLengthStream(length);
   const reader = new PieceReader(body);
   const content = isPieces ? pieces(reader, signer, headers) : whole(reader, announced);
   const arrived = pump(content, pipe.writable);
   return { body: pipe.readable, hashes, arrived };
+}
+
+function lengthIn(headers: Headers, name: string): number {
+  const text = headers.get(name);
+  if (text === null) throw new S3Error("MissingContentLength", `You must provide ${name}.`);
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new S3Error("InvalidArgument", `${name} is '${text}', which is no number of bytes.`);
 }
 
 async function pump(content: AsyncIterable<Uint8Array>, writable: WritableStream): Promise<void> {

@@ -314,6 +314,16 @@ describe("what is sent is what is stored:", () => {
   });
 });
 
+it("a body whose length is no number of bytes is refused", async () => {
+  for (const length of ["-5", "1.5", "5 bytes"]) {
+    const answer = put("lengthy", "5\r\nhello\r\n0\r\n\r\n", {
+      payloadHash: "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+      headers: { "x-amz-decoded-content-length": length },
+    });
+    expect([length, await code(answer)]).toEqual([length, [400, "InvalidArgument"]]);
+  }
+});
+
 describe("presigned URLs", () => {
   it("carry an upload and a download", async () => {
     const upload = await s3.presign("PUT", `/${bucket}/pre%20signed`);
@@ -385,6 +395,48 @@ describe("whoever", () => {
       403,
       "InvalidAccessKeyId",
     ]);
+  });
+
+  it("sends a signature that is malformed is told which part of it", async () => {
+    const { headers } = await s3.sign("GET", `/${bucket}`, {});
+    const { authorization } = headers;
+    const credential = /Credential=([^,]*)/.exec(authorization)?.[1] ?? "";
+    const cases: [from: string | RegExp, to: string, message: RegExp][] = [
+      [/SignedHeaders=[^,]*/, "SignedHeaders=host;b@d header", /SignedHeaders 'host;b@d header'/],
+      [/SignedHeaders=[^,]*/, "SignedHeaders=host;;x-amz-date", /'' is no name of a header/],
+      [/SignedHeaders=[^,]*/, "SignedHeaders=x-amz-date", /lack host/],
+      [/SignedHeaders=[^,]*, /, "", /'SignedHeaders=' is missing/],
+      [/, Signature=.*/, "", /'Signature=' is missing/],
+      [/Credential=[^,]*, /, "", /'Credential=' is missing/],
+      [/ .*/, "", /is missing/],
+      [credential, `${credential}/more`, /Credential '.*more'/],
+      [credential, credential.replace(/\/\d{8}/, "/2013"), /YYYYMMDD/],
+      ["/s3/", "/iam/", /region&gt;\/s3\//],
+    ];
+    for (const [from, to, message] of cases) {
+      const changed = { ...headers, authorization: authorization.replace(from, to) };
+      const response = await send(`http://api/${bucket}`, { headers: changed });
+      const text = await response.text();
+      expect([to, response.status, all(text, "Code")]).toEqual([
+        to,
+        400,
+        ["AuthorizationHeaderMalformed"],
+      ]);
+      expect(all(text, "Message")[0]).toMatch(message);
+    }
+    const url = await s3.presign("GET", `/${bucket}`);
+    for (const [from, to] of [
+      ["SignedHeaders=host", "SignedHeaders=host%3Bb%40d%20header"],
+      ["SignedHeaders=host", "SignedHeaders="],
+      ["Algorithm=AWS4-HMAC-SHA256", "Algorithm=AWS3"],
+      ["Expires=60", "Expires=soon"],
+      ["aws4_request", "aws3_request"],
+    ] as const) {
+      expect([to, await code(send(url.replace(from, to)))]).toEqual([
+        to,
+        [400, "AuthorizationQueryParametersError"],
+      ]);
+    }
   });
 
   it("may not read contents may not here either", async () => {
