@@ -22,7 +22,7 @@ import { ApiError } from "./errors.ts";
 import { unwrap } from "./failures.ts";
 import { jsonBody } from "./json-body.ts";
 import { limitOf } from "./list-limit.ts";
-import { findStorage, settleStore } from "./resources.ts";
+import { findReachable, settleStore } from "./resources.ts";
 import { askStore } from "./script-store.ts";
 import { readAnyBody } from "./upload/form.ts";
 import { iso } from "./user.ts";
@@ -139,9 +139,8 @@ async function resolved(
     unwrap(await registry(c).script(namespace.id, wanted.script));
     return wanted;
   }
-  const binding = { type: "queue", name, reference: wanted.queue } as const;
-  const { resourceId, resourceName } = await findStorage(c, namespace, binding);
-  return { type: "queue", id: resourceId, name: resourceName };
+  const found = await findReachable(c, namespace, "queue", { name: wanted.queue }, name);
+  return { type: "queue", id: found.id, name: found.name };
 }
 
 function typeOf(c: ApiContext): InvocationType | "DryRun" {
@@ -172,8 +171,8 @@ async function payloadOf(c: ApiContext, namespace: NamespaceRecord): Promise<Pay
       `Invocation-Payload is '${reference}', expected r2://bucket/key (the key as in a URL), and no body`,
     );
   }
-  const binding = { type: "r2_bucket", name: "Invocation-Payload", reference: bucket } as const;
-  const { resourceId: id } = await findStorage(c, namespace, binding);
+  const what = `the header Invocation-Payload: ${reference}`;
+  const { id } = await findReachable(c, namespace, "r2", { name: bucket }, what);
   return { r2: { id, bucket, key: decoded(key) } };
 }
 

@@ -78,26 +78,35 @@ export async function findStorage(
   namespace: NamespaceRecord,
   { reference, ...binding }: StorageReference,
 ): Promise<StorageBinding> {
-  const kind = STORE_KINDS_OF[binding.type];
+  const { name, type } = binding;
+  const by = type === "kv_namespace" || type === "d1" ? { id: reference } : { name: reference };
+  const what = `binding ${name} of type ${type}`;
+  const found = await findReachable(c, namespace, STORE_KINDS_OF[type], by, what);
+  return { ...binding, resourceId: found.id, resourceName: found.name };
+}
+
+/** A resource that Workers of `namespace` may be bound to. `what` leads there, for whoever reads that there is none. */
+export async function findReachable(
+  c: ApiContext,
+  namespace: NamespaceRecord,
+  kind: StoreKind,
+  by: { readonly id: string } | { readonly name: string },
+  what: string,
+): Promise<ResourceRecord> {
   const account = await registry(c).accountNamespace(accountId(c));
   const isAccounts = namespace.kind === "account";
   // The account's own are for those who may touch its Workers: a customer must not reach them by their ids.
   const owners = isAccounts ? [null] : [namespace.id, ...(mayTouch(c, account.name) ? [null] : [])];
-  const by =
-    binding.type === "kv_namespace" || binding.type === "d1"
-      ? { id: reference }
-      : { name: reference };
   const found = await registry(c).resource({ accountId: accountId(c), kind, owners }, by);
-  if (found === null || isHidden(found)) {
-    const where = isAccounts
-      ? "in this account"
-      : `in the dispatch namespace '${namespace.name}' or, for this token, in the account`;
-    throw new ApiError(
-      "noBoundResource",
-      `binding ${binding.name} of type ${binding.type} leads to the ${RESOURCE_WORDS[kind]} '${reference}', which does not exist ${where}. Create it first.`,
-    );
-  }
-  return { ...binding, resourceId: found.id, resourceName: found.name };
+  if (found !== null && !isHidden(found)) return found;
+  const where = isAccounts
+    ? "in this account"
+    : `in the dispatch namespace '${namespace.name}' or, for this token, in the account`;
+  const reference = "id" in by ? by.id : by.name;
+  throw new ApiError(
+    "noBoundResource",
+    `${what} leads to the ${RESOURCE_WORDS[kind]} '${reference}', which does not exist ${where}. Create it first.`,
+  );
 }
 
 const ABSENT: Readonly<Partial<Record<StoreKind, CodeName>>> = {

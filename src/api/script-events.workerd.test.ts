@@ -118,6 +118,27 @@ describe("invocations", () => {
     expect(both.errors[0]?.message).toContain("and no body");
   });
 
+  it("say which header names a bucket or key that is none", async () => {
+    const refused = async (reference: string, path = S) =>
+      (await post({ "invocation-payload": reference }, "", path)).errors[0]?.message;
+    expect(await refused("r2://absent/orders/1.json")).toBe(
+      "the header Invocation-Payload: r2://absent/orders/1.json leads to the R2 bucket 'absent', which does not exist in the dispatch namespace 'production' or, for this token, in the account. Create it first.",
+    );
+    await call("PUT", worker("payer"), helloForm("one"));
+    expect(await refused("r2://absent/1", worker("payer"))).toContain(
+      "R2 bucket 'absent', which does not exist in this account. Create it first.",
+    );
+    for (const reference of ["r2://absent", "s3://bucket/key", "r2:///key"]) {
+      expect(await refused(reference)).toBe(
+        `Invocation-Payload is '${reference}', expected r2://bucket/key (the key as in a URL), and no body`,
+      );
+    }
+    const config = { on_failure: { type: "queue", queue: "none" } };
+    expect((await call("PUT", `${S}/invocations/config`, config)).errors[0]?.message).toMatch(
+      /^on_failure leads to the queue 'none', which does not exist .* Create it first\.$/,
+    );
+  });
+
   it("that nobody remembers are not found", async () => {
     expect((await call("GET", `${S}/invocations/none`)).errors[0]).toMatchObject({ code: 930090 });
     expect((await call("GET", `${S}/invocations?status=odd`)).status).toBe(400);
