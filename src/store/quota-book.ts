@@ -53,6 +53,8 @@ const WORDS: Readonly<Record<Measure, string>> = {
 
 /** Whoever is at the limit and goes on to write does not make every object of the owner work each time. */
 const RECLAIM_INTERVAL_MS = 1000;
+/** A database in a long import does not answer: others do not wait for its end. */
+const RELEASE_WAIT_MS = 5_000;
 /** Of reclaims that one asks for: the first may be one that spared somebody else. */
 const MAX_ROUNDS = 3;
 
@@ -62,8 +64,8 @@ export class QuotaBook extends DurableObject<StoreEnv> {
   #reclaim: Promise<unknown> | undefined;
   /** Who may have room to give back although the last reclaim was just now: it spared them, or they were lent some since. */
   readonly #spared = new Set<string>();
-  /** Resolves once what this one gives back is in the book. */
-  readonly #releasing = new Map<string, Promise<unknown>>();
+  /** They are asked to give back. */
+  readonly #releasing = new Set<string>();
 
   constructor(ctx: DurableObjectState, env: StoreEnv) {
     super(ctx, env);
@@ -91,7 +93,7 @@ export class QuotaBook extends DurableObject<StoreEnv> {
       await this.#releaseAll([holder]);
     }
     const limits = this.#limits(owner.limits);
-    let short = await this.#lend(holder, limits, wanted, growing);
+    let short = this.#lend(holder, limits, wanted, growing);
     for (let round = 0; short !== undefined && round < MAX_ROUNDS; round++) {
       const waitMs = this.#reclaimedMs + RECLAIM_INTERVAL_MS - Date.now();
       if (waitMs > 0) {
@@ -100,7 +102,7 @@ export class QuotaBook extends DurableObject<StoreEnv> {
         await scheduler.wait(waitMs);
       }
       await (this.#reclaim ?? this.#reclaimFrom(holder));
-      short = await this.#lend(holder, limits, wanted, growing);
+      short = this.#lend(holder, limits, wanted, growing);
     }
     const granted = { epoch: this.#epochOf(holder), lease: this.#leaseOf(holder) };
     if (short === undefined) return granted;
@@ -120,13 +122,17 @@ export class QuotaBook extends DurableObject<StoreEnv> {
   }
 
   /** The first measure there is not enough of. */
-  async #lend(
+  #lend(
     holder: Holder,
     limits: Record<Measure, number>,
     wanted: Usage,
     growing: readonly Measure[],
-  ): Promise<Measure | undefined> {
-    for (let wait; (wait = this.#releasing.get(keyOf(holder)));) await wait;
+  ): Measure | undefined {
+    if (growing.length > 0 && this.#releasing.has(keyOf(holder))) {
+      // In the middle of a transaction it can give nothing back before it has what it asks for: it keeps what it was lent.
+      this.#setEpoch(holder, this.#epochOf(holder) + 1);
+      this.#spared.add(keyOf(holder));
+    }
     return this.ctx.storage.transactionSync(() => {
       const held = this.#leaseOf(holder);
       let short: Measure | undefined;
@@ -165,17 +171,16 @@ export class QuotaBook extends DurableObject<StoreEnv> {
   async #releaseAll(holders: readonly Holder[]): Promise<HolderUsage[]> {
     const found: HolderUsage[] = [];
     for (const holder of holders) {
-      const released = this.#release(holder).finally(() => this.#releasing.delete(keyOf(holder)));
-      const settled = released.then(
-        (usage) => found.push({ kind: holder.kind, id: holder.name, usage }),
-        (error: unknown) => {
+      const key = keyOf(holder);
+      this.#releasing.add(key);
+      const usage = await this.#release(holder)
+        .catch((error: unknown) => {
           // Its process may be away: it keeps what it has.
-          console.error(`${keyOf(holder)} gave nothing back: ${String(error)}`);
-          found.push({ kind: holder.kind, id: holder.name, usage: this.#leaseOf(holder) });
-        },
-      );
-      this.#releasing.set(keyOf(holder), settled);
-      await settled;
+          console.error(`${key} gave nothing back: ${String(error)}`);
+          return this.#leaseOf(holder);
+        })
+        .finally(() => this.#releasing.delete(key));
+      found.push({ kind: holder.kind, id: holder.name, usage });
     }
     return found;
   }
@@ -183,11 +188,15 @@ export class QuotaBook extends DurableObject<StoreEnv> {
   async #release(holder: Holder): Promise<Usage> {
     const epoch = this.#epochOf(holder) + 1;
     this.#setEpoch(holder, epoch);
-    const released = await this.#takeBack(holder, epoch);
+    const { kept, usage } = await inTime(this.#takeBack(holder, epoch));
+    const epochNow = this.#epochOf(holder);
     // Dropped meanwhile.
-    if (this.#epochOf(holder) !== epoch) return {};
-    for (const measure of MEASURES) this.#setLease(holder, measure, released.kept[measure] ?? 0);
-    return released.usage;
+    if (epochNow === 0) return {};
+    // Unless it was lent more meanwhile.
+    if (epochNow === epoch) {
+      for (const measure of MEASURES) this.#setLease(holder, measure, kept[measure] ?? 0);
+    }
+    return usage;
   }
 
   async #takeBack({ binding, name }: Holder, epoch: number): Promise<Released> {
@@ -280,4 +289,16 @@ export class QuotaBook extends DurableObject<StoreEnv> {
 
 function keyOf({ binding, name }: Holder): string {
   return `${binding} ${name}`;
+}
+
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  const timer = new AbortController();
+  const late = scheduler.wait(RELEASE_WAIT_MS, { signal: timer.signal }).then(
+    () => {
+      throw new Error(`it did not answer within ${RELEASE_WAIT_MS} ms`);
+    },
+    // It has answered.
+    () => answer,
+  );
+  return Promise.race([answer, late]).finally(() => timer.abort());
 }

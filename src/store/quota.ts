@@ -116,7 +116,8 @@ export class QuotaLease {
 
   /** For the book: gives back what is not in use. */
   release(epoch: number): Released {
-    this.#epoch = epoch;
+    // What was asked before may come after.
+    this.#epoch = Math.max(this.#epoch, epoch);
     const usage = this.#usage();
     this.#setLease(sum(usage, this.#pending));
     return { kept: this.#lease, usage };
