@@ -80,7 +80,7 @@ function headAnswer(info: R2ObjectInfo): Response {
 
 export async function putObject(call: BucketCall): Promise<Response> {
   const { request, signer, client, key } = call;
-  const { body, hashes, arrived } = payloadOf(request, signer);
+  const { body, hashes, arrived } = await payloadOf(request, signer);
   const put: Omit<R2Put, "method"> = {
     object: key,
     ...described(call),
@@ -237,7 +237,7 @@ function unmet(error: unknown, { headers }: Request): Response {
 
 /** The body as text, checked as any content is. */
 export async function textOf({ request, signer }: BucketCall): Promise<string> {
-  const { body, arrived } = payloadOf(request, signer);
+  const { body, arrived } = await payloadOf(request, signer);
   const text = await together(boundedText(body), arrived);
   if (/^[0-9a-f]{64}$/.test(signer.payloadHash)) {
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));

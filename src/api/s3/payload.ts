@@ -1,6 +1,7 @@
 /**
  * The content of an upload by the S3 API: as it is, or in signed or unsigned pieces (`aws-chunked`), with checksums in headers or
- * after the end. Nothing is stored of what does not agree: the stream to the store fails before its end.
+ * after the end. Nothing is stored of what does not agree: the stream to the store fails before its end, of which something is
+ * held back until all of it has been looked at.
  */
 import type { Signer } from "./authenticate.ts";
 import { CHECKSUMS, checksumOf, type Checksum, type ChecksumName } from "./checksum.ts";
@@ -22,7 +23,7 @@ export interface Payload {
   readonly arrived: Promise<void>;
 }
 
-export function payloadOf(request: Request, signer: Signer): Payload {
+export async function payloadOf(request: Request, signer: Signer): Promise<Payload> {
   const { headers, body } = request;
   const md5 = headers.get("content-md5");
   const announced = announcedIn(headers);
@@ -41,10 +42,15 @@ export function payloadOf(request: Request, signer: Signer): Payload {
   if (!isPieces && !isCounted) return { body, hashes, arrived: Promise.resolve() };
   const lengthHeader = isPieces ? "x-amz-decoded-content-length" : "content-length";
   const length = lengthIn(headers, lengthHeader);
-  const pipe = new FixedLengthStream(length);
   const reader = new PieceReader(body);
   const content = isPieces ? pieces(reader, signer, headers) : whole(reader, announced);
-  const arrived = pump(content, pipe.writable);
+  if (length === 0) {
+    // Of nothing there is nothing to hold back.
+    await pump(content, length, new WritableStream());
+    return { body: null, hashes, arrived: Promise.resolve() };
+  }
+  const pipe = new FixedLengthStream(length);
+  const arrived = pump(content, length, pipe.writable);
   return { body: pipe.readable, hashes, arrived };
 }
 
@@ -55,10 +61,23 @@ function lengthIn(headers: Headers, name: string): number {
   throw new S3Error("InvalidArgument", `${name} is '${text}', which is no number of bytes.`);
 }
 
-async function pump(content: AsyncIterable<Uint8Array>, writable: WritableStream): Promise<void> {
+/** The store has it all as soon as it has so many bytes, whatever comes of the stream then: the last go when nothing is left to check. */
+async function pump(
+  content: AsyncIterable<Uint8Array>,
+  length: number,
+  writable: WritableStream,
+): Promise<void> {
   const writer = writable.getWriter();
+  let last: Uint8Array | undefined;
+  let left = length;
   try {
-    for await (const bytes of content) await writer.write(bytes);
+    for await (const bytes of content) {
+      left -= bytes.byteLength;
+      if (left < 0) throw new S3Error("InvalidRequest", "The body is longer than it says.");
+      if (last !== undefined) await writer.write(last);
+      last = bytes;
+    }
+    if (last !== undefined) await writer.write(last);
     await writer.close();
   } catch (error) {
     // It may be the other end that has failed, and says why.

@@ -249,6 +249,15 @@ describe("what is sent is what is stored:", () => {
     const crc32 = { "x-amz-checksum-crc32": "NhCmhg==" };
     expect((await put("a", "hello", { headers: crc32 })).status).toBe(200);
     expect(await code(put("a", "hallo", { headers: crc32 }))).toEqual([400, "BadDigest"]);
+    // What was there is there still.
+    expect(await (await s3.fetch("GET", `/${bucket}/a`)).text()).toBe("hello");
+    for (const length of [0, 1, 40_000, 300_000]) {
+      const wrong = { headers: { "x-amz-checksum-crc32": "MTIzNA==" } };
+      expect(await code(put("b", "x".repeat(length), wrong))).toEqual([400, "BadDigest"]);
+      expect((await s3.fetch("HEAD", `/${bucket}/b`)).status).toBe(404);
+    }
+    const ofNothing = { headers: { "x-amz-checksum-crc32": "AAAAAA==" } };
+    expect((await put("nothing", "", ofNothing)).status).toBe(200);
     const sha1 = { "x-amz-checksum-sha1": (await hash("hello", "SHA-1")).toBase64() };
     expect((await put("a", "hello", { headers: sha1 })).status).toBe(200);
     expect(await code(put("a", "hallo", { headers: sha1 }))).toEqual([400, "BadDigest"]);
@@ -294,6 +303,9 @@ describe("what is sent is what is stored:", () => {
     const object = await s3.fetch("GET", `/${bucket}/streamed`);
     expect(new Uint8Array(await object.arrayBuffer())).toEqual(body);
     expect(await code(streamed(body, 65_536, true))).toEqual([403, "SignatureDoesNotMatch"]);
+    expect(await code(streamed(bytes(100), 50, true))).toEqual([403, "SignatureDoesNotMatch"]);
+    const kept = await s3.fetch("GET", `/${bucket}/streamed`);
+    expect((await kept.arrayBuffer()).byteLength).toBe(200_000);
   });
 
   it("unsigned pieces with a checksum at their end", async () => {
@@ -311,6 +323,13 @@ describe("what is sent is what is stored:", () => {
     expect([await object.text(), object.headers.get("content-encoding")]).toEqual(["hello", null]);
     expect(await code(send("AAAAAA=="))).toEqual([400, "BadDigest"]);
     expect(await code(send("NhCmhg==", "6\r\nhello\r\n"))).toEqual([400, expect.anything()]);
+    const more = "5\r\nhello\r\n5\r\nhello\r\n";
+    expect(await code(send("AAAAAA==", more))).toEqual([400, "InvalidRequest"]);
+    const kept = await s3.fetch("GET", `/${bucket}/trailed`);
+    expect([await kept.text(), kept.headers.get("last-modified")]).toEqual([
+      "hello",
+      object.headers.get("last-modified"),
+    ]);
   });
 });
 

@@ -27,7 +27,7 @@ export async function createUpload(call: BucketCall): Promise<Response> {
 
 export async function putPart(call: BucketCall): Promise<Response> {
   const { request, signer, client } = call;
-  const { body, hashes, arrived } = payloadOf(request, signer);
+  const { body, hashes, arrived } = await payloadOf(request, signer);
   const etag = await together(client.uploadPart({ ...partOf(call), ...hashes }, body), arrived);
   return new Response(null, { headers: { etag: `"${etag}"` } });
 }
