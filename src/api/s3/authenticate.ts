@@ -91,7 +91,15 @@ function refuseFlood(c: ApiContext, now: number): void {
 }
 
 function credentialsOf(headers: Headers, query: URLSearchParams): Credentials {
-  return query.has("X-Amz-Signature") ? ofQuery(query) : ofHeader(headers);
+  if (query.has("X-Amz-Signature")) return ofQuery(query);
+  // Else whoever has a presigned URL moves its signature to the header, and it does not end when it says.
+  if (query.has("X-Amz-Expires")) {
+    throw new S3Error(
+      "AuthorizationQueryParametersError",
+      "A presigned URL must have its X-Amz-Signature.",
+    );
+  }
+  return ofHeader(headers);
 }
 
 type MalformedCode = "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError";

@@ -362,6 +362,18 @@ describe("presigned URLs", () => {
 
   it("end", async () => {
     const url = await s3.presign("GET", `/${bucket}/a`, 60, new Date(Date.now() - 61_000));
+    // Nor does it help to send the same signature as a header.
+    const { searchParams: given } = new URL(url);
+    const get = (name: string) => given.get(`X-Amz-${name}`) ?? "";
+    const headers = {
+      authorization: `AWS4-HMAC-SHA256 Credential=${get("Credential")}, SignedHeaders=host, Signature=${get("Signature")}`,
+      "x-amz-date": get("Date"),
+      "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+    };
+    expect(await code(send(url.replace(/&X-Amz-Signature=.*/, ""), { headers }))).toEqual([
+      400,
+      "AuthorizationQueryParametersError",
+    ]);
     expect(await code(send(url))).toEqual([403, "AccessDenied"]);
   });
 
