@@ -68,7 +68,30 @@ export interface InvocationRow extends Record<string, SqlStorageValue> {
   destination_error: string | null;
 }
 
-export function toRecord(row: InvocationRow): InvocationRecord {
+/** All but what may be large. */
+const RECORD_FIELDS = [
+  "id",
+  "type",
+  "idempotency_key",
+  "payload_bytes",
+  "state",
+  "attempts",
+  "next_ms",
+  "created_ms",
+  "ended_ms",
+  "outcome",
+  "error",
+  "destination",
+  "destination_state",
+  "destination_attempts",
+  "destination_error",
+] as const;
+
+export const RECORD_COLUMNS = RECORD_FIELDS.join(", ");
+
+export type RecordRow = Pick<InvocationRow, (typeof RECORD_FIELDS)[number]>;
+
+export function toRecord(row: RecordRow): InvocationRecord {
   return {
     id: row.id,
     type: row.type as InvocationRecord["type"],
@@ -90,7 +113,7 @@ export function toDetail(row: InvocationRow): InvocationDetail {
   return { ...toRecord(row), response: response || null };
 }
 
-function toDestination(row: InvocationRow): DestinationRecord | null {
+function toDestination(row: RecordRow): DestinationRecord | null {
   if (row.destination === null) return null;
   return {
     to: JSON.parse(row.destination) as Destination,

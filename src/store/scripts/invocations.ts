@@ -26,14 +26,23 @@ import {
 } from "../quota.ts";
 import { quotaConfig, type ScriptConfig } from "./config.ts";
 import { carry, type Errand, type Report } from "./courier.ts";
-import { r2Of, TABLES, toDetail, told, toRecord, type InvocationRow } from "./invocation-rows.ts";
+import {
+  r2Of,
+  RECORD_COLUMNS,
+  TABLES,
+  toDetail,
+  told,
+  toRecord,
+  type InvocationRow,
+  type RecordRow,
+} from "./invocation-rows.ts";
 import { KeptBytes, ROW_BYTES } from "./kept-bytes.ts";
 import { nextTry } from "./next-try.ts";
 
 /** Calls of one function under way at once, and those to destinations. */
 const MAX_UNDER_WAY = 100;
 
-/** Of one script: those that have not ended, and what their payloads take. */
+/** Of one script: those that have not ended, or whose destination was not told yet, and what their payloads take. */
 const MAX_PENDING = 100_000;
 const MAX_PENDING_BYTES = 1024 ** 3;
 
@@ -60,6 +69,8 @@ type Config = Pick<ScriptConfig, "id" | "namespace" | "name"> & {
   readonly settings: InvocationSettings;
 };
 
+type Ending = Pick<InvocationRow, "seq" | "type">;
+
 export type Created =
   | { readonly refused: string; readonly why: "too many" | "over quota" }
   | {
@@ -78,7 +89,7 @@ export class Invocations extends DurableObject<StoreEnv> implements QuotaHolder 
     () => ({ bytes: this.#kept.sum }),
   );
   #settledCount = 0;
-  /** Those that have not ended. */
+  /** Those with which something is still to happen: their destinations may be told later and later. */
   readonly #pending: { count: number; bytes: number };
 
   constructor(ctx: DurableObjectState, env: StoreEnv) {
@@ -89,7 +100,7 @@ export class Invocations extends DurableObject<StoreEnv> implements QuotaHolder 
     this.#pending = this.#sql
       .exec<{ count: number; bytes: number }>(
         `SELECT COUNT(*) AS count, COALESCE(SUM(payload_bytes), 0) AS bytes FROM invocations
-         WHERE state IN ('waiting', 'running')`,
+         WHERE next_ms IS NOT NULL OR life IS NOT NULL`,
       )
       .one();
   }
@@ -116,7 +127,10 @@ export class Invocations extends DurableObject<StoreEnv> implements QuotaHolder 
       this.#sql.exec(`UPDATE config SET is_gone = 1`);
       const found = this.#config();
       if (found === null) return;
-      for (const row of this.#rows(`state = 'waiting'`)) {
+      // All that wait, which may be many: without what they carry.
+      for (const row of this.#sql
+        .exec<Ending>(`SELECT seq, type FROM invocations WHERE state = 'waiting'`)
+        .toArray()) {
         this.#finish(
           row,
           found.config.settings,
@@ -188,13 +202,16 @@ export class Invocations extends DurableObject<StoreEnv> implements QuotaHolder 
     limit: number,
     before: string | null,
   ): InvocationRecord[] {
-    return this.#rows(
-      `state IN (SELECT value FROM json_each(?))
+    return this.#sql
+      .exec<RecordRow>(
+        `SELECT ${RECORD_COLUMNS} FROM invocations WHERE state IN (SELECT value FROM json_each(?))
          AND seq < COALESCE((SELECT seq FROM invocations WHERE id = ?), 9e15) ORDER BY seq DESC LIMIT ?`,
-      JSON.stringify(states),
-      before,
-      limit,
-    ).map(toRecord);
+        JSON.stringify(states),
+        before,
+        limit,
+      )
+      .toArray()
+      .map(toRecord);
   }
 
   #create(wanted: NewInvocation, nowMs: number): Created {
@@ -332,13 +349,11 @@ export class Invocations extends DurableObject<StoreEnv> implements QuotaHolder 
   }
 
   #finish(
-    { seq, type, payload_bytes: bytes }: InvocationRow,
+    { seq, type }: Ending,
     { onSuccess, onFailure }: InvocationSettings,
     { state, error }: { readonly state: "succeeded" | "failed"; readonly error: string | null },
     nowMs: number,
   ): void {
-    this.#pending.count--;
-    this.#pending.bytes -= bytes ?? 0;
     const wanted: Destination | null = state === "succeeded" ? onSuccess : onFailure;
     // Who waits for the response is told by it.
     const to = type === "RequestResponse" ? null : wanted;
@@ -374,7 +389,15 @@ export class Invocations extends DurableObject<StoreEnv> implements QuotaHolder 
 
   /** Nothing more happens to it. */
   #settled(seq: number): void {
+    const { bytes } = this.#sql
+      .exec<{ bytes: number | null }>(
+        `SELECT payload_bytes AS bytes FROM invocations WHERE seq = ?`,
+        seq,
+      )
+      .one();
     this.#update(seq, `payload = NULL`);
+    this.#pending.count--;
+    this.#pending.bytes -= bytes ?? 0;
     if (++this.#settledCount % FORGET_EVERY === 0) this.#forgetOld();
   }
 

@@ -1,8 +1,13 @@
-/** What invocations take counts for the quota of their namespace, and comes back when they have ended. */
+/**
+ * What invocations take counts for the quota of their namespace, and comes back when they have ended; how many wait for
+ * something. The rest is in test/events.test.ts.
+ */
+import { runInDurableObject } from "cloudflare:test";
 import { env as bindings } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import {
   DEFAULT_INVOCATION_SETTINGS,
+  type Destination,
   type InvocationDetail,
   type NewInvocation,
 } from "../../protocol/invocations.ts";
@@ -130,4 +135,42 @@ test("those of the account's own Workers count for the account", async () => {
   const script = await make("answers-at-length", true);
   await script.invoke({ type: "RequestResponse" });
   expect(await script.usedBytes(`account account of ${script.id}`)).toBeGreaterThan(200_000);
+});
+
+test("what nobody can be told of is bounded as what nobody can be called with", async () => {
+  const onSuccess: Destination = { type: "function", script: "missing" };
+  const { id, config } = await make("ok", true);
+  const script = () => env.INVOCATIONS.getByName(id);
+  const invocations = { ...DEFAULT_INVOCATION_SETTINGS, onSuccess };
+  await script().configure({ ...config, settings: { ...config.settings, invocations } });
+  await runInDurableObject(script(), (_instance, { storage }) =>
+    storage.sql.exec(
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)
+       INSERT INTO invocations (id, type, state, next_ms, created_ms, ended_ms, destination, destination_state)
+       SELECT 'told-' || i, 'Event', 'succeeded', 9e12, 0, 0, ?, 'waiting' FROM n`,
+      JSON.stringify(onSuccess),
+    ),
+  );
+  await expect(
+    runInDurableObject(script(), async (_instance, state) => {
+      await state.storage.sync();
+      state.abort("as if the process had ended");
+    }),
+  ).rejects.toThrow();
+  const event = {
+    type: "Event",
+    idempotencyKey: null,
+    contentType: null,
+    payload: { bytes: "" },
+  } as const;
+  const last = await script().create(event);
+  if ("refused" in last) throw new Error(last.refused);
+  const about = async () => (await script().list(["succeeded"], 1, null))[0];
+  await expect
+    .poll(about)
+    .toMatchObject({ id: last.record.id, destination: { state: "waiting", attempts: 1 } });
+  expect(await script().create(event)).toMatchObject({
+    why: "too many",
+    refused: expect.stringMatching(/^100000 invocations of this function wait already/),
+  });
 });
