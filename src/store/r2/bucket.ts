@@ -271,7 +271,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     }
     this.#uploads.forgetDone(now - DONE_UPLOADS_STAY_MS);
     for (const { prefix, before } of endedBy(rules, "deleteObjectsTransition", now)) {
-      this.#expire(prefix, before);
+      await this.#expire(prefix, before);
     }
     await this.#sweepOnce();
     this.#wakeForTheRest();
@@ -347,21 +347,28 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     );
   }
 
-  #expire(prefix: string, before: number): void {
-    for (;;) {
-      const keys = this.#sql
-        .exec<Pick<ObjectRow, "key">>(
-          `SELECT key FROM objects WHERE uploaded < ? AND substr(key, 1, length(?)) = ? LIMIT ?`,
+  /** Some at a time, oldest first: however many there are, others get their turns between. */
+  async #expire(prefix: string, before: number): Promise<void> {
+    let last = { uploaded: 0, key: "" };
+    while (this.#config !== null) {
+      const found = this.#sql
+        .exec<Pick<ObjectRow, "uploaded" | "key">>(
+          `SELECT uploaded, key FROM objects WHERE (uploaded, key) > (?, ?) AND uploaded < ?
+           ORDER BY uploaded, key LIMIT ?`,
+          last.uploaded,
+          last.key,
           before,
-          prefix,
-          prefix,
           EXPIRED_AT_ONCE,
         )
         .toArray();
       this.#write(() => {
-        for (const { key } of keys) this.#delete(key, "LifecycleDeletion");
+        for (const { key } of found) {
+          if (key.startsWith(prefix)) this.#delete(key, "LifecycleDeletion");
+        }
       });
-      if (keys.length < EXPIRED_AT_ONCE) return;
+      if (found.length < EXPIRED_AT_ONCE) return;
+      last = found.at(-1) ?? last;
+      await scheduler.wait(0);
     }
   }
 
