@@ -137,6 +137,25 @@ describe("values", () => {
     expect((await errorOf(response)).message).toMatch(message);
   });
 
+  it("of a form are read up to a bound", async () => {
+    const kv = await make("large form");
+    const form = new FormData();
+    form.set("value", new File([new Uint8Array(27 * 1024 * 1024)], "value"));
+    const response = await put(kv, "key", form);
+    expect(response.status).toBe(413);
+    expect((await errorOf(response)).message).toMatch(/body has more than 27262976 bytes/);
+  });
+
+  it("may be many large ones at once", async () => {
+    const kv = await make("large bulk");
+    const value = "v".repeat(1024 * 1024);
+    const pairs = Array.from({ length: 40 }, (_, n) => ({ key: `k${n}`, value }));
+    expect((await call("PUT", `${kv}/bulk`, pairs)).result).toMatchObject({
+      successful_key_count: 40,
+    });
+    expect((await call("GET", `${kv}/keys`)).result).toHaveLength(40);
+  });
+
   it("are listed page by page", async () => {
     const kv = await make("pages");
     const pairs = Array.from({ length: 25 }, (_, n) => ({ key: `k${n + 10}`, value: "v" }));

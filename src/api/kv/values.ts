@@ -3,7 +3,11 @@ import { asciiJson } from "../../protocol/kv.ts";
 import type { ApiContext } from "../context.ts";
 import { ok } from "../envelope.ts";
 import { ApiError } from "../errors.ts";
+import { parseForm, readBody } from "../upload/form.ts";
 import { callBinding, keyOf, pathOf } from "./store.ts";
+
+/** A value has 25 MiB at most; the rest is for what is around it. */
+const MAX_FORM_BYTES = 26 * 1024 * 1024;
 
 interface Listed {
   readonly keys: readonly { name: string; expiration?: number; metadata?: string }[];
@@ -68,7 +72,8 @@ async function contentOf(
 ): Promise<{ readonly body: BodyInit | null; readonly metadata: string | null }> {
   const type = c.req.header("content-type") ?? "";
   if (!/^\s*multipart\/form-data/i.test(type)) return { body: c.req.raw.body, metadata: null };
-  const form = await c.req.raw.formData();
+  const form = await parseForm(await readBody(c.req.raw, MAX_FORM_BYTES), type);
+  if (form === null) throw new ApiError("badBody", "The body is no multipart form.");
   const value = form.get("value") as string | File | null;
   const metadata = form.get("metadata") as string | File | null;
   if (value === null) throw new ApiError("badBody", "The form has no part named 'value'.");
