@@ -39,6 +39,8 @@ export type Report =
 /** The objects that use it; each has a method `take`, for reports. */
 export type ErrandOwner = "SCHEDULES" | "INVOCATIONS";
 
+/** Of errands or reports: one call has 32 MiB at most, and each may have a payload or a response of 256 KiB in base64. */
+const MAX_TOGETHER = 50;
 /** The object may be ended, or overloaded, just then. */
 const REPORT_TRIES = 5;
 
@@ -50,7 +52,7 @@ export class Courier extends WorkerEntrypoint<StoreEnv> {
     // What ends while a report is on its way goes with the next one.
     const reportAll = async () => {
       try {
-        while (done.length > 0) await this.#report(owner, name, done.splice(0));
+        while (done.length > 0) await this.#report(owner, name, done.splice(0, MAX_TOGETHER));
       } finally {
         reporting = undefined;
       }
@@ -119,8 +121,14 @@ function courier(): OwnExports["Courier"] {
   return (exports as unknown as OwnExports).Courier;
 }
 
-export function carry(owner: ErrandOwner, name: string, errands: readonly Errand[]): Promise<void> {
-  return courier().carry(owner, name, errands);
+export async function carry(
+  owner: ErrandOwner,
+  name: string,
+  errands: readonly Errand[],
+): Promise<void> {
+  for (let from = 0; from < errands.length; from += MAX_TOGETHER) {
+    await courier().carry(owner, name, errands.slice(from, from + MAX_TOGETHER));
+  }
 }
 
 export function deliverNow(

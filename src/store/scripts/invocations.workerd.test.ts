@@ -7,6 +7,7 @@ import { env as bindings } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import {
   DEFAULT_INVOCATION_SETTINGS,
+  MAX_PAYLOAD_BYTES,
   type Destination,
   type InvocationDetail,
   type NewInvocation,
@@ -173,4 +174,28 @@ test("what nobody can be told of is bounded as what nobody can be called with", 
     why: "too many",
     refused: expect.stringMatching(/^100000 invocations of this function wait already/),
   });
+});
+
+test("a hundred of the largest are carried at once, and so are their responses", async () => {
+  const { id, config } = await make("large", true);
+  const script = env.INVOCATIONS.getByName(id);
+  await script.configure(config);
+  await door("close", "large");
+  await runInDurableObject(script, async (_instance, { storage }) => {
+    storage.sql.exec(
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+       INSERT INTO invocations (id, type, payload, payload_bytes, state, next_ms, created_ms)
+       SELECT 'large-' || i, 'Event', zeroblob(?1), ?1, 'waiting', 0, ?2 FROM n`,
+      MAX_PAYLOAD_BYTES,
+      Date.now(),
+    );
+    await storage.setAlarm(Date.now());
+  });
+  const counted = (state: string) =>
+    runInDurableObject(script, (_instance, { storage }) =>
+      storage.sql.exec(`SELECT count(*) AS n FROM invocations WHERE state = ?`, state).one(),
+    );
+  await expect.poll(() => counted("running")).toEqual({ n: 100 });
+  await door("open", "large");
+  await expect.poll(() => counted("succeeded")).toEqual({ n: 100 });
 });

@@ -16,6 +16,11 @@ const queues = new Map<string, Heard>();
 
 const RESULTS: Readonly<Record<string, EventResult>> = {
   ok: { ran: true, outcome: "ok" },
+  large: {
+    ran: true,
+    outcome: "ok",
+    response: { status: 200, headers: [], body: "A".repeat(349_528), isTruncated: false },
+  },
   throws: { ran: true, outcome: "exception" },
   "never-again": { ran: true, outcome: "exception", noRetry: true },
   missing: { ran: false, reason: "missing", message: "no such function" },
