@@ -10,7 +10,10 @@ import { bindR2, bucketOf } from "./bind.ts";
 const env = bindings as unknown as StoreEnv;
 const MIB = 2 ** 20;
 
-async function make(limits: StoreConfig["limits"] = {}): Promise<string> {
+async function make(
+  limits: StoreConfig["limits"] = {},
+  settings: StoreConfig["settings"] = {},
+): Promise<string> {
   const id = crypto.randomUUID();
   const config: StoreConfig = {
     kind: "r2",
@@ -19,7 +22,7 @@ async function make(limits: StoreConfig["limits"] = {}): Promise<string> {
     namespaceId: `namespace-of-${id}`,
     namespace: "production",
     name: id,
-    settings: {},
+    settings,
     limits,
   };
   await bucketOf(env, id).configure(config);
@@ -211,7 +214,7 @@ test("while many objects expire, others get their turns", async () => {
     conditions: { prefix: "old/" },
     deleteObjectsTransition: { condition },
   };
-  const bucket = bucketOf(env, await make({ lifecycle: [rule] }));
+  const bucket = bucketOf(env, await make({}, { lifecycle: [rule] }));
   await runInDurableObject(bucket, (_instance, { storage }) => {
     storage.sql.exec(
       `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
