@@ -41,6 +41,18 @@ describe(`wrangler ${wranglerPackage.version}`, { timeout: 120_000 }, () => {
     expect(exitCode).toBe(0);
   });
 
+  test.each([["whoami"], ["dispatch-namespace", "list"], ["deployments", "list", "--name", "a"]])(
+    "tells in one message that the token is wrong: %s",
+    async (...args) => {
+      const env = { ...platform.wranglerEnv, CLOUDFLARE_API_TOKEN: "skep_revoked" };
+      const { exitCode, output } = await wrangler(await createProject({}), env, ...args);
+      expect(output).toContain("Invalid access token: it is wrong or was revoked");
+      expect(output).toContain("[code: 9109]");
+      expect(output).not.toMatch(/handler also failed|^ {4}at /m);
+      expect(exitCode).toBe(1);
+    },
+  );
+
   test("dispatch-namespace create, list, get, rename and delete", async () => {
     const directory = await createProject({});
     const step = async (...args: string[]) => {

@@ -7,6 +7,8 @@
 export const CODES = {
   missingCredentials: { code: 9106, status: 401, source: "wrangler: treats 9106 as not logged in" },
   badCredentials: { code: 10000, status: 401, source: "wrangler: treats 10000 as not logged in" },
+  // With 10000 wrangler asks who it is, is refused that too, and ends with a stack trace.
+  invalidToken: { code: 9109, status: 401, source: "cloudflare/workers-sdk#4551" },
   forbidden: { code: 10000, status: 403, source: "api.cloudflare.com, token without permission" },
   tooManyFailures: { code: 971, status: 429, source: "cloudflare/workers-sdk#10025: throttled" },
   notUserOwned: { code: 1000, status: 401, source: "wrangler: takes the token for the account's" },

@@ -27,11 +27,14 @@ export function unwrap<T>(outcome: Outcome<T>): T {
 function toApiError(failure: RegistryFailure): ApiError {
   switch (failure.reason) {
     case "unknown-token":
-      return new ApiError("badCredentials", "Authentication error");
+      return new ApiError(
+        "invalidToken",
+        "Invalid access token: it is wrong or was revoked, see 'skep token list'.",
+      );
     case "expired-token":
       return new ApiError(
-        "badCredentials",
-        `Authentication error: the token expired on ${new Date(failure.expiredOn).toISOString()}`,
+        "invalidToken",
+        `Invalid access token: it expired on ${new Date(failure.expiredOn).toISOString()}`,
       );
     case "no-such-token":
       return new ApiError("tokenNotFound", `There is no token with the id '${failure.id}'.`);
