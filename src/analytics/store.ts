@@ -1,5 +1,5 @@
 /**
- * The data points of one namespace, kept for RETENTION_MS and at most MAX_POINTS of them. A Durable Object in the
+ * The data points of one namespace, kept for RETENTION_MS, at most MAX_POINTS of them, and MAX_BYTES on disk. A Durable Object in the
  * hub. Queries are put together from a few known parts (query.ts): SQL of users' own could hold up the whole hub.
  */
 import { DurableObject } from "cloudflare:workers";
@@ -10,6 +10,10 @@ const DAY_MS = 86_400_000;
 const RETENTION_MS = 90 * DAY_MS;
 /** A query looks at each of them at most once, which takes a good tenth of a second. */
 const MAX_POINTS = 250_000;
+/** With the index. */
+const MAX_BYTES = 128 * 1024 * 1024;
+/** Of an answer, in characters: it is in the hub's memory several times over. */
+const MAX_ANSWER_CHARACTERS = 4 * 1024 * 1024;
 /** Old points are looked for once in so many writes. */
 const SWEEP_EVERY = 100;
 
@@ -45,6 +49,7 @@ export class AnalyticsStore extends DurableObject {
         );
       }
       if (this.#writes++ % SWEEP_EVERY === 0) this.#sweep();
+      if (this.#sql.databaseSize > MAX_BYTES) this.#dropOldest();
     });
   }
 
@@ -56,15 +61,32 @@ export class AnalyticsStore extends DurableObject {
       .toArray();
   }
 
-  query(query: AnalyticsQuery): Row[] {
+  /** null: the rows are too large together. */
+  query(query: AnalyticsQuery): Row[] | null {
     const { sql, parameters } = toSql(query);
-    return this.#sql.exec<Row>(sql, ...parameters).toArray();
+    const rows: Row[] = [];
+    let characters = 0;
+    for (const row of this.#sql.exec<Row>(sql, ...parameters)) {
+      for (const value of Object.values(row)) {
+        if (typeof value === "string") characters += value.length;
+      }
+      if (characters > MAX_ANSWER_CHARACTERS) return null;
+      rows.push(row);
+    }
+    return rows;
   }
 
   /** The namespace is deleted. */
   async destroy(): Promise<void> {
     await this.ctx.storage.deleteAll();
     this.#sql.exec(TABLES);
+  }
+
+  /** A tenth at a time, so that not every write costs a deletion. */
+  #dropOldest(): void {
+    this.#sql.exec(
+      `DELETE FROM points WHERE id <= (SELECT MIN(id) + (MAX(id) - MIN(id)) / 10 FROM points)`,
+    );
   }
 
   #sweep(): void {

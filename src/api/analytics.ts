@@ -6,7 +6,7 @@
  *   ?select=            count, sum(double1), avg(…), min(…), max(…); none: the points themselves
  *   ?group=             columns (blob1 to blob20, index1), and minute, hour or day
  *   ?where=blob1:text   as often as need be
- *   ?limit=             at most 10,000
+ *   ?limit=             at most 10,000, and 4 MiB of text
  */
 import { isAggregate, isColumn, isGroup } from "../analytics/query.ts";
 import { namespaceOf, param, type ApiContext } from "./context.ts";
@@ -43,6 +43,12 @@ export async function queryDataset(c: ApiContext): Promise<Response> {
     where: where.map(condition),
     limit: Math.min(numberIn(c, "limit", DEFAULT_LIMIT), MAX_LIMIT),
   });
+  if (rows === null) {
+    throw new ApiError(
+      "badBody",
+      "The answer would have more than 4 MiB. Ask for less: a smaller ?limit, or a shorter time with ?from and ?to.",
+    );
+  }
   return ok(c, select.length === 0 ? rows.map(toPoint) : rows);
 }
 
