@@ -258,6 +258,7 @@ describe("a change that would deploy the newest version unasked", () => {
       await call("PUT", `${worker("asked")}/secrets`, secret),
       await call("PATCH", `${worker("asked")}/secrets-bulk`, { secrets: { A: secret } }),
       await call("PATCH", `${worker("asked")}/settings`, settings),
+      await call("PUT", `${worker("asked")}/content`, helloForm("four")),
     ]) {
       expect(answer.errors[0]?.code).toBe(10215);
       expect(answer.errors[0]?.message).toContain("wrangler versions deploy");

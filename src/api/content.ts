@@ -35,6 +35,7 @@ export async function putContent(c: ApiContext): Promise<Response> {
       bindings: { mode: "keep" },
       settings: current.version.settings,
       changed: {},
+      keepsSettings: true,
     },
     code,
   );

@@ -33,6 +33,8 @@ interface Plan {
   readonly settings: VersionSettings;
   /** What of them is new; the rest is kept as it is when the version is stored. Left out: all. */
   readonly changed?: Partial<VersionSettings>;
+  /** It is about the code alone: only where the newest version gets all traffic. */
+  readonly keepsSettings?: true;
   readonly scriptSettings?: Partial<ScriptSettings>;
   readonly annotations?: Readonly<Record<string, string>>;
   /** False: the version is only uploaded. Absent: true. */
@@ -182,6 +184,7 @@ async function commit(
       settings: plan.changed ?? {},
       scriptSettings: plan.scriptSettings ?? {},
       annotations: plan.annotations ?? {},
+      ...(plan.keepsSettings && { keepsSettings: true }),
       ...(plan.assets !== undefined && { assets: plan.assets }),
       ...(plan.classes !== undefined && { classes: plan.classes }),
       ...authorOf(c),

@@ -279,6 +279,8 @@ export interface Release {
   readonly deploy: boolean;
   /** null: that of the version before. */
   readonly code: CodeRecord | null;
+  /** With new code: fails with `newest-not-deployed` as what keeps its code does. */
+  readonly keepsSettings?: true;
   /** Fails with `changed-meanwhile` if the version before does not have this blob. */
   readonly basedOnBlob?: string;
   readonly bindings: BindingChange;

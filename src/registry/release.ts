@@ -45,7 +45,8 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
   if (release.basedOnBlob !== undefined && before?.version.code.blob !== release.basedOnBlob) {
     throw new Rejection({ reason: "changed-meanwhile", script: release.script });
   }
-  if (before && keepsCode && release.deploy) refuseUndeployed(sql, before);
+  const keepsPart = keepsCode || release.keepsSettings === true;
+  if (before && keepsPart && release.deploy) refuseUndeployed(sql, before);
   const bindings = resolveBindings(release.bindings, before?.version.bindings ?? []);
   if (!bindings.ok) throw new Rejection(bindings.failure);
   refuseRetiredKeys(sql, release.script, bindings.value);
@@ -90,7 +91,7 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
   return change.generation;
 }
 
-/** It must get all traffic: what keeps its code would bring it into force. */
+/** It must get all traffic: what keeps its code, or its settings, would bring them into force. */
 function refuseUndeployed(
   sql: SqlStorage,
   { namespaceId, name, version, deployment }: ScriptRecord,
