@@ -361,6 +361,28 @@ describe("what nothing names any more is deleted", () => {
     expect(late.errors[0]?.message).toContain("has expired");
   });
 
+  test("the sessions beyond 200 of a namespace, the oldest first, and what they name", async () => {
+    await expire();
+    const before = await blobs();
+    const named = async () => (await blobs()).length - before.length;
+    const first = (await open("many", { "/0": "0000" })).result.jwt as string;
+    const second = (await open("many", { "/1": "0001" })).result.jwt as string;
+    const elsewhere = (await open("many", { "/0": "0000" }, "other")).result.jwt as string;
+    for (let n = 2; n <= 200; n++) {
+      await open("many", { [`/${n}`]: String(n).padStart(4, "0") });
+    }
+    const late = await send(first, { [hashOf("0000")]: "0000" });
+    expect(late).toMatchObject({
+      status: 401,
+      errors: [{ message: expect.stringContaining("made room for later ones") }],
+    });
+    expect((await send(second, { [hashOf("0001")]: "0001" })).status).toBe(201);
+    expect((await send(elsewhere, { [hashOf("0000")]: "0000" })).status).toBe(201);
+    await runInDurableObject(registry, (instance) => instance.sweep());
+    // Manifests of the sessions that there are, and two contents; that of the first is also the other namespace's.
+    expect(await named()).toBe(201 + 2);
+  });
+
   test("the assets of a script, with the script, but for those that others have", async () => {
     for (const [script, text] of [
       ["gone", "1dd1"],

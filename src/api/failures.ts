@@ -194,7 +194,7 @@ function toApiError(failure: RegistryFailure): ApiError {
     case "unknown-asset-session":
       return new ApiError(
         "badCredentials",
-        "The upload session of the static assets has expired. Deploy again.",
+        "The upload session of the static assets has expired, or made room for later ones. Deploy again.",
       );
     case "asset-differs":
       return new ApiError(

@@ -3,7 +3,7 @@
  * which they are being uploaded. A content is known by the hash that its uploader gave it, within one namespace:
  * what another namespace has cannot be found out. The files themselves are blobs, shared by all namespaces.
  *
- * Who keeps what: a session keeps the contents that it names until it expires; a manifest keeps its contents, and
+ * Who keeps what: a session keeps the contents that it names until it ends; a manifest keeps its contents, and
  * stays as long as a version names it, or for as long as a deploy may take. sweepAssets drops the rest.
  */
 import { Rejection } from "./failures.ts";
@@ -27,7 +27,13 @@ export interface AssetSession {
   readonly expiresOn: number;
 }
 
-/** Returns the contents that the namespace lacks. */
+/**
+ * Open at a time in a namespace: each is up to 20,000 rows and a manifest on the disk. A deploy has done with its own
+ * long before so many others have begun.
+ */
+export const MAX_SESSIONS = 200;
+
+/** Returns the contents that the namespace lacks. The oldest sessions make room. */
 export function openSession(
   sql: SqlStorage,
   { id, namespaceId, blob, expiresOn }: AssetSession,
@@ -39,6 +45,13 @@ export function openSession(
     namespaceId,
     blob,
     expiresOn,
+  );
+  sql.exec(
+    `DELETE FROM asset_sessions WHERE namespace_id = ?1 AND id NOT IN (
+       SELECT id FROM asset_sessions WHERE namespace_id = ?1 ORDER BY expires_on DESC, rowid DESC LIMIT ?2
+     )`,
+    namespaceId,
+    MAX_SESSIONS,
   );
   for (const { hash, size } of claims) {
     sql.exec(
