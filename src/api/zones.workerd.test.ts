@@ -113,6 +113,21 @@ describe("routes of a zone", () => {
     expect(await call("GET", at)).toMatchObject({ status: 404 });
   });
 
+  it("and custom domains are not among the routes that need no zone", async () => {
+    const ours = `${A}/workers/dispatch/routes`;
+    const { result } = await call("POST", routes, { pattern: "example.com/*", script: "shop" });
+    const domain = { hostname: "www.example.com", service: "shop" };
+    const { id } = (await call("PUT", `${A}/workers/domains`, domain)).result;
+    expect((await call("GET", ours)).result).toEqual([]);
+    for (const at of [`${ours}/${result.id}`, `${ours}/${id}`]) {
+      const change = { pattern: "example.org/*", namespace: "workers", script: "cart" };
+      expect((await call("GET", at)).status).toBe(404);
+      expect((await call("PUT", at, change)).status).toBe(404);
+      expect((await call("DELETE", at)).status).toBe(404);
+    }
+    expect(Object.keys(await routeTable())).toEqual(["example.com/*", "www.example.com/*"]);
+  });
+
   it.each([
     ["example.org/*", "is not in the zone 'example.com'"],
     ["badexample.com/*", "is not in the zone 'example.com'"],

@@ -25,18 +25,34 @@ export function allRoutes(sql: SqlStorage): Route[] {
   return sql.exec<RouteRow>(`${SELECT} ORDER BY routes.pattern`).toArray();
 }
 
+/** Those of zones (zone-routes.ts) are not among them: what changes them would take them from their zone. */
 export function listRoutes(sql: SqlStorage, accountId: string): Route[] {
   return sql
-    .exec<RouteRow>(`${SELECT} WHERE namespaces.account_id = ? ORDER BY routes.pattern`, accountId)
+    .exec<RouteRow>(
+      `${SELECT} WHERE namespaces.account_id = ? AND routes.zone_id IS NULL ORDER BY routes.pattern`,
+      accountId,
+    )
     .toArray();
 }
 
 export function requireRoute(sql: SqlStorage, accountId: string, id: string): Route {
   const [row] = sql
-    .exec<RouteRow>(`${SELECT} WHERE namespaces.account_id = ? AND routes.id = ?`, accountId, id)
+    .exec<RouteRow>(
+      `${SELECT} WHERE namespaces.account_id = ? AND routes.zone_id IS NULL AND routes.id = ?`,
+      accountId,
+      id,
+    )
     .toArray();
   if (!row) throw new Rejection({ reason: "unknown-route", id });
   return row;
+}
+
+/** Of a zone or not; null: there is none. */
+export function findRoute(sql: SqlStorage, accountId: string, id: string): Route | null {
+  const [row] = sql
+    .exec<RouteRow>(`${SELECT} WHERE namespaces.account_id = ? AND routes.id = ?`, accountId, id)
+    .toArray();
+  return row ?? null;
 }
 
 /** Creates the route, or replaces the one with this id. Returns the generation of the change. */

@@ -7,7 +7,7 @@ import { accountNamespace, findNamespace } from "./namespaces.ts";
 import type { NamespaceRecord, ScriptRecord, StoredBinding } from "./records.ts";
 import { expected } from "./failures.ts";
 import { success } from "./result.ts";
-import { requireRoute } from "./routes.ts";
+import { findRoute } from "./routes.ts";
 import { classesOf, type ObjectClassRecord } from "./object-classes.ts";
 import { scriptEvents, type ScriptEvents } from "./script-events.ts";
 import { findScript } from "./scripts.ts";
@@ -46,8 +46,8 @@ export function takeSnapshot(sql: SqlStorage, accountId: string, subject: Subjec
       return namespace && ofNamespace(sql, namespace);
     }
     case "route": {
-      const found = expected(() => success(requireRoute(sql, accountId, subject.id)));
-      return found.ok ? { ...found.value } : null;
+      const found = findRoute(sql, accountId, subject.id);
+      return found && { ...found };
     }
     case "token": {
       const found = findToken(sql, accountId, subject.id);
