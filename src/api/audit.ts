@@ -28,8 +28,9 @@ export const recordChanges = createMiddleware<Api>(async (c, next) => {
   const look = (subject: Subject | null) => subject && registry(c).snapshot(account, subject);
 
   const subject = subjectOf(c, path);
-  const before = await look(rule.makes === undefined ? subject : null);
+  const there = await look(rule.makes === undefined ? subject : null);
   await next();
+  const before = c.var.replaced ?? there;
   const { status, ok } = c.res;
   if (status >= 400 && status < 500) return;
   const changed = ok ? ((await made(c, rule)) ?? subject) : subject;

@@ -259,6 +259,20 @@ describe("an entry", () => {
     });
   });
 
+  it("says who had a custom domain that another Worker takes", async () => {
+    const domains = `/accounts/${ACCOUNT}/workers/domains`;
+    await call("POST", "/zones", { name: "taken.example" });
+    for (const service of ["giver", "taker"]) {
+      await call("PUT", `/accounts/${ACCOUNT}/workers/scripts/${service}`, helloForm("one"));
+      await call("PUT", domains, { hostname: "taken.example", service });
+    }
+    const [took, , gave] = await logs();
+    expect([gave, took].map((each) => [each?.oldValueJson, each?.newValueJson])).toEqual([
+      [null, expect.objectContaining({ pattern: "taken.example/*", script: "giver" })],
+      [{ script: "giver" }, { script: "taker" }],
+    ]);
+  });
+
   it("names the token, and is not made for what was refused", async () => {
     const name = await limitedToken("deployer", { permissions: ["deploy"] });
     const headers = { authorization: `Bearer ${name}` };

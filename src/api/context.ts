@@ -5,12 +5,17 @@ import { secretKeys } from "../hub/secret-keys.ts";
 import type { Isolation } from "../protocol/placement.ts";
 import { registryOf, type RegistryClient } from "../registry/client.ts";
 import type { NamespaceRecord, ScriptRecord, TokenRecord } from "../registry/records.ts";
+import type { Facts } from "../registry/snapshot.ts";
 import { createSealer, type Sealer } from "../registry/seal.ts";
 import { unwrap } from "./failures.ts";
 
 export interface Api {
   Bindings: HubEnv;
-  Variables: { token: TokenRecord };
+  Variables: {
+    token: TokenRecord;
+    /** For the audit log: what is replaced, where neither path nor rule says it. */
+    replaced?: Facts | null;
+  };
 }
 
 export type ApiContext = Context<Api>;

@@ -52,6 +52,12 @@ export async function putDomain(c: ApiContext): Promise<Response> {
     );
   }
   const wanted = toPattern(rest);
+  const there = await registry(c).domains(accountId(c));
+  const known = there.find(({ pattern }) => pattern === wanted.pattern);
+  if (known) {
+    const { id } = known;
+    c.set("replaced", await registry(c).snapshot(accountId(c), { kind: "route", id }));
+  }
   const how = { keepOthers: true, mayTake: true };
   const set = unwrap(await registry(c).setDomains(accountId(c), service, [wanted], how));
   await taken(c, set.generation);
