@@ -256,7 +256,7 @@ describe("a refused upload", () => {
       helloForm("", { compatibility_flags: ["experimental"] }),
       400,
       10021,
-      /experimental/,
+      /flag experimental is experimental .*\. This platform has no such flags: leave it out\.$/,
     ],
     "a binding of a type that is not supported": [
       helloForm("", { bindings: [{ type: "vectorize", name: "V", index_name: "x" }] }),

@@ -13,6 +13,9 @@ import { toWorkerCode } from "./worker-code.ts";
 /** What the loader puts before the tenant's own error text. */
 const START_FAILURE = /^Failed to start Worker:\n?/;
 
+/** The operator's remedy, which is none here; the tenant's is to leave the flag out. */
+const NEEDS_EXPERIMENTAL = /To use this flag, you must pass --experimental on the command line\./;
+
 /** What a module offers is stored and listed with its script, and the module can make up what it likes. */
 const MAX_NAMES = 100;
 const MAX_NAME_CHARACTERS = 100;
@@ -41,7 +44,11 @@ export async function tryStart(
     const message = error instanceof Error ? error.message : String(error);
     return {
       ok: false,
-      message: message.replace(START_FAILURE, "").slice(0, MAX_MESSAGE_CHARACTERS).trim(),
+      message: message
+        .replace(START_FAILURE, "")
+        .replace(NEEDS_EXPERIMENTAL, "This platform has no such flags: leave it out.")
+        .slice(0, MAX_MESSAGE_CHARACTERS)
+        .trim(),
     };
   } finally {
     ledger.end(entry);
