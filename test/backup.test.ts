@@ -160,6 +160,7 @@ test("a namespace alone becomes a platform of its own, without a trace of others
         return new Response([value?.slice(0, ${canary.length}), await object.get(), SECRET].join());
       },
     };`;
+  const shared = await result("POST", "/storage/kv/namespaces", { title: "everybodys" });
   for (const tenant of ["mine", "theirs"]) {
     const canary = `canary-of-${tenant}`;
     await result("POST", "/workers/dispatch/namespaces", { name: tenant });
@@ -167,6 +168,7 @@ test("a namespace alone becomes a platform of its own, without a trace of others
     const kv = await result("POST", `/storage/kv/namespaces${query}`, { title: "kept" });
     const bindings = [
       { type: "kv_namespace", name: "KV", namespace_id: kv.id },
+      { type: "kv_namespace", name: "SHARED", namespace_id: shared.id },
       { type: "secret_text", name: "SECRET", text: `secret-${canary}` },
       { type: "durable_object_namespace", name: "OBJECTS", class_name: "Kept" },
     ];
@@ -176,7 +178,11 @@ test("a namespace alone becomes a platform of its own, without a trace of others
     const written = await platform.fetchHost(`keeper.${tenant}.localhost`, "/", { method: "POST" });
     expect(await written.text()).toBe(`${canary},${canary},secret-${canary}`);
   }
-  const backup = await backUp("of-mine", "--namespace", "mine", "--with-keys");
+  const backup = join(directory, "of-mine");
+  const made = await skep(platform, ["backup", backup, "--namespace", "mine", "--with-keys"]);
+  expect(made.exitCode, made.output).toBe(0);
+  expect(made.output).toContain("left out   kv everybodys, which keeper is bound to");
+  expect(made.output.match(/left out/g)).toHaveLength(1);
   for (const entry of await readdir(backup, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const content = await readFile(join(entry.parentPath, entry.name));

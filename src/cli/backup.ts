@@ -10,7 +10,7 @@ import { parseSecretKeys, secretKeyId } from "../supervisor/secret-keys.ts";
 import { checkDatabases, type DatabaseCheck } from "./backup/check-databases.ts";
 import { DATA, KEY_FILE, sealBackup, type Manifest } from "./backup/manifest.ts";
 import { Snapshot } from "./backup/snapshot.ts";
-import { keepOneNamespace } from "./backup/one-namespace.ts";
+import { keepOneNamespace, type LeftOut } from "./backup/one-namespace.ts";
 import { takeSnapshot, type Taken } from "./backup/take.ts";
 import { CommandError, UsageError, type CommandArguments } from "./command.ts";
 import { readDataPaths } from "./running-platform.ts";
@@ -22,6 +22,7 @@ interface Report {
   readonly links: number;
   /** undefined: they could not be checked. */
   readonly check: DatabaseCheck | undefined;
+  readonly leftOut: readonly LeftOut[];
 }
 
 export async function backup(args: CommandArguments, around: Surroundings): Promise<number> {
@@ -58,7 +59,7 @@ async function fill(
   const data = join(folder, DATA);
   const snapshot = new Snapshot(root, data);
   const taken = await takeSnapshot(dataPaths(root), snapshot);
-  if (namespace !== undefined) keepOneNamespace(data, namespace);
+  const leftOut = namespace === undefined ? [] : keepOneNamespace(data, namespace);
   const isKept = (path: string) => existsSync(join(data, path));
   const databases = snapshot.files.filter((path) => path.endsWith(".sqlite") && isKept(path));
   const links = snapshot.links.filter(isKept).length;
@@ -79,7 +80,7 @@ async function fill(
     secretKeys: (parseSecretKeys(keys ?? "") ?? []).map(secretKeyId),
     hasKeys,
   });
-  return { manifest, taken, databases: databases.length, links, check };
+  return { manifest, taken, databases: databases.length, links, check, leftOut };
 }
 
 /** undefined: the platform gets its keys from the environment. */
@@ -109,7 +110,8 @@ export function isEmptyFolder(path: string): boolean {
   }
 }
 
-function describe(what: string, { manifest, taken, databases, links, check }: Report): string {
+function describe(what: string, report: Report): string {
+  const { manifest, taken, databases, links, check, leftOut } = report;
   const { pauseMs } = taken;
   const soundness =
     check === undefined
@@ -125,6 +127,10 @@ function describe(what: string, { manifest, taken, databases, links, check }: Re
     `  pause      ${pauseMs === undefined ? "no platform was running" : `nothing could be written for ${Math.ceil(pauseMs)} ms`}`,
     `  keys       ${describeKeys(manifest)}`,
     `  checksum   ${manifest.sums} of SHA256SUMS`,
+    ...leftOut.map(
+      ({ script, kind, name }) =>
+        `  left out   ${kind} ${name}, which ${script} is bound to: it is the account's; only a backup of everything has it`,
+    ),
     "",
   ].join("\n");
 }

@@ -18,14 +18,22 @@ interface Kept {
   /** `{kind, id}` */
   readonly resources: readonly { readonly kind: string; readonly id: string }[];
   readonly blobs: ReadonlySet<string>;
+  readonly leftOut: readonly LeftOut[];
 }
 
 const REGISTRY = `state/Registry/${objectId("Registry", "registry")}.sqlite`;
 /** Where the runtime keeps the alarms of a class's objects. */
 const ALARMS = "metadata.sqlite";
 
+/** What a function is bound to and the copy lacks, since it is the account's. */
+export interface LeftOut {
+  readonly script: string;
+  readonly kind: string;
+  readonly name: string;
+}
+
 /** @throws CommandError if there is no such namespace. */
-export function keepOneNamespace(data: string, name: string): void {
+export function keepOneNamespace(data: string, name: string): readonly LeftOut[] {
   const kept = pruneRegistry(join(data, REGISTRY), name);
   const objects = objectsOf(kept);
   const named = new Set([
@@ -49,6 +57,7 @@ export function keepOneNamespace(data: string, name: string): void {
   for (const kind of namesIn(join(data, "store/files"))) {
     keepNamed(join(data, "store/files", kind), named);
   }
+  return kept.leftOut;
 }
 
 function pruneRegistry(path: string, name: string): Kept {
@@ -62,6 +71,14 @@ function pruneRegistry(path: string, name: string): Kept {
         `--namespace: there is no dispatch namespace ${name}; there are ${names}`,
       );
     }
+    const leftOut = database
+      .prepare(
+        `SELECT DISTINCT scripts.name AS script, resources.kind, resources.name
+         FROM scripts JOIN versions ON versions.id = scripts.version_id, json_each(versions.bindings) AS binding
+         JOIN resources ON resources.id = binding.value ->> 'resourceId'
+         WHERE scripts.namespace_id = :id AND resources.namespace_id IS NOT :id ORDER BY script, kind, resources.name`,
+      )
+      .all({ id: namespaceId }) as unknown as readonly LeftOut[];
     database.exec("BEGIN");
     database.prepare(`DELETE FROM scripts WHERE namespace_id <> ?`).run(namespaceId);
     database.prepare(`DELETE FROM resources WHERE namespace_id IS NOT ?`).run(namespaceId);
@@ -86,6 +103,7 @@ function pruneRegistry(path: string, name: string): Kept {
       scripts: list(`SELECT id, name FROM scripts`) as Kept["scripts"],
       resources: list(`SELECT kind, id FROM resources`) as Kept["resources"],
       blobs: new Set(blobs.map(({ id }) => id)),
+      leftOut,
     };
     database
       .prepare(`DELETE FROM blobs WHERE hash NOT IN (SELECT value FROM json_each(?))`)
