@@ -2,6 +2,7 @@
  * Backups of a platform that serves and is written to: what was acknowledged before the backup began is there after a
  * restore, and every database is sound. A backup that was changed is refused, and nothing is ever restored by halves.
  */
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import {
   appendFile,
@@ -15,12 +16,16 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { awaitDeliveries } from "./durability/deliveries.ts";
 import { untilAllWrote, writersOf } from "./durability/faults.ts";
 import { setStage } from "./durability/stage.ts";
 import { Platform, startPlatform, uploadForm } from "./platform.ts";
 import { skep } from "./skep.ts";
+
+const CLI = join(import.meta.dirname, "../dist/cli.js");
+const run = promisify(execFile);
 
 /** The latest functions of many, which are called. */
 const LOOKED_AT = 10;
@@ -309,4 +314,17 @@ test("a place that is taken, or inside of what is backed up, is refused", async 
     expect(exitCode).toBe(1);
     expect(output).toContain(says);
   }
+});
+
+test("with a Node that has no SQLite a backup is made and restored, and a start says what it needs", async () => {
+  const old = { env: { ...process.env, NODE_OPTIONS: "--no-experimental-sqlite" } };
+  const target = join(directory, "old");
+  const made = await run(process.execPath, [CLI, "backup", target, "--data", platform.data], old);
+  expect(made.stdout).toContain("not checked, which needs Node 22.13");
+  const checked = await run(process.execPath, [CLI, "restore", target, "--check"], old);
+  expect(checked.stdout).toContain("is whole");
+  const start = run(process.execPath, [CLI, "start", "--data", join(directory, "new")], old);
+  await expect(start).rejects.toMatchObject({
+    stderr: expect.stringMatching(/^this needs Node 22\.13 or newer, .*npx skep.*\n$/),
+  });
 });

@@ -10,7 +10,7 @@ import { parseSecretKeys, secretKeyId } from "../supervisor/secret-keys.ts";
 import { checkDatabases, type DatabaseCheck } from "./backup/check-databases.ts";
 import { DATA, KEY_FILE, sealBackup, type Manifest } from "./backup/manifest.ts";
 import { Snapshot } from "./backup/snapshot.ts";
-import { keepOneNamespace, type LeftOut } from "./backup/one-namespace.ts";
+import type { LeftOut } from "./backup/one-namespace.ts";
 import { takeSnapshot, type Taken } from "./backup/take.ts";
 import { CommandError, UsageError, type CommandArguments } from "./command.ts";
 import { readDataPaths } from "./running-platform.ts";
@@ -59,7 +59,7 @@ async function fill(
   const data = join(folder, DATA);
   const snapshot = new Snapshot(root, data);
   const taken = await takeSnapshot(dataPaths(root), snapshot);
-  const leftOut = namespace === undefined ? [] : keepOneNamespace(data, namespace);
+  const leftOut = namespace === undefined ? [] : await keepOne(data, namespace);
   const isKept = (path: string) => existsSync(join(data, path));
   const databases = snapshot.files.filter((path) => path.endsWith(".sqlite") && isKept(path));
   const links = snapshot.links.filter(isKept).length;
@@ -81,6 +81,12 @@ async function fill(
     hasKeys,
   });
   return { manifest, taken, databases: databases.length, links, check, leftOut };
+}
+
+async function keepOne(data: string, namespace: string): Promise<readonly LeftOut[]> {
+  // It needs a newer Node than the rest of the command.
+  const { keepOneNamespace } = await import("./backup/one-namespace.ts");
+  return keepOneNamespace(data, namespace);
 }
 
 /** undefined: the platform gets its keys from the environment. */

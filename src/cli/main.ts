@@ -36,6 +36,12 @@ function report(error: unknown): number {
     process.stderr.write(`${error.message}\n"skep --help" lists the commands.\n`);
     return WRONG_USAGE;
   }
+  if ((error as NodeJS.ErrnoException).code === "ERR_UNKNOWN_BUILTIN_MODULE") {
+    process.stderr.write(
+      `this needs Node 22.13 or newer, and runs with ${process.version}; npx skep takes the Node that Skep brings with it\n`,
+    );
+    return FAILED;
+  }
   const expected = error instanceof StartError || error instanceof CommandError;
   const text = expected ? error.message : error instanceof Error ? error.stack : String(error);
   process.stderr.write(`${text}\n`);
