@@ -149,7 +149,10 @@ function toApiError(failure: RegistryFailure): ApiError {
       return new ApiError(
         "cannotInherit",
         failure.names.map(
-          (name) => `inherit binding '${name}' is invalid: the version before has no such binding`,
+          (name) =>
+            `inherit binding '${name}' is invalid: the version before has no such binding. If you did not ask for it, ` +
+            "wrangler did, since a Worker of this name outside of dispatch namespaces has one: " +
+            "write the id or name of what it leads to into the configuration",
         ),
       );
     case "too-many-bindings":
@@ -300,7 +303,7 @@ function toApiError(failure: RegistryFailure): ApiError {
     case "resource-exists":
       return new ApiError(
         TAKEN[failure.kind] ?? "resourceExists",
-        `There already is a ${RESOURCE_WORDS[failure.kind]} named '${failure.name}', with the id ${failure.id}: choose another name, or bind to that one.`,
+        `There already is ${failure.kind === "r2" ? "an" : "a"} ${RESOURCE_WORDS[failure.kind]} named '${failure.name}', with the id ${failure.id}: choose another name, or bind to that one.`,
       );
     case "queue-consumer-exists":
       return new ApiError(
