@@ -293,6 +293,54 @@ describe("a namespace's quota", () => {
     await call("DELETE", other.path);
     await expect.poll(() => errorsOf(path)).toEqual([]);
   });
+
+  it("counts snapshots, which make room for their database and for nobody else", async () => {
+    const used = await small("d1-snapshots", 4);
+    const { path } = await make("?dispatch_namespace=d1-snapshots");
+    const other = await make("?dispatch_namespace=d1-snapshots");
+    await rowsOf(path, "CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(1500000))");
+    await rowsOf(other.path, "CREATE TABLE t (a)");
+    const before = await used();
+    const { bookmark } = (await call("GET", `${path}/time_travel/bookmark`)).result;
+    expect(await used()).toBeGreaterThan(before + 1_500_000);
+    const insert = { sql: "INSERT INTO t VALUES (randomblob(1500000))" };
+    const refused = await call("POST", `${other.path}/query`, insert);
+    expect(refused.errors[0]?.message).toContain("may keep 4194304 bytes (storage_mb=4)");
+    expect((await call("POST", `${path}/query`, insert)).errors).toEqual([]);
+    expect(await used()).toBeLessThan(4 * 2 ** 20);
+    // What is there now would be lost.
+    const restore = `${path}/time_travel/restore?bookmark=${bookmark}`;
+    expect((await call("POST", restore)).errors[0]?.message).toContain("(storage_mb=4)");
+    // What is deleted has no snapshot where there is no room for one.
+    await rowsOf(path, "DELETE FROM t");
+    expect(await used()).toBeLessThan(100_000);
+    expect((await call("POST", `${other.path}/query`, insert)).errors).toEqual([]);
+  });
+
+  it("counts exports, which are refused where there is no room for them", async () => {
+    const used = await small("d1-exports", 4);
+    const { path } = await make("?dispatch_namespace=d1-exports");
+    await rowsOf(path, "CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(500000))");
+    const before = await used();
+    expect(await exportSql(path)).toContain("INSERT INTO");
+    const exported = await used();
+    expect(exported).toBeGreaterThan(before + 1_000_000);
+    await rowsOf(path, "INSERT INTO t VALUES (randomblob(900000))");
+    const init = { output_format: "polling" };
+    const refused = await call("POST", `${path}/export`, init);
+    expect([refused.status, refused.errors[0]?.message]).toEqual([
+      400,
+      expect.stringContaining("may keep 4194304 bytes (storage_mb=4)"),
+    ]);
+    expect(await used()).toBeLessThan(exported + 1_000_000);
+  });
+
+  async function small(name: string, storage_mb: number) {
+    await call("POST", NAMESPACES, { name });
+    await call("PUT", `${NAMESPACES}/${name}/limits`, { storage_mb });
+    return async () =>
+      (await call("GET", `${NAMESPACES}/${name}/usage`)).result.bytes.used as number;
+  }
 });
 
 describe("files", () => {

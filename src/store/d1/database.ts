@@ -52,12 +52,12 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   readonly #changes = new Changes(this.#sql);
   readonly #queries = new Queries(this.#sql, this.#changes);
   readonly #files = new Files(this.env.FILES, `d1/${this.ctx.id.toString()}`);
-  readonly #snapshots = new Snapshots(this.ctx.storage, this.#files);
+  readonly #snapshots = new Snapshots(this.ctx.storage, this.#files, (bytes) => this.#room(bytes));
   readonly #quota = new QuotaLease(
     this.ctx,
     remoteBooks(this.env.STORE),
     { binding: "DATABASES", kind: "d1" },
-    () => ({ bytes: this.#sql.databaseSize + this.#transfers.bytes }),
+    () => ({ bytes: this.#sql.databaseSize + this.#transfers.bytes + this.#snapshots.bytes }),
   );
   readonly #transfers = new Transfers(this.#kv, this.#files);
   #config = this.#kv.get<StoreConfig>(CONFIG);
@@ -155,10 +155,9 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   async upload(token: string, body: ReadableStream | null): Promise<{ etag: string } | null> {
     const transfer = this.#transfers.find({ token });
     if (transfer === undefined || transfer.etag === null || transfer.isComplete) return null;
-    const reserve = async (bytes: number) => this.#quota.reserve({ bytes });
-    return {
-      etag: await this.#transfers.receive(transfer, body ?? new Blob([]).stream(), reserve),
-    };
+    const stream = body ?? new Blob([]).stream();
+    const reserve = (bytes: number) => this.#roomFor(bytes);
+    return { etag: await this.#transfers.receive(transfer, stream, reserve) };
   }
 
   async ingest(filename: string, etag: string): Promise<ImportState> {
@@ -192,7 +191,8 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
     this.#required();
     return this.#exclusively(async () => {
       const transfer = await this.#transfers.open(null);
-      await this.#transfers.write(transfer, streamOf(textsOf(this.#sql, options)));
+      const text = streamOf(textsOf(this.#sql, options));
+      await this.#transfers.write(transfer, text, (bytes) => this.#room(bytes));
       return { filename: transfer.filename, token: transfer.token, bookmark: this.#bookmark() };
     });
   }
@@ -323,13 +323,28 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   async #requireRoom(bytesBefore: number): Promise<void> {
     if (this.#sql.databaseSize <= bytesBefore) return;
     this.#queries.refuseFull();
-    (await this.#quota.reserve({ bytes: 1 })).free();
+    (await this.#room(1)).free();
+  }
+
+  async #room(bytes: number): Promise<Reservation> {
+    return this.#quota.reserve({ bytes });
+  }
+
+  /** For the database itself, which snapshots make room for. */
+  async #roomFor(bytes: number): Promise<Reservation> {
+    for (;;) {
+      try {
+        return await this.#room(bytes);
+      } catch (error) {
+        if (!(error instanceof QuotaError) || !(await this.#snapshots.dropOldest(0))) throw error;
+      }
+    }
   }
 
   /** null: there is none, which only matters if the database grows. */
   async #reserve(bytes: number, isGuess: boolean): Promise<Reservation | null> {
     try {
-      return await this.#quota.reserve({ bytes });
+      return await (isGuess ? this.#room(bytes) : this.#roomFor(bytes));
     } catch (error) {
       if (isGuess && error instanceof QuotaError) return null;
       throw error;
@@ -362,7 +377,7 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
       await this.#keepBeforeImport();
       return this.ctx.storage.transaction(async () => {
         const imported = await importSql(file, async (text) => {
-          const room = await this.#quota.reserve({ bytes: ROOM_PER_CHARACTER * text.length });
+          const room = await this.#roomFor(ROOM_PER_CHARACTER * text.length);
           const before = this.#sql.databaseSize;
           let ingested: Ingested;
           try {

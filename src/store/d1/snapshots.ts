@@ -1,11 +1,14 @@
 /**
  * Time travel: snapshots of a database, each a file from which all of it can be made again. One is taken before the first
  * write after an hour without any (so it holds the state in which the database was until then), before an import and before a
- * restore, and whenever somebody asks for the present bookmark. A bookmark is the time of a snapshot with a number.
+ * restore, and whenever somebody asks for the present bookmark. A bookmark is the time of a snapshot with a number. They count
+ * for the quota, and make room for each other and for the database, the oldest first.
  */
 import { dump, quoted } from "./dump.ts";
 import { streamOf, textsOf, type Files } from "./files.ts";
 import { ingest } from "./ingest.ts";
+import { QuotaError } from "../quota.ts";
+import { Meter, type Reserve } from "./meter.ts";
 import { OWN_PREFIX } from "./statements.ts";
 
 export interface Snapshot {
@@ -33,6 +36,10 @@ const MAX_AUTOMATIC_BYTES = 256 * 2 ** 20;
 const MIN_KEPT_BYTES = 64 * 2 ** 20;
 /** A statement may have 100,000 bytes; a row that takes more is written as values. */
 const MAX_STATEMENT_CHARACTERS = 30_000;
+/** Of one database. */
+const MAX_SNAPSHOTS = 500;
+/** Of a file, at least, on the disk. */
+const MIN_FILE_BYTES = 4096;
 const SNAPSHOTS = "snapshots";
 
 /** A line of a snapshot: a statement, or a row with its values. */
@@ -42,16 +49,33 @@ type Param = string | number | null | { readonly hex: string; readonly isText?: 
 export class Snapshots {
   readonly #storage: DurableObjectStorage;
   readonly #files: Files;
+  readonly #reserve: Reserve;
+  #list: readonly Snapshot[];
   #notBeforeMs = 0;
 
-  constructor(storage: DurableObjectStorage, files: Files) {
+  constructor(storage: DurableObjectStorage, files: Files, reserve: Reserve) {
     this.#storage = storage;
     this.#files = files;
+    this.#reserve = reserve;
+    this.#list = storage.kv.get<Snapshot[]>(SNAPSHOTS) ?? [];
   }
 
   /** Oldest first. */
   get list(): readonly Snapshot[] {
-    return this.#storage.kv.get<Snapshot[]>(SNAPSHOTS) ?? [];
+    return this.#list;
+  }
+
+  /** Of all of their files. */
+  get bytes(): number {
+    return this.#list.reduce((sum, { bytes }) => sum + Math.max(bytes, MIN_FILE_BYTES), 0);
+  }
+
+  /** False: there are no more than `left`. `keep`: the bookmark of one that must stay. */
+  async dropOldest(left: number, keep?: string): Promise<boolean> {
+    const oldest = this.#list.find(({ bookmark }) => bookmark !== keep);
+    if (oldest === undefined || this.#list.length <= left) return false;
+    await this.#put(this.#list.filter((snapshot) => snapshot !== oldest));
+    return true;
   }
 
   /** Whether one is to be taken before a write. `bornMs`: when the database was made. */
@@ -73,16 +97,28 @@ export class Snapshots {
     const newest = this.list.at(-1);
     if (newest !== undefined && newest.atMs > changedMs) {
       const now = { ...newest, atMs: Math.max(newest.atMs, Date.now()) };
-      this.#storage.kv.put(SNAPSHOTS, [...this.list.slice(0, -1), now]);
+      await this.#put([...this.list.slice(0, -1), now]);
       return now;
     }
-    const name = nameOf(bookmark);
-    const lines = streamOf(linesOf(this.#storage.sql));
-    await this.#files.write(name, lines.pipeThrough(new CompressionStream("gzip")));
-    const bytes = await this.#files.bytesOf(name);
-    const snapshot = { bookmark, atMs: Date.now(), sinceMs: changedMs, bytes };
-    await this.#keep([...this.list, snapshot], keep);
-    return snapshot;
+    for (;;) {
+      const meter = new Meter(this.#reserve);
+      try {
+        const lines = streamOf(linesOf(this.#storage.sql));
+        await meter.through(lines.pipeThrough(new CompressionStream("gzip")), (metered) =>
+          this.#files.write(nameOf(bookmark), metered),
+        );
+        const { bytes } = meter;
+        const snapshot = { bookmark, atMs: Date.now(), sinceMs: changedMs, bytes };
+        await this.#keep([...this.list, snapshot], keep);
+        return snapshot;
+      } catch (error) {
+        await this.#files.delete(nameOf(bookmark));
+        // The newest that there is stays until there is a newer one.
+        if (!(error instanceof QuotaError) || !(await this.dropOldest(1, keep))) throw error;
+      } finally {
+        meter.free();
+      }
+    }
   }
 
   /** The newest that was taken when the database was as it was at `bookmark`, or earlier; undefined: there is none. */
@@ -121,11 +157,19 @@ export class Snapshots {
       bytes += snapshot.bytes;
       const isOld = Date.now() - snapshot.atMs > RETENTION_MS;
       const mustStay = kept.length === 0 || snapshot.bookmark === keep;
-      if (mustStay || (!isOld && bytes <= most)) kept.unshift(snapshot);
+      const isRoom = bytes <= most && kept.length < MAX_SNAPSHOTS;
+      if (mustStay || (!isOld && isRoom)) kept.unshift(snapshot);
     }
+    await this.#put(kept);
+  }
+
+  async #put(kept: readonly Snapshot[]): Promise<void> {
+    const before = this.#list;
+    this.#list = kept;
     this.#storage.kv.put(SNAPSHOTS, kept);
-    for (const snapshot of snapshots) {
-      if (!kept.includes(snapshot)) await this.#files.delete(nameOf(snapshot.bookmark));
+    const names = new Set(kept.map(({ bookmark }) => bookmark));
+    for (const { bookmark } of before) {
+      if (!names.has(bookmark)) await this.#files.delete(nameOf(bookmark));
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Files that are on their way to or from a database, each under a token that nobody can guess and that ends after an hour. */
-import type { Reservation } from "../quota.ts";
 import type { Files } from "./files.ts";
+import { Meter, type Reserve } from "./meter.ts";
 import { Refused } from "./query.ts";
 
 export interface Transfer {
@@ -10,12 +10,9 @@ export interface Transfer {
   /** MD5 of what is to be imported, in hex; null: it is an export. */
   readonly etag: string | null;
   readonly isComplete: boolean;
-  /** Of what was sent; absent: nothing was yet, or it is an export. */
+  /** Of the file; absent: there is none yet. */
   readonly bytes?: number;
 }
-
-/** Takes so much room, as long as it is not freed. */
-export type Reserve = (bytes: number) => Promise<Reservation>;
 
 const TRANSFERS = "transfers";
 const LIFE_MS = 60 * 60 * 1000;
@@ -23,8 +20,6 @@ const LIFE_MS = 60 * 60 * 1000;
 const MAX_TRANSFERS = 4;
 /** Cloudflare's. */
 const MAX_UPLOAD_BYTES = 5_000_000_000;
-/** Nobody knows how much will come: so much is asked for at a time. */
-const ROOM_BYTES = 64 * 1024;
 
 export class Transfers {
   readonly #kv: SyncKvStorage;
@@ -45,7 +40,7 @@ export class Transfers {
     return transfer;
   }
 
-  /** What was sent and is still here: it counts for the quota. */
+  /** Of files that are still here: they count for the quota. */
   get bytes(): number {
     return this.#all.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
   }
@@ -73,9 +68,22 @@ export class Transfers {
     return found !== undefined && found.expiresMs > Date.now() ? found : undefined;
   }
 
-  async write(transfer: Transfer, file: ReadableStream): Promise<void> {
-    await this.#files.write(nameOf(transfer), file);
-    this.#put({ ...transfer, isComplete: true });
+  /** An export. */
+  async write(
+    transfer: Transfer,
+    file: ReadableStream<Uint8Array>,
+    reserve: Reserve,
+  ): Promise<void> {
+    const meter = new Meter(reserve);
+    try {
+      await meter.through(file, (metered) => this.#files.write(nameOf(transfer), metered));
+      this.#put({ ...transfer, bytes: meter.bytes, isComplete: true });
+    } catch (error) {
+      await this.close(transfer);
+      throw error;
+    } finally {
+      meter.free();
+    }
   }
 
   /** The MD5 of what was sent; the transfer is complete if that is its etag. */
@@ -88,14 +96,12 @@ export class Transfers {
     // Awaited below; what comes may fail first.
     written.catch(() => {});
     const reader = body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
-    const rooms: Reservation[] = [];
-    let bytes = 0;
+    const meter = new Meter(reserve);
     try {
       for (let next; !(next = await reader.read()).done;) {
-        bytes += next.value.byteLength;
-        if (bytes > MAX_UPLOAD_BYTES)
+        if (meter.bytes + next.value.byteLength > MAX_UPLOAD_BYTES)
           throw new Refused(`a file has more than ${MAX_UPLOAD_BYTES} bytes`);
-        while (bytes > rooms.length * ROOM_BYTES) rooms.push(await reserve(ROOM_BYTES));
+        await meter.take(next.value.byteLength);
         await Promise.all([file.write(next.value), hash.write(next.value)]);
       }
       await Promise.all([file.close(), hash.close()]);
@@ -105,14 +111,14 @@ export class Transfers {
         throw new Refused("the upload took too long, or was ended by others of this database");
       }
       const etag = new Uint8Array(await digest.digest).toHex();
-      this.#put({ ...transfer, bytes, isComplete: etag === transfer.etag });
+      this.#put({ ...transfer, bytes: meter.bytes, isComplete: etag === transfer.etag });
       return etag;
     } catch (error) {
       await Promise.allSettled([file.abort(error), hash.abort(error), digest.digest]);
       await drain(reader);
       throw error;
     } finally {
-      for (const room of rooms) room.free();
+      meter.free();
     }
   }
 
