@@ -29,7 +29,7 @@ beforeAll(async () => {
     const project = join(ROOT, "workers", example);
     const env = { HOME: directory };
     const dry = await wrangler(project, env, "deploy", "--dry-run", "--outdir", out);
-    expect(dry.exitCode, dry.output).toBe(0);
+    if (dry.exitCode !== 0) throw new Error(dry.output);
   });
   await Promise.all(bundled);
 }, 120_000);
