@@ -125,6 +125,32 @@ test("the SDK makes, queries and deletes a database", { timeout: 60_000 }, async
   await expect(client.d1.database.get(id, account)).rejects.toThrow("There is no D1 database");
 });
 
+test(
+  "a database that was idle can go back to a time shortly after its last write",
+  { timeout: 60_000 },
+  async () => {
+    const result = async (method: string, path: string, body?: object) => {
+      const response = await platform.api(method, `/d1/database${path}`, body);
+      const answer = (await response.json()) as {
+        result: { uuid?: string; bookmark?: string };
+        errors: unknown;
+      };
+      expect(answer.errors).toEqual([]);
+      return answer.result;
+    };
+    const { uuid = "" } = await result("POST", "", { name: "idle" });
+    await result("POST", `/${uuid}/query`, { sql: "CREATE TABLE t (a); INSERT INTO t VALUES (1)" });
+    await platform.interrupt();
+    await platform.restart();
+    await result("POST", `/${uuid}/query`, { sql: "SELECT 1" });
+    const time = new Date().toISOString();
+    const { bookmark } = await result("GET", `/${uuid}/time_travel/bookmark`);
+    await result("POST", `/${uuid}/query`, { sql: "INSERT INTO t VALUES (2)" });
+    const found = await result("GET", `/${uuid}/time_travel/bookmark?timestamp=${time}`);
+    expect(found).toEqual({ bookmark });
+  },
+);
+
 describe("a statement without end", { timeout: 360_000 }, () => {
   const ENDLESS = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n`;
 

@@ -63,7 +63,8 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
   #config = this.#kv.get<StoreConfig>(CONFIG);
   /** As it is stored: `changedMs` may be a minute behind. */
   #stored: History = this.#kv.get<History>(HISTORY) ?? { bornMs: Date.now(), changedMs: 0 };
-  #changedMs = this.#stored.changedMs === 0 ? 0 : this.#stored.changedMs + MINUTE_MS;
+  #changedMs =
+    this.#stored.changedMs === 0 ? 0 : Math.min(this.#stored.changedMs + MINUTE_MS, Date.now());
   #bookmarks = 0;
   /** What needs the database for itself, one after the other. */
   #alone: Promise<unknown> | undefined;
