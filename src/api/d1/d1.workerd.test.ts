@@ -239,6 +239,16 @@ describe("queries", () => {
     expect(await bound(id, { sql: names, params: [list] })).toMatchObject({
       error: expect.stringMatching(/the result takes more than 67108864 bytes/),
     });
+    const large = {
+      sql: "SELECT hex(zeroblob(1000000)) FROM json_each('[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]')",
+    };
+    const unread = await askFor(id, large);
+    expect(await bound(id, { sql: "SELECT 1" })).toEqual({
+      success: false,
+      error: "D1 DB is overloaded. Too many requests queued.",
+    });
+    await unread.body?.cancel();
+    await expect.poll(() => bound(id, { sql: "SELECT 1" })).toMatchObject([{ success: true }]);
     const long = { sql: "SELECT 1", params: [], more: "x".repeat(33 * 2 ** 20) };
     expect(await bound(id, long)).toMatchObject({
       error: expect.stringMatching(/a call may have 33554432 bytes/),
@@ -247,10 +257,14 @@ describe("queries", () => {
 });
 
 /** As a function's binding asks. */
-async function bound(id: string, body: object): Promise<unknown> {
+function askFor(id: string, body: object): Promise<Response> {
   const headers = { [STORE_HEADER]: JSON.stringify({ kind: "d1", id } satisfies StoreCall) };
   const init = { method: "POST", headers, body: JSON.stringify(body) };
-  return (await hub.STORE.fetch("http://store/query", init)).json();
+  return hub.STORE.fetch("http://store/query", init);
+}
+
+async function bound(id: string, body: object): Promise<unknown> {
+  return (await askFor(id, body)).json();
 }
 
 describe("a namespace's quota", () => {

@@ -7,6 +7,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { StoreConfig } from "../../protocol/store.ts";
+import { Answers } from "../answers.ts";
 import { administer, type Administered, type DatabaseInfo, type ImportState } from "./admin.ts";
 import { Changes, type Change } from "./changes.ts";
 import { dump, type DumpOptions } from "./dump.ts";
@@ -39,6 +40,8 @@ const ROOM_PER_CHARACTER = 4;
 const MINUTE_MS = 60_000;
 /** How long an answer about an import may keep its caller waiting. */
 const IMPORT_WAIT_MS = 20_000;
+/** Cloudflare's words for it. */
+const OVERLOADED = "D1 DB is overloaded. Too many requests queued.";
 const GONE = "there is no such database any more";
 
 interface D1Settings {
@@ -49,6 +52,7 @@ interface D1Settings {
 export class D1Database extends DurableObject<DatabasesEnv> implements Administered {
   readonly #kv = this.ctx.storage.kv;
   readonly #sql = this.ctx.storage.sql;
+  readonly #answers = new Answers(this.ctx);
   readonly #changes = new Changes(this.#sql);
   readonly #queries = new Queries(this.#sql, this.#changes);
   readonly #files = new Files(this.env.FILES, `d1/${this.ctx.id.toString()}`);
@@ -112,6 +116,7 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
       }
       const text = await readText(request, MAX_CALL_BYTES);
       if (text === null) throw new Refused(`a call may have ${MAX_CALL_BYTES} bytes`);
+      if (!(await this.#answers.haveRoom())) throw new Refused(OVERLOADED);
       const body = JSON.parse(text) as Query | Query[];
       const results = await this.query(Array.isArray(body) ? body : [body]);
       const isRows = searchParams.get("resultsFormat") === "ROWS_AND_COLUMNS";
@@ -121,7 +126,10 @@ export class D1Database extends DurableObject<DatabasesEnv> implements Administe
         meta,
       }));
       const isSession = (request.headers.get(BOOKMARK) ?? "").trim() !== "";
-      return Response.json(answers, isSession ? { headers: { [BOOKMARK]: this.#bookmark() } } : {});
+      return this.#answers.respond(
+        JSON.stringify(answers),
+        isSession ? { [BOOKMARK]: this.#bookmark() } : {},
+      );
     } catch (error) {
       return Response.json({ success: false, error: messageOf(error) });
     }

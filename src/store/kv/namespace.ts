@@ -16,6 +16,7 @@ import {
   type Released,
   type Usage,
 } from "../quota.ts";
+import { Answers } from "../answers.ts";
 import { readText } from "../read-text.ts";
 import { ChangeLog } from "./changes.ts";
 import { Entries, type Entry } from "./entries.ts";
@@ -52,6 +53,7 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
     this.#usage(),
   );
   readonly #uploads = new Set<string>();
+  readonly #answers = new Answers(this.ctx);
   #alarmMs = Infinity;
 
   configure(config: StoreConfig): void {
@@ -168,7 +170,24 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
     const { keys, type, withMetadata } = bulkGetOf(await readText(request, MAX_BULK_CALL_BYTES));
     const now = nowSeconds();
     const found = keys.map((key) => [key, this.#entries.get(key, now)] as const);
-    checkBulkSize(found.reduce((sum, [, entry]) => sum + (entry?.size ?? 0), 0));
+    const size = found.reduce((sum, [, entry]) => sum + (entry?.size ?? 0), 0);
+    checkBulkSize(size);
+    if (!(await this.#answers.haveRoom())) {
+      throw new KvRejection(429, "Too many values are asked for that nobody has read yet");
+    }
+    const end = this.#answers.hold(size);
+    try {
+      return this.#answers.respond(await this.#textOf(found, type, withMetadata));
+    } finally {
+      end();
+    }
+  }
+
+  async #textOf(
+    found: readonly (readonly [key: string, entry: Entry | undefined])[],
+    type: "text" | "json",
+    withMetadata: boolean,
+  ): Promise<string> {
     const answer = found.map(async ([key, entry]): Promise<[string, unknown]> => {
       if (entry === undefined) return [key, null];
       const content = entry.value ?? (await this.#read(entry));
@@ -179,7 +198,7 @@ export class KvNamespace extends DurableObject<StoreEnv> implements QuotaHolder 
       const metadata = entry.metadata === null ? null : (JSON.parse(entry.metadata) as unknown);
       return [key, { value, metadata }];
     });
-    return Response.json(Object.fromEntries(await Promise.all(answer)));
+    return JSON.stringify(Object.fromEntries(await Promise.all(answer)));
   }
 
   async #put(key: string, query: URLSearchParams, request: Request): Promise<Response> {

@@ -70,6 +70,26 @@ describe("a KV namespace", () => {
     }
   });
 
+  it("gives out large answers only as fast as they are read", async () => {
+    const kv = await make();
+    await put(kv, "large", "x".repeat(20 * 1024 * 1024));
+    const init = { method: "POST", body: '{"keys":["large"]}' };
+    const ask = () => kv.fetch("http://kv/bulk/get", init);
+    const unread = await Promise.all(Array.from({ length: 8 }, ask));
+    const answered = unread.filter(({ status }) => status === 200);
+    expect(unread.filter(({ status }) => status === 429)).toHaveLength(8 - answered.length);
+    expect(answered.length).toBeLessThan(5);
+    for (const response of unread.slice(1)) await response.body?.cancel();
+    expect((await unread[0]?.text())?.length).toBe(20 * 1024 * 1024 + '{"large":""}'.length);
+    await expect
+      .poll(async () => {
+        const { status, body } = await ask();
+        await body?.cancel();
+        return status;
+      })
+      .toBe(200);
+  });
+
   it("hides a key that has expired, and an alarm deletes it with its file", async () => {
     const kv = await make();
     await put(kv, "small", "1");
