@@ -8,12 +8,13 @@ import {
   type R2Get,
   type R2Put,
   type R2UploadPart,
+  type R2Write,
 } from "../../protocol/r2.ts";
 import { drain } from "../drain.ts";
 import type { StoreEnv } from "../env.ts";
 import { receiveIntoFile, receiveSmall, takeHead, type Incoming, type Received } from "./arrive.ts";
 import type { R2Bucket, Target } from "./bucket.ts";
-import { readCall } from "./call.ts";
+import { toRead, toWrite } from "./call.ts";
 import { failed, R2Rejection, valueOf } from "./failure.ts";
 import { BucketFiles } from "./files.ts";
 import type { Arrived, Opened } from "./objects.ts";
@@ -72,7 +73,7 @@ async function answered(work: () => Promise<Response>): Promise<Response> {
 
 async function read(bound: Bound, request: Request): Promise<Response> {
   const head = request.headers.get(R2_HEAD);
-  const call = readCall(head === null ? (request.headers.get(R2_REQUEST) ?? "") : textOf(head));
+  const call = toRead(head === null ? (request.headers.get(R2_REQUEST) ?? "") : textOf(head));
   switch (call.method) {
     case "head":
       checkKey(call.object);
@@ -82,8 +83,6 @@ async function read(bound: Bound, request: Request): Promise<Response> {
     case "get":
       checkKey(call.object);
       return get(bound, call, head !== null);
-    default:
-      throw new R2Rejection("invalid-argument");
   }
 }
 
@@ -178,7 +177,7 @@ async function writeTo(writable: WritableStream, bytes: Uint8Array): Promise<voi
 async function write(bound: Bound, request: Request): Promise<Response> {
   try {
     const { text, incoming } = await incomingOf(request);
-    return await perform(bound, readCall(text), incoming);
+    return await perform(bound, toWrite(text), incoming);
   } catch (error) {
     await drain(request.body);
     throw error;
@@ -202,7 +201,7 @@ async function incomingOf(request: Request): Promise<{ text: string; incoming: I
 
 async function perform(
   { bucket, files }: Bound,
-  call: ReturnType<typeof readCall>,
+  call: R2Write,
   incoming: Incoming,
 ): Promise<Response> {
   switch (call.method) {
@@ -230,8 +229,6 @@ async function perform(
     case "abortMultipartUpload":
       valueOf(await bucket.abortUpload(call));
       return new Response();
-    default:
-      throw new R2Rejection("invalid-argument");
   }
 }
 

@@ -80,10 +80,13 @@ const FIELDS = record({
   parts: listOf(withAll(["part", "etag"], record({ part: isInteger, etag: isText }))),
 });
 
-const NEEDED: Readonly<Record<(R2Read | R2Write)["method"], readonly string[]>> = {
-  head: ["object"],
-  get: ["object"],
-  list: [],
+type Needed<Call extends { readonly method: string }> = Readonly<
+  Record<Call["method"], readonly string[]>
+>;
+
+const READS: Needed<R2Read> = { head: ["object"], get: ["object"], list: [] };
+
+const WRITES: Needed<R2Write> = {
   put: ["object"],
   delete: [],
   createMultipartUpload: ["object"],
@@ -92,7 +95,15 @@ const NEEDED: Readonly<Record<(R2Read | R2Write)["method"], readonly string[]>> 
   abortMultipartUpload: ["object", "uploadId"],
 };
 
-export function readCall(text: string): R2Read | R2Write {
+export function toRead(text: string): R2Read {
+  return checked(text, READS) as R2Read;
+}
+
+export function toWrite(text: string): R2Write {
+  return checked(text, WRITES) as R2Write;
+}
+
+function checked(text: string, all: Readonly<Record<string, readonly string[]>>): unknown {
   let call: unknown;
   try {
     call = JSON.parse(text);
@@ -100,9 +111,7 @@ export function readCall(text: string): R2Read | R2Write {
     throw new R2Rejection("invalid-argument");
   }
   const { method } = Object(call) as { readonly method?: unknown };
-  const needed = Object.entries(NEEDED).find(([name]) => name === method)?.[1];
-  if (needed === undefined || !withAll(needed, FIELDS)(call)) {
-    throw new R2Rejection("invalid-argument");
-  }
-  return call as R2Read | R2Write;
+  const needed = Object.entries(all).find(([name]) => name === method)?.[1];
+  if (needed !== undefined && withAll(needed, FIELDS)(call)) return call;
+  throw new R2Rejection("invalid-argument");
 }
