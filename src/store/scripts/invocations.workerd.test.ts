@@ -157,7 +157,7 @@ test("what nobody can be told of is bounded as what nobody can be called with", 
       await state.storage.sync();
       state.abort("as if the process had ended");
     }),
-  ).rejects.toThrow();
+  ).rejects.toThrow("as if the process had ended");
   const event = {
     type: "Event",
     idempotencyKey: null,
