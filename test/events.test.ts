@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { startPlatform, uploadForm, type Platform } from "./platform.ts";
+import { skep } from "./skep.ts";
 import { createProject, wrangler } from "./wrangler.ts";
 
 let platform: Platform;
@@ -89,6 +90,39 @@ const event = { "invocation-type": "Event" };
 const MINUTES = { timeout: 150_000, interval: 500 };
 
 describe("Cron Triggers", { concurrent: true }, () => {
+  test("of a wrangler configuration are set by `skep deploy` for a namespace, too", async ({
+    expect,
+  }) => {
+    const config = (crons: string) =>
+      `name = "kept"\nmain = "index.js"\ncompatibility_date = "2026-11-01"\n${crons}`;
+    const deploy = async (crons: string, ...args: string[]) => {
+      const directory = await createProject({
+        "wrangler.toml": config(crons),
+        "index.js": `export default { scheduled() {}, fetch: () => new Response() };`,
+      });
+      return skep(platform, ["deploy", directory, "--namespace", "production", ...args]);
+    };
+    const crons = async (name = "kept") => {
+      const path = `${scriptPath(name)}/schedules`;
+      const { result } = await api<{ schedules: { cron: string }[] }>("GET", path);
+      return result.schedules.map(({ cron }) => cron);
+    };
+    const first = await deploy(`[triggers]\ncrons = ["0 3 * * *", "30 3 * * *"]\n`);
+    expect(first.exitCode, first.output).toBe(0);
+    expect(first.output).toContain("production/kept: 0 3 * * *");
+    expect(await crons()).toEqual(["0 3 * * *", "30 3 * * *"]);
+    const own = `[env.staging.triggers]\ncrons = ["0 4 * * *"]\n`;
+    expect((await deploy(own, "--env", "staging")).exitCode).toBe(0);
+    expect(await crons("kept-staging")).toEqual(["0 4 * * *"]);
+    const bad = await deploy(`[triggers]\ncrons = ["61 * * * *"]\n`);
+    expect(bad.exitCode).toBe(1);
+    expect(bad.output).toContain("61 * * * *");
+    expect(bad.output).toContain("skep schedules set production/kept");
+    const canary = await deploy(`[triggers]\ncrons = ["0 5 * * *"]\n`, "--canary", "10%");
+    expect(canary.output).toContain("skep schedules set production/kept '0 5 * * *'");
+    expect(await crons()).toHaveLength(2);
+  }, 240_000);
+
   test("run every minute what they are set for, in user Workers and those of wrangler", async ({
     expect,
   }) => {

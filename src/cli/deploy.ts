@@ -13,7 +13,8 @@ import { findPlatform, type RunningPlatform, type Values } from "./running-platf
 import { scriptTarget, type ScriptTarget } from "./script-target.ts";
 import { uploadOnly } from "./upload-only.ts";
 import { listDeployments, tellOfRollout } from "./versions.ts";
-import { isWranglerProject, runWrangler } from "./wrangler-project.ts";
+import { setSchedules } from "./schedules.ts";
+import { configuredCrons, isWranglerProject, runWrangler } from "./wrangler-project.ts";
 
 /** Of a file, which says nothing of it. */
 const COMPATIBILITY_DATE = "2026-11-01";
@@ -91,7 +92,10 @@ async function deployProject(
     const [version] = await uploadOnly(apiUrl, async (baseUrl) => {
       await run(baseUrl, "deploy", "--dispatch-namespace", namespace);
     });
-    return uploadedBy(namespace, version?.script, version?.versionId);
+    const uploaded = uploadedBy(namespace, version?.script, version?.versionId);
+    const crons = await configuredCrons(directory, env);
+    if (crons !== undefined) process.stdout.write(schedulesStay(uploaded.target, crons));
+    return uploaded;
   }
   const command =
     namespace !== undefined
@@ -102,7 +106,37 @@ async function deployProject(
   const report = (await run(apiUrl, ...command)).find(({ type }) =>
     ["deploy", "version-upload"].includes(type),
   );
-  return uploadedBy(namespace, report?.worker_name, report?.version_id);
+  const uploaded = uploadedBy(namespace, report?.worker_name, report?.version_id);
+  if (namespace !== undefined) await deploySchedules(platform, uploaded.target, directory, env);
+  return uploaded;
+}
+
+/** wrangler warns that it ignores them. Without `triggers.crons` they stay as they are, as with wrangler. */
+async function deploySchedules(
+  platform: RunningPlatform,
+  target: ScriptTarget,
+  directory: string,
+  env: string | undefined,
+): Promise<void> {
+  try {
+    const crons = await configuredCrons(directory, env);
+    if (crons === undefined) return;
+    process.stdout.write(
+      `skep sets the schedules:\n${await setSchedules(platform, target, crons)}`,
+    );
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new CommandError(
+      `${error.message}\n${target.name} is deployed; its schedules are as they were before. Mend triggers.crons and deploy again, or: skep schedules set ${target.name} <cron>...`,
+      { cause: error.cause },
+    );
+  }
+}
+
+/** They are the script's and not the version's. */
+function schedulesStay({ name }: ScriptTarget, crons: readonly string[]): string {
+  const words = [name, ...crons.map((cron) => `'${cron}'`)].join(" ");
+  return `${name}: its schedules are as they were before; for those of the configuration: skep schedules set ${words}\n`;
 }
 
 function uploadedBy(

@@ -3,8 +3,8 @@ import type { Surroundings } from "../supervisor/config.ts";
 import { expectWords, findAction, type Action } from "./actions.ts";
 import { callApi } from "./api-client.ts";
 import type { CommandArguments } from "./command.ts";
-import { findPlatform } from "./running-platform.ts";
-import { readTarget, TARGET } from "./script-target.ts";
+import { findPlatform, type RunningPlatform } from "./running-platform.ts";
+import { readTarget, TARGET, type ScriptTarget } from "./script-target.ts";
 import { alignColumns } from "./table.ts";
 
 interface Report {
@@ -38,13 +38,22 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     return lines.length === 0 ? `${name}: no schedules\n` : text(lines);
   },
   async set([word, ...crons], platform) {
-    const { path, name } = readTarget("schedules set", word);
-    const body = crons.map((cron) => ({ cron }));
-    await callApi(platform(), "PUT", `${path}/schedules`, body);
-    const lines = crons.map((cron) => `${name}: ${cron}\n`).join("");
-    return crons.length === 0 ? `${name}: no schedules\n` : lines;
+    const target = readTarget("schedules set", word);
+    return setSchedules(platform(), target, crons);
   },
 };
+
+/** In place of those that there are. Returns what to print. */
+export async function setSchedules(
+  platform: RunningPlatform,
+  { path, name }: ScriptTarget,
+  crons: readonly string[],
+): Promise<string> {
+  const body = crons.map((cron) => ({ cron }));
+  await callApi(platform, "PUT", `${path}/schedules`, body);
+  const lines = crons.map((cron) => `${name}: ${cron}\n`).join("");
+  return crons.length === 0 ? `${name}: no schedules\n` : lines;
+}
 
 function lineOf(run: Report["runs"][number]): string[] {
   const remarks = [

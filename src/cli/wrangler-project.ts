@@ -1,10 +1,11 @@
 /** Runs the wrangler of a project against a platform, so that everything its configuration says is heeded. */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { CommandError } from "./command.ts";
 import type { RunningPlatform } from "./running-platform.ts";
 
@@ -53,6 +54,36 @@ export async function runWrangler(
     return lines.map((line) => JSON.parse(line) as WranglerOutput);
   } finally {
     await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Prints what a configuration says of triggers, as wrangler reads it. Arguments: the package, and the environment. */
+const READ_TRIGGERS = `
+const { unstable_readConfig } = require(process.argv[1]);
+const env = process.argv[2] || undefined;
+const options = { hideWarnings: true, useRedirectIfAvailable: true };
+console.log(JSON.stringify(unstable_readConfig({ env }, options).triggers));
+`;
+
+/** `triggers.crons`, which wrangler does not send for a dispatch namespace. undefined: it has none. */
+export async function configuredCrons(
+  directory: string,
+  env: string | undefined,
+): Promise<readonly string[] | undefined> {
+  const bin = findWrangler(directory);
+  // It is a link into the package, or a script beside it.
+  const packages = [dirname(dirname(realpathSync(bin))), join(dirname(bin), "../wrangler")];
+  const found = packages.find((path) => existsSync(join(path, "wrangler-dist")));
+  if (found === undefined) {
+    throw new CommandError(`${bin} belongs to no package of wrangler: its triggers cannot be read`);
+  }
+  // With the Node that runs wrangler, not ours.
+  const args = ["-e", READ_TRIGGERS, found, env ?? ""];
+  try {
+    const { stdout } = await promisify(execFile)("node", args, { cwd: directory });
+    return (JSON.parse(stdout) as { crons?: readonly string[] }).crons;
+  } catch (error) {
+    throw new CommandError(`the triggers of ${directory} cannot be read`, { cause: error });
   }
 }
 
