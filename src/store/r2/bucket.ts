@@ -219,12 +219,19 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
 
   async completeUpload(call: R2CompleteUpload): Promise<R2Outcome<R2ObjectInfo>> {
     const etag = await joinedEtag(call);
-    return this.#write(() => {
-      this.#refuseFull();
-      const made = this.#uploads.complete(call, etag);
-      this.#tell({ action: "CompleteMultipartUpload", key: made.name, made });
-      return made;
-    });
+    // Its bytes are counted already.
+    const room = await this.#roomFor(this.#newObject(call.object));
+    if ("failure" in room) return room;
+    try {
+      return this.#write(() => {
+        this.#refuseFull();
+        const made = this.#uploads.complete(call, etag);
+        this.#tell({ action: "CompleteMultipartUpload", key: made.name, made });
+        return made;
+      });
+    } finally {
+      room.value.free();
+    }
   }
 
   abortUpload(call: R2AbortUpload): R2Outcome<null> {
@@ -313,7 +320,12 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
 
   #room(target: Target, size: number): Promise<R2Outcome<Reservation>> {
     const bytes = size + describedBytes(target);
-    return this.#roomFor({ bytes, ...(!("uploadId" in target) && { r2_objects: 1 }) });
+    return this.#roomFor({ bytes, ...(!("uploadId" in target) && this.#newObject(target.object)) });
+  }
+
+  /** What replaces an object is none more. */
+  #newObject(key: string): Usage {
+    return this.#objects.find(key) === undefined ? { r2_objects: 1 } : {};
   }
 
   async #roomFor(growth: Usage): Promise<R2Outcome<Reservation>> {

@@ -2,7 +2,8 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env as bindings } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { R2_HEAD } from "../../protocol/r2.ts";
+import { R2_HEAD, type R2CreateUpload } from "../../protocol/r2.ts";
+import type { LifecycleCondition, LifecycleRule } from "../../protocol/r2-rules.ts";
 import type { StoreConfig } from "../../protocol/store.ts";
 import type { StoreEnv } from "../env.ts";
 import { bindR2, bucketOf } from "./bind.ts";
@@ -13,6 +14,7 @@ const MIB = 2 ** 20;
 async function make(
   limits: StoreConfig["limits"] = {},
   settings: StoreConfig["settings"] = {},
+  given: Partial<StoreConfig> = {},
 ): Promise<string> {
   const id = crypto.randomUUID();
   const config: StoreConfig = {
@@ -24,10 +26,24 @@ async function make(
     name: id,
     settings,
     limits,
+    ...given,
   };
   await bucketOf(env, id).configure(config);
   return id;
 }
+
+type Bucket = ReturnType<typeof bucketOf>;
+
+const arrived = { size: 1, md5: "00".repeat(16), content: { bytes: new Uint8Array(1) } };
+const put = (bucket: Bucket, object: string) => bucket.put({ object, checksums: {}, arrived });
+const upload = async (bucket: Bucket, object: string): Promise<string> => {
+  const made = await bucket.createUpload({
+    method: "createMultipartUpload",
+    object,
+  } as R2CreateUpload);
+  if ("failure" in made) throw new Error(made.failure.reason);
+  return made.value;
+};
 
 test("a bucket that is deleted while something arrives leaves no file", async () => {
   const id = await make();
@@ -235,4 +251,130 @@ test("while many objects expire, others get their turns", async () => {
   await expired;
   expect(await count()).toEqual({ n: 1_500 });
   expect([...seen].some((n) => n > 1_500 && n < 3_000)).toBe(true);
+});
+
+describe("lifecycle rules", () => {
+  const DAY_SECONDS = 86_400;
+  const age = (days: number): LifecycleCondition => ({ type: "Age", maxAge: days * DAY_SECONDS });
+  const ending = (condition: LifecycleCondition, given: Partial<LifecycleRule> = {}) => ({
+    id: "rule",
+    enabled: true,
+    deleteObjectsTransition: { condition },
+    ...given,
+  });
+
+  /** Everything in it is so much older from now on. */
+  const grow = (bucket: Bucket, days: number) =>
+    runInDurableObject(bucket, (_instance, { storage: { sql } }) => {
+      const ms = days * DAY_SECONDS * 1000;
+      sql.exec(`UPDATE objects SET uploaded = uploaded - ?`, ms);
+      sql.exec(`UPDATE uploads SET created = created - ?`, ms);
+    });
+  const left = (bucket: Bucket) =>
+    runInDurableObject(bucket, (_instance, { storage: { sql } }) =>
+      ["objects", "uploads WHERE state = 'open'"].flatMap((table) =>
+        sql.exec<{ key: string }>(`SELECT key FROM ${table} ORDER BY key`).toArray(),
+      ),
+    ).then((rows) => rows.map(({ key }) => key));
+  const nextAlarm = (bucket: Bucket) =>
+    runInDurableObject(bucket, (_instance, { storage }) => storage.getAlarm());
+
+  test("delete what is too old, and tell whoever follows", async () => {
+    const lifecycle = [ending(age(2), { conditions: { prefix: "tmp/" } })];
+    const rules = [{ actions: ["LifecycleDeletion"] }];
+    const notifications = [{ queueId: "follower", rules }];
+    const bucket = bucketOf(env, await make({}, { lifecycle, notifications }));
+    await put(bucket, "tmp/old");
+    await put(bucket, "kept");
+    await grow(bucket, 3);
+    await put(bucket, "tmp/new");
+    expect(await runDurableObjectAlarm(bucket)).toBe(true);
+    expect(await left(bucket)).toEqual(["kept", "tmp/new"]);
+    expect(await bucket.usage()).toEqual({ objects: 2, bytes: 2 });
+    expect(await bucket.changes(0, 10)).toMatchObject([
+      {
+        queues: ["follower"],
+        message: { action: "LifecycleDeletion", object: { key: "tmp/old" } },
+      },
+    ]);
+    // It looks again by itself.
+    expect(await nextAlarm(bucket)).toBeGreaterThan(Date.now());
+    await grow(bucket, 3);
+    await runDurableObjectAlarm(bucket);
+    expect(await left(bucket)).toEqual(["kept"]);
+  });
+
+  test("delete from a day on, and nothing where they are not enabled", async () => {
+    const inDays = (days: number) => ({
+      type: "Date" as const,
+      date: new Date(Date.now() + days * DAY_SECONDS * 1000).toISOString(),
+    });
+    const lifecycle = [
+      ending(inDays(-1), { conditions: { prefix: "past/" } }),
+      ending(inDays(1), { conditions: { prefix: "future/" } }),
+      ending(age(0), { enabled: false }),
+    ];
+    const bucket = bucketOf(env, await make({}, { lifecycle }));
+    for (const key of ["past/a", "future/a", "other"]) await put(bucket, key);
+    await grow(bucket, 1);
+    await runDurableObjectAlarm(bucket);
+    expect(await left(bucket)).toEqual(["future/a", "other"]);
+  });
+
+  test("abort uploads, after seven days if nothing else is said", async () => {
+    const usual = bucketOf(env, await make());
+    const condition = age(1);
+    const lifecycle = [
+      {
+        id: "abort",
+        enabled: true,
+        conditions: { prefix: "a/" },
+        abortMultipartUploadsTransition: { condition },
+      },
+    ];
+    const own = bucketOf(env, await make({}, { lifecycle }));
+    for (const bucket of [usual, own]) {
+      const id = await upload(bucket, "a/1");
+      const part = { method: "uploadPart", object: "a/1", uploadId: id, partNumber: 1 } as const;
+      expect(await bucket.putPart(part, arrived)).toHaveProperty("value");
+      await upload(bucket, "b/1");
+      await grow(bucket, 2);
+      await runDurableObjectAlarm(bucket);
+    }
+    expect(await left(usual)).toEqual(["a/1", "b/1"]);
+    expect(await left(own)).toEqual(["b/1"]);
+    expect(await own.usage()).toEqual({ objects: 0, bytes: 0 });
+    await grow(usual, 6);
+    expect(await nextAlarm(usual)).toBeGreaterThan(Date.now());
+    await runDurableObjectAlarm(usual);
+    expect(await left(usual)).toEqual([]);
+    expect(await usual.usage()).toEqual({ objects: 0, bytes: 0 });
+  });
+});
+
+test("a quota of objects holds for all buckets of a namespace, however objects are made", async () => {
+  const namespaceId = crypto.randomUUID();
+  const one = bucketOf(env, await make({ r2_objects: 3 }, {}, { namespaceId }));
+  const other = bucketOf(env, await make({ r2_objects: 3 }, {}, { namespaceId }));
+  const refused = {
+    failure: { reason: "over-quota", message: expect.stringContaining("may keep 3 R2 objects") },
+  };
+  for (const key of ["a", "b"]) expect(await put(one, key)).toHaveProperty("value");
+  const uploadId = await upload(other, "parts");
+  const target = { object: "parts", uploadId };
+  const part = await other.putPart({ method: "uploadPart", partNumber: 1, ...target }, arrived);
+  if ("failure" in part) throw new Error(part.failure.reason);
+  expect(await put(other, "c")).toHaveProperty("value");
+  expect(await put(one, "d")).toMatchObject(refused);
+  const parts = [{ part: 1, etag: part.value }];
+  const complete = () =>
+    other.completeUpload({ method: "completeMultipartUpload", parts, ...target });
+  expect(await complete()).toMatchObject(refused);
+  // What is there may be replaced, and what goes makes room.
+  expect(await put(one, "a")).toHaveProperty("value");
+  await one.delete(["a"]);
+  await expect.poll(complete).toHaveProperty("value");
+  expect(await put(one, "a")).toMatchObject(refused);
+  const counts = await Promise.all([one.usage(), other.usage()]);
+  expect(counts.map(({ objects }) => objects)).toEqual([1, 2]);
 });
