@@ -229,6 +229,48 @@ describe("invocations", { concurrent: true }, () => {
       });
   }, 60_000);
 
+  test("get an object of a bucket as their payload", async ({ expect }) => {
+    await platform.deploy(
+      "payee",
+      `export default { async fetch(request) {
+        const type = request.headers.get("content-type");
+        const { length } = await request.text();
+        return new Response([request.method, type, length].join(" "));
+      } };`,
+    );
+    await api("POST", "/r2/buckets", { name: "orders" });
+    const put = (key: string, length: number) =>
+      api("PUT", `/r2/buckets/orders/objects/${key}`, "x".repeat(length), {
+        "content-type": "text/order",
+      });
+    const key = "2026/%C3%BC%20one.json";
+    await put(key, 200_000);
+    const of = (object: string) => ({ "invocation-payload": `r2://orders/${object}` });
+    expect(await invoke("payee", of(key))).toMatchObject({
+      status: "succeeded",
+      response: { status: 200, body: "POST text/order 200000" },
+    });
+    // It is read when the function is called: until it is there, an event waits.
+    const { id } = await invoke("payee", { ...of("later"), ...event });
+    const { poll } = expect;
+    await poll(() => invocation("payee", id), MINUTES).toMatchObject({
+      status: "waiting",
+      error:
+        'the payload, object "later" of R2 bucket "orders", could not be read: The specified key does not exist.',
+    });
+    await put("later", 7);
+    await poll(() => invocation("payee", id), MINUTES).toMatchObject({
+      status: "succeeded",
+      response: { body: "POST text/order 7" },
+    });
+    await put("large", 256 * 1024 + 1);
+    expect(await invoke("payee", of("large"))).toMatchObject({
+      status: "failed",
+      error: expect.stringContaining("is larger than the 262144 bytes"),
+      response: null,
+    });
+  }, 60_000);
+
   test("tell their destinations: a function or a URL, also of what waits for a function that goes", async ({
     expect,
   }) => {

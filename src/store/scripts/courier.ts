@@ -91,8 +91,15 @@ export class Courier extends WorkerEntrypoint<StoreEnv> {
     }
     const read = await readObject(object);
     if (typeof read === "string") return { ran: false, reason: "unavailable", message: read };
-    const headers = [...event.request.headers];
-    if (read.contentType !== null) headers.push(["content-type", read.contentType]);
+    const { contentType } = read;
+    const own = event.request.headers;
+    const headers =
+      contentType === null
+        ? own
+        : [
+            ...own.filter(([name]) => name !== "content-type"),
+            ["content-type", contentType] as const,
+          ];
     const request = { ...event.request, headers, body: read.bytes.toBase64() };
     return deliverEvent(this.env, { ...delivery, event: { ...event, request } });
   }

@@ -18,8 +18,12 @@ export async function readObject({ id, bucket, key }: ObjectReference): Promise<
   const call = JSON.stringify({ version: 1, method: "get", object: key });
   const response = await callKind("r2", id, "/", { headers: { [CALL_HEADER]: ascii(call) } });
   if (!response.ok || response.headers.has(ERROR_HEADER)) {
-    const why = response.headers.get(ERROR_HEADER) ?? (await response.text());
-    return `${name}, could not be read: ${response.status} ${why}`;
+    const error = response.headers.get(ERROR_HEADER);
+    const why =
+      error === null
+        ? `${response.status} ${await response.text()}`
+        : (JSON.parse(error) as { message: string }).message;
+    return `${name}, could not be read: ${why}`;
   }
   const described = Number(response.headers.get(DESCRIPTION_HEADER) ?? 0);
   const all = await firstBytes(response, described + MAX_PAYLOAD_BYTES + 1);
