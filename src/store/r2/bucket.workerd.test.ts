@@ -291,7 +291,8 @@ describe("lifecycle rules", () => {
     expect(await runDurableObjectAlarm(bucket)).toBe(true);
     expect(await left(bucket)).toEqual(["kept", "tmp/new"]);
     expect(await bucket.usage()).toEqual({ objects: 2, bytes: 2 });
-    expect(await bucket.changes(0, 10)).toMatchObject([
+    const told = await runInDurableObject(bucket, (instance) => instance.changes(0, 10));
+    expect(told).toMatchObject([
       {
         queues: ["follower"],
         message: { action: "LifecycleDeletion", object: { key: "tmp/old" } },
