@@ -309,7 +309,7 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
         this.#freeRoom(file);
       }
     }
-    const room = await this.#room(target, size);
+    const room = await this.#room(target, size, "bytes" in content);
     if ("failure" in room) return room;
     try {
       return this.#write(write);
@@ -318,9 +318,12 @@ export class R2Bucket extends DurableObject<StoreEnv> implements QuotaHolder {
     }
   }
 
-  #room(target: Target, size: number): Promise<R2Outcome<Reservation>> {
+  /** `isInline`: it comes into the place of what it replaces; a file comes beside that. */
+  #room(target: Target, size: number, isInline = false): Promise<R2Outcome<Reservation>> {
     const bytes = size + describedBytes(target);
-    return this.#roomFor({ bytes, ...(!("uploadId" in target) && this.#newObject(target.object)) });
+    if ("uploadId" in target) return this.#roomFor({ bytes });
+    const replaced = isInline ? (this.#objects.find(target.object)?.size ?? 0) : 0;
+    return this.#roomFor({ bytes: bytes - replaced, ...this.#newObject(target.object) });
   }
 
   /** What replaces an object is none more. */

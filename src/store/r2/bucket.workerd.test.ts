@@ -191,6 +191,16 @@ describe("the quota of a namespace", () => {
     expect((await put(id)).isKept).toBe(true);
   });
 
+  test("bounds the number of objects", async () => {
+    const id = await make({ r2_objects: 2 });
+    const keep = (object: string) => call(id, { method: "put", object });
+    for (const key of ["a", "b", "a"]) expect((await keep(key)).isKept).toBe(true);
+    expect((await keep("c")).error).toContain("may keep 2 R2 objects (r2_objects=2)");
+    expect((await keep("a")).isKept).toBe(true);
+    await bucketOf(env, id).delete(["a"]);
+    expect((await keep("c")).isKept).toBe(true);
+  });
+
   test("counts what describes objects and uploads", async () => {
     const id = await make({ storage_mb: 1 });
     const customFields = [{ k: "k", v: "v".repeat(8000) }];
