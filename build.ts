@@ -29,6 +29,7 @@ await Promise.all([
     entryPoints: [
       ...workers,
       { in: "src/cell/stateful.ts", out: "workers/stateful" },
+      { in: "src/cell/workflows.ts", out: "workers/workflows" },
       { in: "src/dispatcher/index.ts", out: "workers/dispatcher" },
       { in: "src/testing/workerd/namespace-binding.ts", out: "testing/namespace-binding" },
       { in: "src/testing/workerd/script-host.ts", out: "testing/script-host" },
@@ -37,8 +38,8 @@ await Promise.all([
     // Each process parses its Worker when it starts. Names stay, for stack traces.
     minifyWhitespace: true,
     minifySyntax: true,
-    // `dispatcher` is the operator's choice: the edge's configuration supplies the module.
-    external: ["cloudflare:*", "node:*", "dispatcher"],
+    // `dispatcher` is the operator's choice, the other one the runtime's: configurations supply the modules.
+    external: ["cloudflare:*", "node:*", "dispatcher", "workflows-engine"],
   }),
   build({
     ...common,

@@ -3,7 +3,7 @@
  * methods do not. The module is evaluated before any module of the tenant, and puts an object in the stub's place.
  * It guards nothing: whoever takes the stub itself can ask for the same.
  */
-import type { BindingValue, Bundle } from "../protocol/bundle.ts";
+import { isBindingValue, type BindingValue, type Bundle } from "../protocol/bundle.ts";
 import { MAX_BLOBS, MAX_BLOB_BYTES, MAX_DOUBLES, MAX_INDEX_BYTES } from "../protocol/analytics.ts";
 import { makeD1 } from "./shims/d1.ts";
 import { makeQueue } from "./shims/queue.ts";
@@ -46,7 +46,7 @@ const MAKERS: Readonly<Partial<Record<BindingValue["type"], MakeBinding>>> = {
 
 function madeInside(env: Bundle["env"]): string[] {
   const used = Object.entries(env).flatMap(([name, value]) => {
-    if (value.type === "value" || value.type === "module") return [];
+    if (!isBindingValue(value)) return [];
     const { grant: _, ...shown } = value;
     return MAKERS[value.type] ? [{ name, shown }] : [];
   });
@@ -72,6 +72,7 @@ const WITH_METHODS: ReadonlySet<string> = new Set([
   "analytics",
   "queue",
   "durable-object-namespace",
+  "workflow",
 ]);
 
 /** What must be on for the bindings to have methods. */

@@ -3,7 +3,7 @@
  * but a Worker of the cell's configuration (src/supervisor/stateful/), with the runtime's own bindings; whatever comes
  * in and goes out passes here. Edges call it as they call any cell, and find the one version that it has loaded.
  */
-import { env as bindings, waitUntil, WorkerEntrypoint } from "cloudflare:workers";
+import { env as bindings, RpcTarget, waitUntil, WorkerEntrypoint } from "cloudflare:workers";
 import type { EventType } from "../protocol/events.ts";
 import { answer, answerError, answerMissing, CALL_HEADER, receive } from "../protocol/hop.ts";
 import type { CellCall } from "../protocol/hop.ts";
@@ -19,6 +19,7 @@ import {
   type StatefulGate,
 } from "../protocol/stateful.ts";
 import { TraceBuffer } from "../protocol/trace-buffer.ts";
+import type { WorkflowCellCall } from "../protocol/workflows.ts";
 import { renewAllowance } from "./allowances.ts";
 import { connectBindings } from "./bindings.ts";
 import { callsThroughEgress, sendTraces } from "./calls-through-egress.ts";
@@ -30,6 +31,7 @@ import { Ledger } from "./ledger.ts";
 import { Outbound, type OutboundProps } from "./outbound.ts";
 import { callMethod } from "./rpc.ts";
 import { traceEvents } from "./trace.ts";
+import { administer } from "./workflow-calls.ts";
 
 export { SkepAssets } from "./assets.ts";
 export { SkepAnalytics, SkepDispatcher, SkepRateLimit, SkepService } from "./bindings.ts";
@@ -73,6 +75,8 @@ const deadlines = new Deadlines((task) => waitUntil(task));
 let outbound = env.CELL.outbound;
 let isTraced = false;
 const relays = new Set<Relay>();
+/** Of Workflows. */
+let stepsUnderWay = 0;
 let isFirst = true;
 /** Those of the script's default export, once somebody had to know. */
 let handlers: readonly string[] | undefined;
@@ -129,12 +133,36 @@ export class Tail extends WorkerEntrypoint {
   }
 }
 
+/** Where the engine of Workflows tells of each attempt of a step: it goes on until what `begin` returns is disposed of. */
+export class Steps extends WorkerEntrypoint {
+  begin(): StepUnderWay {
+    return new StepUnderWay();
+  }
+}
+
+class StepUnderWay extends RpcTarget {
+  constructor() {
+    super();
+    stepsUnderWay++;
+    mark();
+  }
+  [Symbol.dispose](): void {
+    stepsUnderWay--;
+    mark();
+  }
+}
+
+function mark(): void {
+  isolate.lastUsedMs = Date.now();
+  ledger.pass();
+}
+
 export class CellControl extends WorkerEntrypoint {
-  override fetch(request: Request): Response {
+  override async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     switch (`${request.method} ${pathname}`) {
       case "POST /heartbeat": {
-        const isBusy = isolate.underWay > 0 || relays.size > 0;
+        const isBusy = isolate.underWay > 0 || relays.size > 0 || stepsUnderWay > 0;
         const { lastUsedMs } = isolate;
         const idleMs = isBusy ? 0 : Date.now() - lastUsedMs;
         const health: EdgeHealth = { loadedIsolates: 1, ...(lastUsedMs !== NEVER && { idleMs }) };
@@ -143,6 +171,9 @@ export class CellControl extends WorkerEntrypoint {
       case "POST /hang-up":
         for (const relay of relays) relay.close(SERVICE_RESTART, "the Worker was replaced");
         return new Response(null, { status: 204 });
+      case "POST /workflows":
+        mark();
+        return Response.json(await administer(env, await request.json<WorkflowCellCall>()));
       default:
         return new Response(`no such call: ${request.method} ${pathname}`, { status: 404 });
     }

@@ -1,7 +1,7 @@
 /**
  * Turns a bundle into what the Worker Loader takes. Pure; the caller owns the loader and the outbound.
  */
-import type { Bundle, BundleModule } from "../protocol/bundle.ts";
+import { isBindingValue, type Bundle, type BundleModule } from "../protocol/bundle.ts";
 import type { Bind } from "./bindings.ts";
 import { flagsFor, shimSource } from "./shims.ts";
 import { CAPTURED_SOURCE, serviceWorkerGlobals, wrapModule, wrapServiceWorker } from "./wrapper.ts";
@@ -102,7 +102,8 @@ function moduleGlobals(bundle: Bundle): Record<string, string> {
 function makeEnv(bundle: Bundle, bind: Bind | undefined): Record<string, unknown> {
   const env: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(bundle.env)) {
-    if (value.type !== "module") env[name] = value.type === "value" ? value.value : bind?.(value);
+    if (value.type === "value") env[name] = value.value;
+    else if (isBindingValue(value)) env[name] = bind?.(value);
   }
   return env;
 }

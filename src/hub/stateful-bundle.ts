@@ -3,7 +3,7 @@ import { flagsFor, shimSource } from "../cell/shims.ts";
 import type { Bundle, BundleModule, EnvValue } from "../protocol/bundle.ts";
 import { startSource } from "../protocol/stateful.ts";
 
-const NATIVE: ReadonlySet<EnvValue["type"]> = new Set(["kv", "r2", "d1", "queue"]);
+const NATIVE: ReadonlySet<EnvValue["type"]> = new Set(["kv", "r2", "d1", "queue", "workflow"]);
 
 export function statefulBundle(bundle: Bundle): Bundle {
   const taken = new Set(bundle.modules.map(({ name }) => name.replace(/^(\.\/)+/, "")));

@@ -30,6 +30,7 @@ export interface BundleModule {
 export type EnvValue =
   | { readonly type: "value"; readonly value: unknown }
   | { readonly type: "module"; readonly module: string; readonly as: "wasm" | "text" | "data" }
+  | WorkflowValue
   | ServiceValue
   | DispatchNamespaceValue
   | RateLimitValue
@@ -39,7 +40,18 @@ export type EnvValue =
   | DurableObjectNamespaceValue;
 
 /** What the process that holds the isolate makes an object of. */
-export type BindingValue = Exclude<EnvValue, { type: "value" | "module" }>;
+export type BindingValue = Exclude<EnvValue, { type: "value" | "module" | "workflow" }>;
+
+export function isBindingValue(value: EnvValue): value is BindingValue {
+  return value.type !== "value" && value.type !== "module" && value.type !== "workflow";
+}
+
+/** A Workflow of the script itself (workflows.ts): the runtime's own binding in its cell; elsewhere, in trials, nothing. */
+export interface WorkflowValue {
+  readonly type: "workflow";
+  /** Name of the Workflow. */
+  readonly workflow: string;
+}
 
 /** Of what a cell may ask edges for. */
 interface ForCells {

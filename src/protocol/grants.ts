@@ -3,7 +3,7 @@
  * see. So a cell, even one in the hands of an attacker, can ask edges and the store only for what the versions that it was
  * sent may ask for.
  */
-import type { BindingValue, Bundle, EnvValue } from "./bundle.ts";
+import { isBindingValue, type BindingValue, type Bundle, type EnvValue } from "./bundle.ts";
 import type { OutboundTarget, Variant } from "./outbound.ts";
 
 const HMAC = { name: "HMAC", hash: "SHA-256" };
@@ -39,7 +39,7 @@ export class Grants {
   async addTo(bundle: Bundle, to: Grantee): Promise<Bundle> {
     const env = await Promise.all(
       Object.entries(bundle.env).map(async ([name, value]): Promise<[string, EnvValue]> => {
-        if (value.type === "value" || value.type === "module") return [name, value];
+        if (!isBindingValue(value)) return [name, value];
         return [name, { ...value, grant: await this.make(to, value) }];
       }),
     );

@@ -6,6 +6,7 @@
  * the class is renamed, or transferred to another script, and the ids of objects are derived from it. It is the id of
  * the Durable Object namespace in the API, too.
  */
+import type { Workflow } from "./workflows.ts";
 
 /** A class whose objects a script has. */
 export interface ObjectClass {
@@ -19,6 +20,8 @@ export interface ObjectHome {
   /** Of the script; it stays when the script is deployed anew. Names the directory of its objects. */
   readonly scriptId: string;
   readonly classes: readonly ObjectClass[];
+  /** Those that run: their instances lie beside the objects (workflows.ts). */
+  readonly workflows?: readonly Workflow[];
 }
 
 /** Who has a class, by name. */
@@ -48,7 +51,9 @@ export type ObjectChange =
       readonly key: string;
       readonly fromScriptId: string;
       readonly toScriptId: string;
-    };
+    }
+  /** The process of the script ends: the next one starts with settings that were changed. */
+  | { readonly type: "renew"; readonly scriptId: string };
 
 /** Body of `POST /objects/changes`, hub -> supervisor. In order. */
 export interface ObjectChanges {

@@ -7,6 +7,7 @@
  */
 import type { ObjectClass } from "./objects.ts";
 import type { OutboundTarget } from "./outbound.ts";
+import type { Workflow } from "./workflows.ts";
 
 /** Name of the entrypoint. */
 export const START = "SkepStart";
@@ -34,6 +35,7 @@ export interface StatefulGate {
   readonly versionId: string;
   readonly limits: { readonly subrequests: number };
   readonly classes: readonly ObjectClass[];
+  readonly workflows?: readonly Workflow[];
   /** To tell trace events (grants.ts). */
   readonly traceGrant: string;
   /** Of the namespace, until a call says otherwise; absent: none. */

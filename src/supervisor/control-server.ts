@@ -7,6 +7,7 @@ import type { CpuClock, ProcessCounters, TrialLoss } from "../protocol/hub.ts";
 import type { CellAssignment, CellRequest } from "../protocol/incident.ts";
 import { OVER_QUOTA } from "../protocol/dispatch-errors.ts";
 import type { ObjectChanges, ObjectList } from "../protocol/objects.ts";
+import type { WorkflowAnswer, WorkflowRequest } from "../protocol/workflows.ts";
 import { createServer } from "./node-http.ts";
 import { OverQuotaError } from "./stateful/rooms.ts";
 
@@ -30,6 +31,7 @@ export interface SupervisorCalls {
   changeObjects(changes: ObjectChanges): Promise<void>;
   deleteObject(scriptId: string, key: string, id: string): Promise<void>;
   listObjects(scriptId: string, key: string, after: string, limit: number): ObjectList;
+  workflows(request: WorkflowRequest): Promise<WorkflowAnswer>;
 }
 
 /** Routing tables are the largest bodies; this is some 100,000 routes. */
@@ -107,6 +109,13 @@ async function answer(
       sendJson(response, calls.listObjects(of("script"), of("key"), of("after"), limit));
       return;
     }
+    case "POST /workflows":
+      try {
+        sendJson(response, await calls.workflows(JSON.parse(body.toString()) as WorkflowRequest));
+      } catch (error) {
+        response.writeHead(503).end(error instanceof Error ? error.message : String(error));
+      }
+      return;
     case "GET /processes":
       sendJson(response, calls.counters());
       return;

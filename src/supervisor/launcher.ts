@@ -173,7 +173,7 @@ export class Launcher {
     const life = ++this.#lives;
     const ledgerKey = makeLedgerKey();
     const { namespace, script, versionId, subrequests } = request;
-    const { classes } = request.objects;
+    const { classes, workflows } = request.objects;
     const to = { namespace, script };
     const outbound = request.outbound && { ...request.outbound, parameters: {} };
     const gate = {
@@ -183,6 +183,7 @@ export class Launcher {
       versionId,
       limits: { subrequests },
       classes,
+      ...(workflows && { workflows }),
       traceGrant: await this.#grants.make(to, { type: "traces" }),
       ...(outbound && {
         outbound: {
@@ -206,6 +207,7 @@ export class Launcher {
       ledgerKey,
       sees: [
         join(workers, "stateful.js"),
+        join(workers, "workflows.js"),
         modules,
         join(run, RUN_DIRECTORIES.egress),
         join(run, RUN_DIRECTORIES.store),

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import type { Bootstrap, BootstrapResult } from "../protocol/hub.ts";
 import type { CellRequest } from "../protocol/incident.ts";
 import type { ObjectChanges } from "../protocol/objects.ts";
+import type { WorkflowRequest } from "../protocol/workflows.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
 import { checkOwnCertificate } from "./certificate-authority.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -318,6 +319,7 @@ export class Platform {
         await this.#guard.stateful.remove(...of);
       },
       listObjects: (...of: [string, string, string, number]) => this.#guard.stateful.list(...of),
+      workflows: (request: WorkflowRequest) => this.#guard.stateful.workflows(request),
       counters: () =>
         this.#guard.counters(this.#slots.edges.filter((slot) => pidOf(slot) !== null).length),
       pauseWriters: () => this.#pause.begin(),

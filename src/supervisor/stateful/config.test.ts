@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Bundle, EnvValue } from "../../protocol/bundle.ts";
+import type { StatefulGate } from "../../protocol/stateful.ts";
 import { statefulConfig } from "./config.ts";
 
 const KEY = "a".repeat(32);
@@ -11,7 +12,7 @@ const paths = {
   workers: "/w",
 };
 
-function textOf(env: Readonly<Record<string, EnvValue>>): string {
+function textOf(env: Readonly<Record<string, EnvValue>>, more: Partial<StatefulGate> = {}): string {
   const bundle: Bundle = {
     versionId: "v",
     compatibilityDate: "2024-01-01",
@@ -34,6 +35,7 @@ function textOf(env: Readonly<Record<string, EnvValue>>): string {
     limits: { subrequests: 50 },
     classes: [{ key: KEY, className: "C" }],
     traceGrant: "00",
+    ...more,
   };
   const settings = {
     gate,
@@ -98,4 +100,23 @@ test("everything that a script can reach is an entrypoint of the gate", () => {
   }
   expect(bindings.match(/name = "cell"/g)).toHaveLength(5);
   expect(script).toContain('globalOutbound = (name = "cell", entrypoint = "Outbound"');
+});
+
+test("a Workflow is run by the runtime's engine; without one there is no engine", () => {
+  const env = {
+    FLOW: { type: "workflow", workflow: "orders" },
+    GONE: { type: "workflow", workflow: "gone" },
+  } as const;
+  const orders = { name: "orders", className: "Order", settings: { steps: 7 } };
+  const text = textOf(env, { workflows: [orders] });
+  expect(text).toContain('bundled = "/workerd/workflows.js"');
+  expect(text).toContain(
+    '(className = "Order", name = "orders", bindingService = (name = "workflows"',
+  );
+  expect(text).toContain(
+    '(name = "FLOW", wrapped = (moduleName = "cloudflare-internal:workflows-api"',
+  );
+  expect(text).toContain('className = "miniflare-workflows-orders", serviceName = "function"');
+  expect(text).not.toContain("GONE");
+  expect(textOf({})).not.toMatch(/workflows/);
 });

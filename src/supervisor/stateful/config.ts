@@ -7,8 +7,13 @@
  */
 import { join, relative } from "node:path";
 import type { BindingValue, Bundle, BundleModule, EnvValue } from "../../protocol/bundle.ts";
-import type { ObjectClass } from "../../protocol/objects.ts";
 import { objectsBinding, START, startFlags, type StatefulGate } from "../../protocol/stateful.ts";
+import {
+  instancesBinding,
+  instancesKey,
+  workflowBinding,
+  type Workflow,
+} from "../../protocol/workflows.ts";
 import { Embed, type CapnpValue } from "../capnp-text.ts";
 import { socketNames } from "../socket-names.ts";
 import {
@@ -36,9 +41,10 @@ export interface StatefulSettings {
   readonly modules: string;
 }
 
-/** Name of the gate's service, and of the script's. */
+/** Name of the gate's service, of the script's, and of the engine's of its Workflows. */
 const GATE = "cell";
 const FUNCTION = "function";
+const ENGINE = "workflows";
 
 export function moduleFile(index: number): string {
   return `${index}.module`;
@@ -46,7 +52,7 @@ export function moduleFile(index: number): string {
 
 export function statefulConfig(paths: ConfigPaths, settings: StatefulSettings): ConfigText {
   const { gate, ledgerKey, bundle, objects } = settings;
-  const { life, classes } = gate;
+  const { life, classes, workflows = [] } = gate;
   return config({
     services: [
       worker(GATE, {
@@ -63,10 +69,15 @@ export function statefulConfig(paths: ConfigPaths, settings: StatefulSettings): 
             name: objectsBinding(key),
             durableObjectNamespace: { className, serviceName: FUNCTION },
           })),
+          ...workflows.flatMap(({ name }) => [
+            { name: workflowBinding(name), service: throughEngine(name) },
+            { name: instancesBinding(name), durableObjectNamespace: instancesOf(name) },
+          ]),
         ],
         globalOutbound: NO_NETWORK,
       }),
       { name: FUNCTION, worker: functionWorker(paths, settings) },
+      ...(workflows.length > 0 ? [engine(paths, workflows, bundle)] : []),
       { name: "objects", disk: { path: objects, writable: true } },
       unix("egress", socketNames.egress, PROXY),
       unix("store", socketNames.store, PROXY),
@@ -96,7 +107,7 @@ export function statefulConfig(paths: ConfigPaths, settings: StatefulSettings): 
         ...new Set([...bundle.compatibilityFlags, ...startFlags(bundle.compatibilityDate)]),
       ],
       bindings: Object.entries(bundle.env).flatMap(([name, value]) => {
-        const binding = bindingOf(value, caller, classes);
+        const binding = bindingOf(value, caller, gate);
         return binding === undefined ? [] : [{ name, ...binding }];
       }),
       durableObjectNamespaces: classes.map(({ key, className }) => ({
@@ -105,6 +116,16 @@ export function statefulConfig(paths: ConfigPaths, settings: StatefulSettings): 
         enableSql: true,
       })),
       durableObjectStorage: { localDisk: "objects" },
+      ...(workflows.length > 0 && {
+        workflowsEngine: {
+          actorClass: { name: ENGINE, entrypoint: "Engine" },
+          workflows: workflows.map(({ name, className }) => ({
+            className,
+            name,
+            bindingService: throughEngine(name),
+          })),
+        },
+      }),
       globalOutbound: {
         name: GATE,
         entrypoint: "Outbound",
@@ -113,6 +134,48 @@ export function statefulConfig(paths: ConfigPaths, settings: StatefulSettings): 
       tails: [{ name: GATE, entrypoint: "Tail" }],
     };
   }
+}
+
+/** The module's header says what it takes. */
+function engine(paths: ConfigPaths, workflows: readonly Workflow[], bundle: Bundle) {
+  const of = workflows.map(({ name, settings }) => [name, settings]);
+  return worker(ENGINE, {
+    modules: [
+      esModule(paths, "workflows.js", `${paths.workers}/workflows.js`),
+      { name: "workflows-engine", bundled: "/workerd/workflows.js" },
+    ],
+    compatibilityFlags: ["experimental", ...flagsOf(bundle)],
+    bindings: [
+      ...workflows.map(({ name }) => ({
+        name: `workflow:${name}`,
+        durableObjectNamespace: instancesOf(name),
+      })),
+      { name: "WORKFLOWS", json: JSON.stringify(Object.fromEntries(of)) },
+      { name: "STEPS", service: { name: GATE, entrypoint: "Steps" } },
+    ],
+    durableObjectStorage: { localDisk: "objects" },
+    globalOutbound: NO_NETWORK,
+  });
+}
+
+/** How the engine names errors that end an instance is for the date of the script to say. */
+function flagsOf({ compatibilityDate, compatibilityFlags }: Bundle): string[] {
+  const replace = "workflows_replace_non_retryable_error_message";
+  const isNew =
+    compatibilityDate >= PRESERVE_DATE ||
+    compatibilityFlags.includes("workflows_preserve_non_retryable_error_message");
+  return isNew && !compatibilityFlags.includes(replace) ? [] : [replace];
+}
+
+const PRESERVE_DATE = "2026-05-14";
+
+function throughEngine(workflow: string) {
+  const props = { json: JSON.stringify({ workflow }) };
+  return { name: ENGINE, entrypoint: "WorkflowBinding", props };
+}
+
+function instancesOf(workflow: string) {
+  return { className: instancesKey(workflow), serviceName: FUNCTION };
 }
 
 const MODULE_FIELDS = {
@@ -161,11 +224,11 @@ const ENTRYPOINTS = {
   "durable-object-namespace": "SkepObjects",
 } as const;
 
-/** undefined: a part of service-worker syntax, which stateful scripts do not have. */
+/** undefined: a part of service-worker syntax, which stateful scripts do not have, or a Workflow that does not run. */
 function bindingOf(
   value: EnvValue,
   caller: Caller,
-  classes: readonly ObjectClass[],
+  { classes, workflows = [] }: Pick<StatefulGate, "classes" | "workflows">,
 ): Record<string, CapnpValue> | undefined {
   const through = (entrypoint: string, bound: BindingValue) => ({
     name: GATE,
@@ -179,6 +242,11 @@ function bindingOf(
         : { json: JSON.stringify(value.value) };
     case "module":
       return undefined;
+    case "workflow": {
+      if (!workflows.some(({ name }) => name === value.workflow)) return undefined;
+      const innerBindings = [{ name: "fetcher", service: throughEngine(value.workflow) }];
+      return { wrapped: { moduleName: "cloudflare-internal:workflows-api", innerBindings } };
+    }
     case "kv":
       return { kvNamespace: through("SkepStore", value) };
     case "r2":

@@ -42,6 +42,32 @@ test("the next alarm of a script is the earliest of all its classes", () => {
   expect(files.scripts()).toEqual(["s"]);
 });
 
+test("what Workflows may have left in the midst of a step is due at once, and known by name", () => {
+  const inMs = (ms: number) => Date.now() + ms;
+  makeClass("s", "miniflare-workflows-orders", [], [inMs(9 * 60_000), inMs(3_600_000)]);
+  makeClass("s", KEY, [], [inMs(5 * 60_000)]);
+  const database = new DatabaseSync(join(root, "s/miniflare-workflows-orders/metadata.sqlite"));
+  database.exec("UPDATE _cf_ALARM SET actor_name = 'instance-' || actor_id");
+  database.close();
+  expect(files.leftBehind("s")).toEqual([{ workflow: "orders", ids: ["instance-0"] }]);
+  expect(files.nextAlarm("s")).toBeLessThanOrEqual(Date.now());
+  expect(files.leftBehind("other")).toEqual([]);
+});
+
+test("instances are listed with the newest first, without those that were only asked for", () => {
+  const key = "miniflare-workflows-orders";
+  const ids = ["c", "a", "b"].map((letter) => letter.repeat(64));
+  makeClass("s", key, []);
+  for (const id of ids) {
+    writeFileSync(join(root, "s", key, `${id}.sqlite`), Buffer.alloc(4096));
+    writeFileSync(join(root, "s", key, `${id}.sqlite-wal`), id === ids[1] ? "" : "changes");
+  }
+  const listed = files.newest("s", key, 0, 10);
+  expect(listed.total).toBe(2);
+  expect(listed.ids.toSorted()).toEqual([ids[2], ids[0]]);
+  expect(files.newest("s", key, 1, 10).ids).toHaveLength(1);
+});
+
 test("a deleted class takes nothing else with it, and the last one its directory", () => {
   makeClass("s", KEY, [ID]);
   makeClass("s", "c".repeat(32), [ID]);

@@ -2,11 +2,20 @@
  * The objects of stateful scripts on disk: `objects/<scriptId>/<key of the class>/<id>.sqlite`, and in each class's
  * directory `metadata.sqlite`, where the runtime keeps its alarms. Only for scripts that no process runs of.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { ObjectChange, ObjectList } from "../../protocol/objects.ts";
+import { INSTANCES_KEY, WATCH_MS } from "../../protocol/workflows.ts";
 
 const ALARMS = "metadata.sqlite";
 const OBJECT_ID = /^[0-9a-f]{64}$/;
@@ -16,8 +25,10 @@ const FILE_ENDS = ["", "-wal", "-shm", "-journal"];
 const BLOCK_BYTES = 512;
 const STATS_AT_ONCE = 64;
 const OBJECT = /^([0-9a-f]{64})\.sqlite$/;
+/** A database without tables. */
+const EMPTY_BYTES = 4096;
 /** They come from the registry; but what names a path is looked at where it does. */
-const NAME = /^[0-9a-zA-Z_-]{1,64}$/;
+const NAME = /^[0-9a-zA-Z_-]{1,100}$/;
 
 export class ObjectFiles {
   readonly #root: string;
@@ -38,7 +49,10 @@ export class ObjectFiles {
     return readdirSync(this.#root).filter((name) => NAME.test(name));
   }
 
-  /** Unix milliseconds of the script's earliest alarm; undefined: it has none. @throws if a database cannot be read */
+  /**
+   * Unix milliseconds of the script's earliest alarm; undefined: it has none. What was left behind is due at once.
+   * @throws if a database cannot be read
+   */
   nextAlarm(scriptId: string): number | undefined {
     let nextMs: number | undefined;
     for (const key of namesIn(this.#path(scriptId))) {
@@ -49,7 +63,7 @@ export class ObjectFiles {
         const row = database.prepare("SELECT min(scheduled_time) AS ns FROM _cf_ALARM");
         row.setReadBigInts(true);
         const ns = (row.get() as { ns: bigint | null }).ns;
-        if (ns !== null) nextMs = Math.min(nextMs ?? Infinity, Number(ns / 1_000_000n));
+        if (ns !== null) nextMs = Math.min(nextMs ?? Infinity, dueMs(key, Number(ns / 1_000_000n)));
       } finally {
         database.close();
       }
@@ -57,8 +71,31 @@ export class ObjectFiles {
     return nextMs;
   }
 
+  /**
+   * Instances of Workflows that a process may have left in the midst of a step: those that the engine would look after
+   * within so long. Others among them only sleep. @throws if a database cannot be read
+   */
+  leftBehind(scriptId: string): { readonly workflow: string; readonly ids: readonly string[] }[] {
+    const untilNs = nanoseconds(Date.now() + WATCH_MS);
+    return namesIn(this.#path(scriptId)).flatMap((key) => {
+      const file = join(this.#path(scriptId), key, ALARMS);
+      if (!key.startsWith(INSTANCES_KEY) || !existsSync(file)) return [];
+      const database = new DatabaseSync(file, { readOnly: true });
+      try {
+        const ids = database
+          .prepare("SELECT actor_name AS id FROM _cf_ALARM WHERE scheduled_time <= ?")
+          .all(untilNs)
+          .flatMap(({ id }) => (typeof id === "string" ? [id] : []));
+        return ids.length === 0 ? [] : [{ workflow: key.slice(INSTANCES_KEY.length), ids }];
+      } finally {
+        database.close();
+      }
+    });
+  }
+
   /** Done twice, it is as done once. */
   apply(change: ObjectChange): void {
+    if (change.type === "renew") return;
     if (change.type === "delete") {
       const { scriptId, key } = change;
       rmSync(this.#path(scriptId, key), { recursive: true, force: true });
@@ -120,6 +157,22 @@ export class ObjectFiles {
     return { ids: ids.slice(0, limit), isTruncated: ids.length > limit };
   }
 
+  /** Likewise, the newest first, from `offset` on; and how many there are. */
+  newest(scriptId: string, key: string, offset: number, limit: number) {
+    const path = this.#path(scriptId, key);
+    const all = namesIn(path)
+      .flatMap((name) => {
+        const id = OBJECT.exec(name)?.[1];
+        const file = id && statSync(join(path, name), { throwIfNoEntry: false });
+        if (!file) return [];
+        // One that was only asked for.
+        const isEmpty = file.size <= EMPTY_BYTES && sizeOf(join(path, `${name}-wal`)) === 0;
+        return isEmpty ? [] : [{ id, madeMs: file.birthtimeMs }];
+      })
+      .sort((a, b) => b.madeMs - a.madeMs);
+    return { ids: all.slice(offset, offset + limit).map(({ id }) => id), total: all.length };
+  }
+
   #path(...names: string[]): string {
     const wrong = names.find((name) => !NAME.test(name));
     if (wrong !== undefined) throw new TypeError(`not the name of a directory: ${wrong}`);
@@ -132,6 +185,19 @@ export class ObjectFiles {
   }
 }
 
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
 function namesIn(path: string): string[] {
   return existsSync(path) ? readdirSync(path) : [];
+}
+
+function dueMs(key: string, atMs: number): number {
+  const nowMs = Date.now();
+  return key.startsWith(INSTANCES_KEY) && atMs <= nowMs + WATCH_MS ? Math.min(atMs, nowMs) : atMs;
+}
+
+function nanoseconds(ms: number): bigint {
+  return BigInt(ms) * 1_000_000n;
 }

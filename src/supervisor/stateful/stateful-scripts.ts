@@ -8,6 +8,12 @@ import type {
   ObjectList,
   ObjectRoomAnswer,
 } from "../../protocol/objects.ts";
+import {
+  instancesKey,
+  type WorkflowAnswer,
+  type WorkflowCellCall,
+  type WorkflowRequest,
+} from "../../protocol/workflows.ts";
 import { callControl } from "../control-client.ts";
 import type { Launcher } from "../launcher.ts";
 import { socketNames } from "../socket-names.ts";
@@ -34,6 +40,11 @@ const HUB_TIMEOUT_MS = 10_000;
 const STORE_TIMEOUT_MS = 5_000;
 /** The most objects of a list. */
 const MAX_LISTED = 10_000;
+/** Each is read from its database. */
+const MAX_LISTED_INSTANCES = 1_000;
+/** With one call. */
+const MAX_WOKEN = 100;
+const CELL_TIMEOUT_MS = 10_000;
 
 export class StatefulScripts {
   readonly starts: StatefulStarts;
@@ -63,8 +74,19 @@ export class StatefulScripts {
       turns: this.#turns,
       rooms: this.#rooms,
       bundle: readBundle,
-      launch: (request, bundle) =>
-        launcher.stateful(request, bundle, files.home(request.objects.scriptId)),
+      launch: async (request, bundle) => {
+        const { scriptId } = request.objects;
+        const home = files.home(scriptId);
+        const left = files.leftBehind(scriptId);
+        const process = await launcher.stateful(request, bundle, home);
+        process.ready
+          .then(() => this.#goOn(process.life, left))
+          .catch((error: unknown) => {
+            if (left.length > 0)
+              log(`Workflows of script ${scriptId} go on later: ${String(error)}`);
+          });
+        return process;
+      },
       onEnd: (scriptId, livedMs) => this.#alarms.ended(scriptId, livedMs),
     });
   }
@@ -91,6 +113,41 @@ export class StatefulScripts {
     return this.#files.list(scriptId, key, after, Math.min(limit, MAX_LISTED));
   }
 
+  /** Starts the script's cell, if there is something to ask of it. Rejects if there is none. */
+  async workflows({ scriptId, workflow, call }: WorkflowRequest): Promise<WorkflowAnswer> {
+    if (call.type !== "list") return this.#askCell(scriptId, { workflow, call });
+    const { type, offset, limit } = call;
+    const { ids, total } = this.#files.newest(
+      scriptId,
+      instancesKey(workflow),
+      offset,
+      Math.min(limit, MAX_LISTED_INSTANCES),
+    );
+    if (ids.length === 0) return { ok: true, value: [], total };
+    const listed = await this.#askCell(scriptId, { workflow, call: { type, objects: ids } });
+    return listed.ok ? { ...listed, total } : listed;
+  }
+
+  async #askCell(scriptId: string, call: WorkflowCellCall): Promise<WorkflowAnswer> {
+    const request = await readRequest(scriptId);
+    if (request === null) {
+      const error = `no version in force runs a Workflow '${call.workflow}'`;
+      return { ok: false, error };
+    }
+    const { life } = await this.#options.assign(request);
+    return askCell(life, call);
+  }
+
+  /** What is in memory no more goes on when the engine is asked for it, and else within ten minutes. */
+  async #goOn(life: number, left: ReturnType<ObjectFiles["leftBehind"]>): Promise<void> {
+    for (const { workflow, ids } of left) {
+      for (let at = 0; at < ids.length; at += MAX_WOKEN) {
+        const call = { type: "wake", ids: ids.slice(at, at + MAX_WOKEN) } as const;
+        await askCell(life, { workflow, call });
+      }
+    }
+  }
+
   /** One object, with all that it has stored. */
   async remove(scriptId: string, key: string, id: string): Promise<void> {
     await this.#alone([scriptId], () => this.#files.remove(scriptId, key, id));
@@ -98,7 +155,7 @@ export class StatefulScripts {
 
   #change(change: ObjectChange): Promise<void> {
     const scriptIds =
-      change.type === "delete" ? [change.scriptId] : [change.fromScriptId, change.toScriptId];
+      change.type === "transfer" ? [change.fromScriptId, change.toScriptId] : [change.scriptId];
     return this.#alone(scriptIds, () => this.#files.apply(change));
   }
 
@@ -135,6 +192,17 @@ async function readBundle(versionId: string): Promise<Bundle> {
 async function readRequest(scriptId: string): Promise<CellRequest | null> {
   const answer = await askHub(`/objects/${scriptId}`);
   return JSON.parse(answer.toString()) as CellRequest | null;
+}
+
+async function askCell(life: number, call: WorkflowCellCall): Promise<WorkflowAnswer> {
+  const answer = await callControl({
+    socket: socketNames.cellControl(life),
+    method: "POST",
+    path: "/workflows",
+    body: JSON.stringify(call),
+    timeoutMs: CELL_TIMEOUT_MS,
+  });
+  return JSON.parse(answer.toString()) as WorkflowAnswer;
 }
 
 async function tellRoom(scriptId: string, bytes: number): Promise<string | null> {
