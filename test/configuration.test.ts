@@ -28,8 +28,13 @@ const BASE = { main: "index.js", compatibility_date: "2026-11-01" };
 /** With all that samples mention. */
 const FILES = {
   "index.js": `
+    import { WorkflowEntrypoint } from "cloudflare:workers";
     export class Counter {}
-    export class Flow {}
+    export class Flow extends WorkflowEntrypoint {}
+    export class Flow_limits extends WorkflowEntrypoint {}
+    export class Flow_concurrency extends WorkflowEntrypoint {}
+    export class Flow_schedules extends WorkflowEntrypoint {}
+    export class Flow_jurisdiction extends WorkflowEntrypoint {}
     export default { fetch: () => new Response("deployed") };`,
   "public/index.html": "an asset",
   schema: "a schema",

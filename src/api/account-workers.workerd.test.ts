@@ -348,10 +348,9 @@ describe("what is not there", () => {
   });
 
   it.each([
-    ["GET", `/workflows/mine`, 930006],
+    ["GET", `/workflows/mine`, 10200],
     ["GET", `/hyperdrive/configs`, 930006],
     ["GET", `/workers/subdomain/edge-preview`, 930006],
-    ["PUT", `/workflows/mine`, 930006],
     ["PUT", `/workers/subdomain`, 930006],
   ])("%s %s is answered %d", async (method, path, code) => {
     const answer = await call(

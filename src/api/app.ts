@@ -33,6 +33,7 @@ import * as tokens from "./tokens.ts";
 import * as user from "./user.ts";
 import { getUsage } from "./usage.ts";
 import { routeQueues } from "./queues/routes.ts";
+import { routeWorkflows } from "./workflows/routes.ts";
 import { routeZones } from "./zone-paths.ts";
 
 const V4 = "/client/v4";
@@ -151,6 +152,7 @@ app.get(`${SCRIPT}/metrics`, metrics.getScriptMetrics);
 routeZones(app, `${V4}/zones`, ACCOUNT);
 routeKv(app, ACCOUNT);
 routeD1(app, ACCOUNT);
+routeWorkflows(app, ACCOUNT);
 // R2 buckets
 routeR2(app, V4, ACCOUNT);
 

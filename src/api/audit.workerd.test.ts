@@ -118,6 +118,23 @@ describe("every change is recorded:", () => {
     return `/accounts/${ACCOUNT}/event_notifications/r2/audited/configuration/queues/${id}`;
   };
 
+  const FLOWS = `/accounts/${ACCOUNT}/workers/scripts/flows`;
+  const flows = (bindings: object[]) => {
+    const source = "export class Flow {}; export default { fetch: () => new Response() };";
+    const main = ["index.js", source, "application/javascript+module"] as const;
+    return uploadForm({ main_module: "index.js", bindings }, [...main]);
+  };
+  const workflow = async () => {
+    const binding = { type: "workflow", name: "F", workflow_name: "audited", class_name: "Flow" };
+    await call("PUT", FLOWS, flows([binding]));
+    return `/accounts/${ACCOUNT}/workflows/audited`;
+  };
+  const unbound = async () => {
+    const path = await workflow();
+    await call("PUT", FLOWS, flows([]));
+    return path;
+  };
+
   it.each<[string, string, string | (() => Promise<string>), unknown?, Record<string, string>?]>([
     ["namespace.create", "POST", NAMESPACES, { name: "made" }],
     ["namespace.update", "PUT", `${NAMESPACES}/made`, { name: "renamed" }],
@@ -183,6 +200,8 @@ describe("every change is recorded:", () => {
       { delete_messages_permanently: true },
     ],
     ["queue.delete", "DELETE", queue],
+    ["workflow.settings", "PUT", workflow, { script_name: "flows", class_name: "Flow" }],
+    ["workflow.delete", "DELETE", unbound],
     ["token.roll", "PUT", async () => `${TOKENS}/${await token()}/value`, {}],
     ["token.delete", "DELETE", async () => `${TOKENS}/${await token()}`],
   ])("%s by %s %s", async (action, method, path, body, headers) => {

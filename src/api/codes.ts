@@ -119,6 +119,10 @@ export const CODES = {
   noCorsPolicy: { code: 10059, status: 404, source: "[r2] no CORS configuration" },
   noNotifications: { code: 11015, status: 404, source: "[r2] no event notifications" },
 
+  workflowNotFound: { code: 10200, status: 404, source: "wrangler: a Workflow's name is free" },
+  instanceNotFound: { code: 10400, status: 404, source: "workerd: instance.not_found" },
+  instanceExists: { code: 10405, status: 409, source: "workerd: instance.already_exists" },
+
   zoneNotFound: { code: 7003, status: 404, source: "api.cloudflare.com, unknown zone" },
   zoneExists: { code: 1061, status: 400, source: "api.cloudflare.com, duplicate zone" },
   routeExists: { code: 10020, status: 409, source: "api.cloudflare.com, duplicate route" },
@@ -161,6 +165,9 @@ export const CODES = {
   quotaExceeded: { code: 930074, status: 413, source: "Skep" },
   invocationNotFound: { code: 930090, status: 404, source: "Skep" },
   tooManyInvocations: { code: 930091, status: 429, source: "Skep" },
+  workflowExists: { code: 930082, status: 409, source: "Skep" },
+  workflowBound: { code: 930083, status: 409, source: "Skep" },
+  badInstance: { code: 930084, status: 400, source: "Skep" },
   notSupported: { code: 930006, status: 400, source: "Skep: a Cloudflare feature it lacks" },
 } as const satisfies Record<string, { code: number; status: number; source: string }>;
 

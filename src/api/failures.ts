@@ -256,6 +256,41 @@ function toApiError(failure: RegistryFailure): ApiError {
         "classBinding",
         `Cannot create binding for class '${failure.className}' because it is not currently configured to implement Durable Objects. Did you forget to apply a --new-class migration to script '${failure.script}'?`,
       );
+    case "unknown-workflow":
+      return new ApiError(
+        "workflowNotFound",
+        `workflows.api.error.workflow_not_found: there is no Workflow '${failure.workflow}' that this token may see.`,
+      );
+    case "workflow-exists":
+      return new ApiError(
+        "workflowExists",
+        `The Workflow '${failure.workflow}' belongs to the Worker '${failure.owner}', with its instances: give this one another name, or delete that one first (wrangler workflows delete ${failure.workflow}).`,
+      );
+    case "workflow-elsewhere":
+      return new ApiError(
+        "invalid",
+        `binding ${failure.name}: the Workflow '${failure.workflow}' is that of the Worker '${failure.owner}', and on this platform a Worker is bound to its own only. Bind '${failure.owner}' as a service, and let it create instances.`,
+      );
+    case "workflow-not-exported":
+      return new ApiError(
+        "classBinding",
+        `The Workflow '${failure.workflow}' needs the class '${failure.className}', which the script does not export.`,
+      );
+    case "workflow-class-taken":
+      return new ApiError(
+        "classBinding",
+        `The Workflow '${failure.workflow}' cannot have the class '${failure.className}', which ${failure.by} of this Worker has: each needs one of its own.`,
+      );
+    case "too-many-workflows":
+      return new ApiError(
+        "invalid",
+        `'${failure.script}' would have more than ${failure.max} Workflows, which is the most: delete one that is not used any more.`,
+      );
+    case "workflow-bound":
+      return new ApiError(
+        "workflowBound",
+        `The Workflow '${failure.workflow}' cannot be deleted: the version of '${failure.script}' in force is bound to it. Deploy one without the binding first.`,
+      );
     case "class-undeclared":
       return exportsConflict(
         failure.className,

@@ -179,6 +179,13 @@ describe("a real answer is as the document says", () => {
       ES_MODULE,
     ]);
     await call("PUT", scriptPath("with-objects"), classes);
+    const flow = { type: "workflow", name: "FLOW", workflow_name: "flow", class_name: "Room" };
+    const bound = uploadForm({ ...MAIN, bindings: [flow] }, [
+      "index.js",
+      "export class Room {}; export default { fetch: () => new Response() };",
+      ES_MODULE,
+    ]);
+    await call("PUT", `${account}/workers/scripts/with-workflow`, bound);
     const namespaces = await call("GET", `${account}/workers/durable_objects/namespaces`);
     ids["objects"] = namespaces.result[0].id;
     const route = { pattern: "described.example/*", namespace: "production", script: "described" };
@@ -336,6 +343,8 @@ describe("a real answer is as the document says", () => {
       deployment: ids[`${script} deployment`],
       id: ids[KINDS_OF_ID.find(([part]) => path.includes(part))?.[1] ?? "route"],
       invocation: ids[`${script} invocation`],
+      workflow: "flow",
+      instance: "one",
     };
     return path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? `no-${name}`);
   }

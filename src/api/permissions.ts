@@ -171,6 +171,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   [`GET ${A}/workers/usage`]: readWorkers,
   ...d1Rules(`${A}/d1/database`),
   ...queueRules(`${A}/queues`),
+  ...workflowRules(`${A}/workflows`),
 };
 
 /** What is in a namespace is no matter of the audit log: functions change it without end. */
@@ -243,6 +244,28 @@ function r2Rules(): Record<string, Rule> {
     [`DELETE ${notified}/queues/:queue`]: deployOwn("r2.notifications"),
     // Figures of buckets that the token may see.
     [`POST ${V4}/graphql`]: { ...readOwn, action: null },
+  };
+}
+
+/** What instances are given and give is what functions keep. */
+function workflowRules(workflows: string): Record<string, Rule> {
+  const workflow = `${workflows}/:workflow`;
+  const instances = `${workflow}/instances`;
+  const instance = `${instances}/:instance`;
+  return {
+    [`GET ${workflows}`]: readOwn,
+    [`GET ${workflow}`]: readOwn,
+    [`PUT ${workflow}`]: deployOwn("workflow.settings"),
+    [`DELETE ${workflow}`]: deployOwn("workflow.delete"),
+    [`GET ${workflow}/versions`]: readOwn,
+    [`GET ${instances}`]: readData,
+    [`POST ${instances}`]: data,
+    [`POST ${instances}/batch`]: data,
+    [`POST ${instances}/batch/delete`]: data,
+    [`PUT ${instances}/terminate`]: data,
+    [`GET ${instance}`]: readData,
+    [`PATCH ${instance}/status`]: data,
+    [`POST ${instance}/events/:event`]: data,
   };
 }
 

@@ -53,7 +53,6 @@ const PRODUCTS: readonly (readonly [pattern: string, product: string])[] = [
   ["/accounts/*/workers/scripts/*/subdomain/edge-preview", "remote development"],
   ["/accounts/*/workers/subdomain/edge-preview", "remote development"],
   ["/accounts/*/workers/workers/*/previews", "Previews of branches"],
-  ["/accounts/*/workflows", "Workflows"],
   ["/radar", "Radar"],
   ["/zones/*/email", "Email Routing"],
   ["/zones/*/hold", "zone holds"],

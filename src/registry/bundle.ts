@@ -132,6 +132,8 @@ async function toValue(
     }
     case "durable_object_namespace":
       return toObjects(binding, facts);
+    case "workflow":
+      return { type: "workflow", workflow: binding.workflowName };
     case "wasm_module":
     case "text_blob":
     case "data_blob":

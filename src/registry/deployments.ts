@@ -8,6 +8,7 @@ import { classesOf } from "./object-classes.ts";
 import { supersedeRollout } from "./rollout-store.ts";
 import type { DeploymentChange, DeploymentRecord, ScriptRecord } from "./records.ts";
 import { requireVersion } from "./versions.ts";
+import { deployWorkflows } from "./workflows.ts";
 
 /** As on Cloudflare. */
 const MAX_SHARES = 2;
@@ -70,6 +71,7 @@ export function putInForce(
   { shares, annotations, author, source }: DeploymentChange,
   now: number,
 ): void {
+  deployWorkflows(sql, scriptId, shares, now);
   const id = crypto.randomUUID();
   sql.exec(
     `INSERT INTO deployments (id, script_id, created_on, author, source, shares, annotations) VALUES (?, ?, ?, ?, ?, ?, ?)`,

@@ -112,6 +112,31 @@ export type RegistryFailure =
     }
   /** The change is stored, but the supervisor has not done it. */
   | { readonly reason: "objects-unreachable"; readonly detail: string }
+  | { readonly reason: "unknown-workflow"; readonly workflow: string }
+  /** Account Workers' names are unique. */
+  | { readonly reason: "workflow-exists"; readonly workflow: string; readonly owner: string }
+  /** A binding to the Workflow of another script. */
+  | {
+      readonly reason: "workflow-elsewhere";
+      readonly name: string;
+      readonly workflow: string;
+      readonly owner: string;
+    }
+  | {
+      readonly reason: "workflow-not-exported";
+      readonly workflow: string;
+      readonly className: string;
+    }
+  /** `by`: what of the script has it. */
+  | {
+      readonly reason: "workflow-class-taken";
+      readonly workflow: string;
+      readonly className: string;
+      readonly by: string;
+    }
+  | { readonly reason: "too-many-workflows"; readonly script: string; readonly max: number }
+  /** It cannot be deleted: the version in force is bound to it. */
+  | { readonly reason: "workflow-bound"; readonly workflow: string; readonly script: string }
   | { readonly reason: "unknown-resource"; readonly kind: StoreKind; readonly id: string }
   | { readonly reason: "too-many-resources"; readonly kind: StoreKind; readonly max: number }
   | {

@@ -3,7 +3,7 @@
  * stored in the objects is in the stateful cell of the script; triggers (schema.ts) note in the outbox `object_changes` what
  * has to be done with it. Functions that write are called in the transaction of a release.
  */
-import type { ObjectClass, ObjectHome } from "../protocol/objects.ts";
+import type { ObjectClass } from "../protocol/objects.ts";
 import { Rejection } from "./failures.ts";
 import type { NamespaceKind, StoredBinding, VersionRecord } from "./records.ts";
 
@@ -53,7 +53,8 @@ interface Owner {
 }
 
 /** Columns of a query that has `scripts`; the second one needs `namespaces`, too: of the script, null: the platform's. */
-export const IS_STATEFUL = `EXISTS (SELECT 1 FROM object_classes WHERE object_classes.script_id = scripts.id)`;
+export const IS_STATEFUL = `(EXISTS (SELECT 1 FROM object_classes WHERE object_classes.script_id = scripts.id)
+  OR EXISTS (SELECT 1 FROM workflows WHERE workflows.script_id = scripts.id AND workflows.is_running = 1))`;
 export const ISOLATION = `IIF(${IS_STATEFUL}, 'dedicated', namespaces.isolation)`;
 
 const SELECT = `
@@ -84,12 +85,6 @@ function findNamed(
 ): ObjectClassRecord | null {
   const query = `${SELECT} WHERE scripts.namespace_id = ? AND scripts.name = ? AND class_name = ?`;
   return rows(sql, query, namespaceId, script, className)[0] ?? null;
-}
-
-/** What its stateful cell has to know; null: the script has no classes. */
-export function homeOf(sql: SqlStorage, scriptId: string): ObjectHome | null {
-  const classes = classesOf(sql, scriptId).map(({ key, className }) => ({ key, className }));
-  return classes.length === 0 ? null : { scriptId, classes };
 }
 
 /** Where the classes that a version is bound to are now, by their keys; those that are gone are missing. */

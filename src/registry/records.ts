@@ -63,6 +63,7 @@ export type StoredBinding =
   | { readonly type: "assets"; readonly name: string }
   | StorageBinding
   | DurableObjectBinding
+  | WorkflowBinding
   | { readonly type: PartBindingType; readonly name: string; readonly part: string };
 
 /** To a class of Durable Objects of the script itself, or of another one of its namespace. */
@@ -74,6 +75,16 @@ export interface DurableObjectBinding {
   readonly scriptName?: string;
   /** By which the class is meant from its release on (src/protocol/objects.ts). */
   readonly key?: string;
+}
+
+/** To a Workflow of the script itself (workflows.ts). */
+export interface WorkflowBinding {
+  readonly type: "workflow";
+  readonly name: string;
+  readonly workflowName: string;
+  readonly className: string;
+  /** Only in an upload, where it may be another one, which is refused. */
+  readonly scriptName?: string;
 }
 
 /** A Worker of the account (outside of dispatch namespaces), or for a user Worker one of its own namespace. */
@@ -231,7 +242,7 @@ export interface VersionInPlace {
   readonly namespace: string;
   readonly script: string;
   readonly version: VersionRecord;
-  /** null: the script has no Durable Objects. */
+  /** null: the script has no Durable Objects, and no Workflows that run. */
   readonly objects: ObjectHome | null;
   /** Of the classes that it is bound to, by key; one that is gone is missing. */
   readonly classOwners: Readonly<

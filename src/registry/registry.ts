@@ -13,6 +13,7 @@ import type { LimitSettings } from "../protocol/limits.ts";
 import type { ObjectOwner } from "../protocol/objects.ts";
 import type { PlaceKind } from "../protocol/placement.ts";
 import type { Route, RoutesState, ScriptState } from "../protocol/routing.ts";
+import type { WorkflowSettings } from "../protocol/workflows.ts";
 import * as accounts from "./accounts.ts";
 import {
   listAudit,
@@ -29,7 +30,7 @@ import { Delivery } from "./delivery.ts";
 import { applyDeployment, deleteDeployment, listDeployments } from "./deployments.ts";
 import type { RegistryEnv } from "./env.ts";
 import { listEvents, type EventQuery, type EventRecord } from "./events.ts";
-import { expected, type Outcome } from "./failures.ts";
+import { expected, Rejection, type Outcome } from "./failures.ts";
 import { currentGeneration, pendingChanges } from "./generation.ts";
 import * as namespaces from "./namespaces.ts";
 import type {
@@ -87,6 +88,7 @@ import * as users from "./users.ts";
 import { listVersions, requireVersion } from "./versions.ts";
 import * as zoneRoutes from "./zone-routes.ts";
 import type { ZoneRoute } from "./zone-routes.ts";
+import * as workflows from "./workflows.ts";
 import * as zones from "./zones.ts";
 
 /** How soon after a change the alarm looks whether the edges were told. */
@@ -883,6 +885,37 @@ export class Registry extends DurableObject<RegistryEnv> {
 
   objectClasses(accountId: string): objectClasses.ObjectClassRecord[] {
     return objectClasses.listClasses(this.#sql, accountId);
+  }
+
+  // Workflows
+
+  workflows(accountId: string): workflows.WorkflowRecord[] {
+    return workflows.listWorkflows(this.#sql, accountId);
+  }
+
+  workflow(accountId: string, nameOrId: string): workflows.WorkflowRecord | null {
+    return workflows.findWorkflow(this.#sql, accountId, nameOrId);
+  }
+
+  setWorkflow(
+    accountId: string,
+    id: string,
+    settings: WorkflowSettings,
+  ): Outcome<Stored<workflows.WorkflowRecord>> {
+    return this.#write(() => {
+      workflows.setWorkflow(this.#sql, id, settings, Date.now());
+      const found = workflows.findWorkflow(this.#sql, accountId, id);
+      if (found === null) throw new Rejection({ reason: "unknown-workflow", workflow: id });
+      return success({ value: found, generation: currentGeneration(this.#sql) });
+    });
+  }
+
+  deleteWorkflow(accountId: string, id: string): Outcome<Stored<null>> {
+    return this.#write(() => {
+      const found = workflows.findWorkflow(this.#sql, accountId, id);
+      if (found === null) throw new Rejection({ reason: "unknown-workflow", workflow: id });
+      return success({ value: null, generation: workflows.deleteWorkflow(this.#sql, found) });
+    });
   }
 
   // What wakes scripts. Those that change it call `settleStore` next.

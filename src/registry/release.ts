@@ -14,6 +14,7 @@ import type { Release, ScriptRecord, ScriptSettings, VersionSettings } from "./r
 import { refuseRetiredKeys } from "./reseal.ts";
 import { findNewest } from "./scripts.ts";
 import { newcomer } from "./trust.ts";
+import { bindWorkflows } from "./workflows.ts";
 import { findTrustOfCode, storeTrust } from "./trust-store.ts";
 
 /** What Cloudflare runs a Worker with that names no compatibility date: the day dates came. */
@@ -54,7 +55,8 @@ export function applyRelease(sql: SqlStorage, release: Release, now: number): nu
   const scriptId = before?.id ?? crypto.randomUUID();
   storeScript(sql, scriptId, release, before, now);
   const owner = { id: scriptId, namespaceId: release.namespaceId, name: release.script };
-  const bound = releaseClasses(sql, owner, release.classes, code.exports, bindings.value, now);
+  const own = bindWorkflows(release.script, bindings.value);
+  const bound = releaseClasses(sql, owner, release.classes, code.exports, own, now);
   const base = before?.version.settings ?? DEFAULT_SETTINGS;
   const assets = release.assets === undefined ? (before?.version.assets ?? null) : release.assets;
   sql.exec(

@@ -28,6 +28,8 @@
  *               `look_at` null: it has ended
  *   object_classes   classes of Durable Objects, by key (src/protocol/objects.ts), with the script that has their objects;
  *               `migration_tag` of scripts: the latest migration that made them so
+ *   workflows   of scripts, by class; `is_running` 0: its instances rest.
+ *               `settings`: JSON of WorkflowSettings
  *   object_changes   what has to be done with the files of objects; JSON of ObjectChange
  *   script_events  what wakes a script beside requests, both JSON (script-events.ts); the store knows of scripts in it
  *   trust       one row per version: what it has earned or lost (trust.ts)
@@ -439,6 +441,36 @@ const MIGRATIONS: readonly string[] = [
   END;
   CREATE TRIGGER object_room_gone AFTER DELETE ON object_classes BEGIN
     INSERT INTO store_changes (kind, id) VALUES ('script', OLD.script_id);
+  END;
+  `,
+  `
+  CREATE TABLE workflows (
+    id TEXT PRIMARY KEY,
+    script_id TEXT NOT NULL REFERENCES scripts (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    class_name TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    is_running INTEGER NOT NULL,
+    created_on INTEGER NOT NULL,
+    modified_on INTEGER NOT NULL,
+    UNIQUE (script_id, name)
+  ) STRICT;
+  CREATE TRIGGER workflow_gone AFTER DELETE ON workflows BEGIN
+    INSERT INTO object_changes (change) VALUES (json_object(
+      'type', 'delete', 'key', 'miniflare-workflows-' || OLD.name, 'scriptId', OLD.script_id));
+  END;
+  CREATE TRIGGER workflow_room_made AFTER INSERT ON workflows BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('script', NEW.script_id);
+  END;
+  CREATE TRIGGER workflow_room_gone AFTER DELETE ON workflows BEGIN
+    INSERT INTO store_changes (kind, id) VALUES ('script', OLD.script_id);
+  END;
+  CREATE TRIGGER namespace_of_workflows_changed AFTER UPDATE OF name, limits ON namespaces BEGIN
+    INSERT INTO store_changes (kind, id) SELECT 'script', script_id FROM workflows
+      JOIN scripts ON scripts.id = workflows.script_id WHERE scripts.namespace_id = NEW.id;
+  END;
+  CREATE TRIGGER workflow_set AFTER UPDATE OF settings ON workflows WHEN NEW.settings <> OLD.settings BEGIN
+    INSERT INTO object_changes (change) VALUES (json_object('type', 'renew', 'scriptId', NEW.script_id));
   END;
   `,
 ];

@@ -60,7 +60,13 @@ export function introduceInvocations(sql: SqlStorage, scriptId: string): void {
 export function scriptConfig(sql: SqlStorage, id: string): StoreConfig | null {
   const found = find(sql, id);
   const hasObjects =
-    sql.exec(`SELECT 1 FROM object_classes WHERE script_id = ? LIMIT 1`, id).toArray().length > 0;
+    sql
+      .exec(
+        `SELECT 1 FROM object_classes WHERE script_id = ? UNION SELECT 1 FROM workflows WHERE script_id = ?`,
+        id,
+        id,
+      )
+      .toArray().length > 0;
   if (found === null && !hasObjects) return null;
   const events = found ?? NONE;
   const { account_id, namespace_id, namespace, name, kind, limits } = sql

@@ -9,7 +9,8 @@ import type { ScriptState, VersionShare, VersionState } from "../protocol/routin
 import { ASSETS_COLUMNS, assetsOf, type AssetsRow } from "./assets-state.ts";
 import type { Policy } from "./env.ts";
 import type { Outcome } from "./failures.ts";
-import { classesOf, homeOf, IS_STATEFUL, ISOLATION } from "./object-classes.ts";
+import { classesOf, IS_STATEFUL, ISOLATION } from "./object-classes.ts";
+import { homeOf } from "./object-home.ts";
 import { readOutbound } from "./outbound.ts";
 import { findPreview } from "./previews.ts";
 import type { DeploymentRecord } from "./records.ts";

@@ -3,7 +3,8 @@ import type { LimitSettings } from "../protocol/limits.ts";
 import type { Isolation } from "../protocol/placement.ts";
 import { beginChange } from "./generation.ts";
 import { unknownScript } from "./namespaces.ts";
-import { homeOf, IS_STATEFUL, ISOLATION, ownersOf } from "./object-classes.ts";
+import { IS_STATEFUL, ISOLATION, ownersOf } from "./object-classes.ts";
+import { homeOf } from "./object-home.ts";
 import type {
   DeploymentRecord,
   ScriptRecord,

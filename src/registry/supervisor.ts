@@ -7,6 +7,7 @@ import type { ProcessCounters, TrialLoss } from "../protocol/hub.ts";
 import type { CellAssignment, CellRequest } from "../protocol/incident.ts";
 import type { ObjectChanges, ObjectList } from "../protocol/objects.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
+import type { WorkflowAnswer, WorkflowRequest } from "../protocol/workflows.ts";
 import { failure, success, type Result } from "./result.ts";
 
 /** Longer than the supervisor takes to replace an edge that does not answer. */
@@ -68,6 +69,14 @@ export function listObjects(
 ): Promise<Result<ObjectList, string>> {
   const query = new URLSearchParams({ script: scriptId, key, after, limit: String(limit) });
   return json(call(supervisor, `/objects?${query.toString()}`, undefined, "GET"));
+}
+
+/** With what a function's Workflow has: starts its cell if need be. */
+export function askWorkflow(
+  supervisor: Fetcher,
+  request: WorkflowRequest,
+): Promise<Result<WorkflowAnswer, string>> {
+  return json(call(supervisor, "/workflows", JSON.stringify(request)));
 }
 
 export function readProcesses(supervisor: Fetcher): Promise<Result<ProcessCounters, string>> {

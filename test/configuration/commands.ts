@@ -115,12 +115,9 @@ export const COMMANDS: readonly Command[] = [
   refused("turnstile", "Skep has no Turnstile", "turnstile widget list"),
   refused("vectorize", "Skep has no Vectorize", "vectorize list", "vectorize get i"),
   refused("vpc", "Skep has no Workers VPC", "vpc service list"),
-  refused(
-    "workflows",
-    "Skep has no Workflows",
-    "workflows list",
-    "workflows describe w",
-    "workflows instances list w",
+  works(
+    "workflows list, describe, trigger, delete, workflows instances list, describe, pause, resume, restart, terminate, terminate-all, send-event, delete",
+    "see [workflows.md](workflows.md)",
   ),
 
   {

@@ -697,6 +697,86 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     },
   },
 
+  flows: {
+    config: { workflows: [{ binding: "FLOW", name: "flows", class_name: "Flow" }] },
+    files: {
+      "index.js": `
+        import { WorkflowEntrypoint } from "cloudflare:workers";
+        export class Flow extends WorkflowEntrypoint {
+          run({ workflowName }, step) { return step.do("only", async () => workflowName); }
+        }
+        export default {
+          async fetch(request, env) {
+            const instance = await env.FLOW.create();
+            for (;;) {
+              const { status, output } = await instance.status();
+              if (status === "complete") return Response.json({ output });
+              await scheduler.wait(50);
+            }
+          },
+        };`,
+    },
+    proves: {
+      workflows: ({ answer }) => [answer.output, "flows"],
+      "workflows[].binding": ({ answer }) => [answer.output, "flows"],
+      "workflows[].name": ({ answer }) => [answer.output, "flows"],
+      "workflows[].class_name": ({ answer }) => [answer.output, "flows"],
+    },
+  },
+
+  "flows-within": {
+    ofAccount: true,
+    config: {
+      workflows: [
+        {
+          binding: "FLOW",
+          name: "flows-within",
+          class_name: "Flow",
+          limits: { steps: 2 },
+          default_retention: { success_retention: "1 second", error_retention: "1 hour" },
+        },
+      ],
+    },
+    files: {
+      "index.js": `
+        import { WorkflowEntrypoint } from "cloudflare:workers";
+        export class Flow extends WorkflowEntrypoint {
+          async run({ payload }, step) {
+            for (let n = 0; n < payload.steps; n++) await step.do("step", () => Promise.resolve(n));
+          }
+        }
+        async function settled(instance) {
+          for (;;) {
+            const { status, error } = await instance.status();
+            if (status === "complete" || status === "errored") return error?.message ?? status;
+            await scheduler.wait(50);
+          }
+        }
+        export default {
+          async fetch(request, env) {
+            const short = await env.FLOW.create({ params: { steps: 1 } });
+            const long = await env.FLOW.create({ params: { steps: 3 } });
+            const within = await settled(short);
+            const beyond = await settled(long);
+            await scheduler.wait(1_500);
+            const gone = await env.FLOW.get(short.id).then(() => false, () => true);
+            const kept = await env.FLOW.get(long.id).then(() => true, () => false);
+            return Response.json({ within, beyond, gone, kept });
+          },
+        };`,
+    },
+    proves: {
+      "workflows[].limits": ({ answer }) => [answer.within, "complete"],
+      "workflows[].limits.steps": ({ answer }) => [
+        answer.beyond.slice(0, 20),
+        "The limit of 2 steps",
+      ],
+      "workflows[].default_retention": ({ answer }) => [answer.kept, true],
+      "workflows[].default_retention.success_retention": ({ answer }) => [answer.gone, true],
+      "workflows[].default_retention.error_retention": ({ answer }) => [answer.kept, true],
+    },
+  },
+
   takes: {
     ofAccount: true,
     config: {

@@ -95,6 +95,18 @@ const ROUTE_KEYS =
 
 const ROUTE = { pattern: "shop.routed.test/*", zone_name: "routed.test" };
 const DOMAIN = { pattern: "own.routed.test", custom_domain: true };
+/** Each with a class of its own (configuration.test.ts), so that they can be deployed together. */
+function workflow(key: string, value: unknown, name = key) {
+  const className = `Flow_${key}`;
+  return { workflows: [{ binding: className, name, class_name: className, [key]: value }] };
+}
+
+const REFUSED_OF_WORKFLOWS = {
+  concurrency: { limit: 2 },
+  schedules: "* * * * *",
+  jurisdiction: "eu",
+};
+
 const EVENT = {
   type: "cf.artifacts.repo.pushed",
   filter: { namespace: "n" },
@@ -264,7 +276,7 @@ export const TABLE: readonly Row[] = [
   }),
   refused(
     "exports.*.limits exports.*.concurrency exports.*.schedules exports.*.default_retention exports.*.jurisdiction exports.*.name",
-    "Skep has no Workflows",
+    "Declare the Workflow in workflows",
     { exports: { Flow: { type: "workflow", name: "flow", limits: { steps: 5 } } } },
   ),
   refused("containers exports.*.container", "metadata.containers: containers", {
@@ -447,9 +459,29 @@ export const TABLE: readonly Row[] = [
   refusedBinding("vpc_networks", "vpc_network", (binding) => [{ binding, tunnel_id: "1" }]),
   refusedBinding("vpc_services", "vpc_service", (binding) => [{ binding, service_id: "1" }]),
   refusedBinding("worker_loaders", "worker_loader", (binding) => [{ binding }]),
-  refused("workflows", "Skep has no Workflows", {
-    workflows: [{ binding: "B", name: "w", class_name: "Flow" }],
+  honoured(
+    "workflows workflows[].binding workflows[].name workflows[].class_name",
+    "see [workflows.md](workflows.md)",
+  ),
+  refused("workflows[].script_name", "a Worker is bound to its own only", {
+    workflows: [{ binding: "B", name: "w", class_name: "Flow", script_name: "other" }],
   }),
+  {
+    ...noEffect(
+      "workflows[].limits workflows[].limits.steps workflows[].default_retention workflows[].default_retention.success_retention workflows[].default_retention.error_retention",
+      OF_ACCOUNT_WORKERS,
+      workflow("limits", { steps: 5 }),
+    ),
+    account: { verdict: "honoured", note: "see [workflows.md](workflows.md)" },
+  },
+  ...Object.entries(REFUSED_OF_WORKFLOWS).map(([key, value]) => ({
+    ...noEffect(`workflows[].${key}`, OF_ACCOUNT_WORKERS, workflow(key, value)),
+    account: refused(
+      `workflows[].${key}`,
+      "is not supported by this platform",
+      workflow(key, value, `of-account-${key}`),
+    ),
+  })),
 
   // For wrangler and for others
   noEffect("dev", LOCAL, { dev: { ip: "127.0.0.1", port: 8787, local_protocol: "http" } }),

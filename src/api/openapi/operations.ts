@@ -21,6 +21,7 @@ import { ofAssets, ofChanges, ofRollouts, ofTails, ofTokens } from "./owner-oper
 import { ofR2 } from "./r2-operations.ts";
 import * as report from "./report-answers.ts";
 import { ofQueues } from "./queue-operations.ts";
+import { ofWorkflows } from "./workflow-operations.ts";
 import { ofAnalytics, ofZones } from "./zone-operations.ts";
 
 export interface Operation {
@@ -229,6 +230,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ...ofKv(ACCOUNT),
   ...ofD1(ACCOUNT),
   ...ofQueues(ACCOUNT),
+  ...ofWorkflows(ACCOUNT),
   ...ofAnalytics(ACCOUNT, NAMESPACE),
   ...ofR2(V4, ACCOUNT),
   ...ofTokens(V4, ACCOUNT),

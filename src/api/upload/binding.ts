@@ -36,6 +36,14 @@ export const className = z
   .regex(/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u, "is not the name of an exported class")
   .max(100, "is longer than 100 characters");
 
+/** As the runtime takes them. */
+const workflowName = z
+  .string()
+  .regex(
+    /^[a-zA-Z0-9_][\w-]{0,63}$/,
+    "is not 1 to 64 of A-Z, a-z, 0-9, _ and -, not beginning with -",
+  );
+
 const SUPPORTED = {
   plain_text: z.object({ type: z.literal("plain_text"), name, text: z.string() }),
   json: z.object({
@@ -185,6 +193,21 @@ const SUPPORTED = {
       className: class_name,
       ...(script_name && { scriptName: script_name }),
     })),
+  workflow: z
+    .object({
+      type: z.literal("workflow"),
+      name,
+      workflow_name: workflowName,
+      class_name: className,
+      script_name: z.string().min(1, "names no Worker").nullish(),
+    })
+    .transform(({ type, name, workflow_name, class_name, script_name }) => ({
+      type,
+      name,
+      workflowName: workflow_name,
+      className: class_name,
+      ...(script_name && { scriptName: script_name }),
+    })),
   wasm_module: z.object({ type: z.literal("wasm_module"), name, part }),
   text_blob: z.object({ type: z.literal("text_blob"), name, part }),
   data_blob: z.object({ type: z.literal("data_blob"), name, part }),
@@ -192,8 +215,6 @@ const SUPPORTED = {
 
 /** By type, why; whatever is neither here nor above is refused without. */
 const REFUSED: Readonly<Record<string, string>> = {
-  workflow:
-    "this platform runs no Workflows; keep the steps in a Durable Object, whose alarms wake it.",
   hyperdrive:
     "this platform pools no database connections; fetch() an HTTP interface of the database.",
   worker_loader:
@@ -347,6 +368,10 @@ export function bindingToJson(binding: StoredBinding): unknown {
         ...(scriptName !== undefined && { script_name: scriptName }),
         ...(key !== undefined && { namespace_id: key }),
       };
+    }
+    case "workflow": {
+      const { type, name, workflowName: workflow_name, className: class_name } = binding;
+      return { type, name, workflow_name, class_name };
     }
     case "plain_text":
     case "json":

@@ -107,7 +107,7 @@ function parseExports(raw: unknown, root: string): DeclaredClasses {
     if (type !== "durable-object") {
       throw new ApiError(
         "invalid",
-        `${at}: exports of the type '${type}' are not supported by this platform; only 'durable-object' is.`,
+        `${at}: exports of the type '${type}' are not supported by this platform; only 'durable-object' is.${type === "workflow" ? " Declare the Workflow in workflows, with a binding." : ""}`,
       );
     }
     if (transferring.safeParse(value).success) {

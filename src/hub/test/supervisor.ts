@@ -5,6 +5,7 @@
 import type { ProcessCounters, TrialLoss } from "../../protocol/hub.ts";
 import type { CellAssignment } from "../../protocol/incident.ts";
 import type { ObjectList } from "../../protocol/objects.ts";
+import type { WorkflowAnswer, WorkflowRequest } from "../../protocol/workflows.ts";
 
 export interface Call {
   readonly path: string;
@@ -30,6 +31,27 @@ function objectsAfter(query: URLSearchParams): ObjectList {
   return { ids: after.slice(0, limit), isTruncated: after.length > limit };
 }
 
+/** Each Workflow has one instance. */
+function answerOf({ call }: WorkflowRequest): WorkflowAnswer {
+  const createdOn = new Date(0).toISOString();
+  if (call.type === "list") {
+    return { ok: true, value: [{ id: "one", status: "waiting", createdOn }], total: 1 };
+  }
+  if (call.type !== "describe") return { ok: true, value: null };
+  if (call.id !== "one") return { ok: false, error: "instance.not_found" };
+  const config = { retries: { limit: 1, delay: 1 }, timeout: 1 };
+  const events = [
+    { type: "workflow_queued", timestamp: 0 },
+    { type: "workflow_started", timestamp: 1, params: { a: 1 } },
+    { type: "step_started", timestamp: 2, stepName: "first-1", config },
+    { type: "attempt_started", timestamp: 2, stepName: "first-1", attempt: 1 },
+    { type: "attempt_completed", timestamp: 3, stepName: "first-1", attempt: 1 },
+    { type: "step_completed", timestamp: 3, stepName: "first-1", output: "done" },
+    { type: "wait_started", timestamp: 4, stepName: "asked-1", eventType: "answer" },
+  ];
+  return { ok: true, value: { status: "waiting", output: null, events, isTruncated: false } };
+}
+
 export default {
   async fetch(request) {
     const { pathname, searchParams } = new URL(request.url);
@@ -52,6 +74,8 @@ export default {
     const path = request.method === "DELETE" ? `${pathname}?${searchParams.toString()}` : pathname;
     calls.push({ path, body: text === "" ? null : (JSON.parse(text) as unknown) });
     if (pathname === "/cells/assign") return Response.json(ASSIGNMENT);
+    if (pathname === "/workflows")
+      return Response.json(answerOf(JSON.parse(text) as WorkflowRequest));
     if (pathname === "/trial/replace") return Response.json(TRIAL_LOSS);
     return new Response(null, { status: 204 });
   },

@@ -9,7 +9,7 @@ export interface ScriptConfig extends StoreConfig {
     readonly crons: readonly string[];
     /** null: it has none. */
     readonly invocations: InvocationSettings | null;
-    /** It has classes of Durable Objects, and so may have data. */
+    /** It has classes of Durable Objects, or Workflows, and so may have data. */
     readonly hasObjects: boolean;
     /** It is a Worker of the account, outside of dispatch namespaces. */
     readonly isAccounts: boolean;
