@@ -33,6 +33,7 @@ export default defineConfig({
     dir: SRC,
     // Fifty deploys with their trials take a while on a busy machine.
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // What is waited for comes late on a busy machine; a second is vitest's own.
     expect: { poll: { timeout: 20_000 } },
     include: ["{api,hub,registry}/**/*.workerd.test.ts"],
