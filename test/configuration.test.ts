@@ -8,8 +8,8 @@ import wranglerPackage from "wrangler/package.json" with { type: "json" };
 import { configurationKeys } from "./configuration/keys.ts";
 import { renderPage } from "./configuration/page.ts";
 import { PROJECTS, type Project, type Seen } from "./configuration/projects.ts";
-import { ofAccount, OWN_QUEUE, TABLE, type Row } from "./configuration/table.ts";
-import { startPlatform, type Platform } from "./platform.ts";
+import { ofAccount, OWN_QUEUE, OWN_WORKER, TABLE, type Row } from "./configuration/table.ts";
+import { startPlatform, uploadForm, type Platform } from "./platform.ts";
 import { createProject, wrangler, type WranglerRun } from "./wrangler.ts";
 
 let platform: Platform;
@@ -17,6 +17,8 @@ let platform: Platform;
 beforeAll(async () => {
   platform = await startPlatform();
   await platform.api("POST", "/queues", { queue_name: OWN_QUEUE });
+  const form = () => uploadForm(`export default { fetch: () => new Response() };`);
+  for (const { path } of Object.values(KINDS)) await platform.api("PUT", path(OWN_WORKER), form());
 });
 
 afterAll(async () => {

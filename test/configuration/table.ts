@@ -23,6 +23,8 @@ export interface Row {
 
 /** A queue that there is while the samples are tried. */
 export const OWN_QUEUE = "own";
+/** A Worker of each kind. */
+export const OWN_WORKER = "own";
 
 /** The row as it is for account Workers. */
 export function ofAccount(row: Row): Row {
@@ -144,7 +146,7 @@ export const TABLE: readonly Row[] = [
     "to Workers of the same account, or namespace; with RPC",
   ),
   noEffect("services[].remote", LOCAL, {
-    services: [{ binding: "REMOTE", service: "no-effect", remote: false }],
+    services: [{ binding: "REMOTE", service: OWN_WORKER, remote: false }],
   }),
   {
     ...refused(DISPATCHER_KEYS, "is not for user Workers", {
