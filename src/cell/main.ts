@@ -146,7 +146,7 @@ function replaced(): Response {
 }
 
 async function invoke(forwarded: Request): Promise<Response> {
-  const { call, request } = receive<CellCall>(forwarded);
+  const { call, request, finish } = receive<CellCall>(forwarded);
   const { versionId, variant, args: props, limits, via, entrypoint, rpc, event } = call;
   const facts = { versionId };
   try {
@@ -158,9 +158,9 @@ async function invoke(forwarded: Request): Promise<Response> {
       rpc,
       event,
     });
-    return response === undefined ? answerMissing() : answer(await response, facts);
+    return await finish(response === undefined ? answerMissing() : answer(await response, facts));
   } catch (error) {
-    return answerError(error, facts);
+    return await finish(answerError(error, facts));
   }
 }
 

@@ -186,8 +186,8 @@ function isOwn(isolateId: string): boolean {
 }
 
 async function invoke(forwarded: Request): Promise<Response> {
-  const { call, request } = receive<CellCall>(forwarded);
-  if (call.versionId !== versionId) return answerMissing();
+  const { call, request, finish } = receive<CellCall>(forwarded);
+  if (call.versionId !== versionId) return await finish(answerMissing());
   const startedMs = Date.now();
   const isCold = isFirst;
   isFirst = false;
@@ -208,9 +208,9 @@ async function invoke(forwarded: Request): Promise<Response> {
     // What came before is the edge's to tell.
     const first = Date.now() - startedMs;
     if (isCold) facts = { versionId, cold: { place: 0, fetch: 0, load: 0, first } };
-    return answer(counted(response), facts);
+    return await finish(answer(counted(response), facts));
   } catch (error) {
-    return answerError(error, facts);
+    return await finish(answerError(error, facts));
   }
 }
 

@@ -41,7 +41,7 @@ export async function answerBound(
   caller: EgressCall,
   ctx: ExecutionContext,
 ): Promise<Response> {
-  const { call: claimed, request } = receive<PeerCall>(forwarded);
+  const { call: claimed, request, finish } = receive<PeerCall>(forwarded);
   const facts: InvocationFacts = { versionId: "" };
   const { call, value } = boundCall(claimed);
   if (!(await options.grants.hold(caller, value, caller.grant))) return notGranted();
@@ -49,9 +49,9 @@ export async function answerBound(
   const name = `${caller.namespace}/${caller.script}`;
   try {
     if (call.via.at(-1) !== name) throw new Error(`the chain of a call does not end with ${name}`);
-    return answer(await invoke(options, call, request, ctx, facts), facts);
+    return await finish(answer(await invoke(options, call, request, ctx, facts), facts));
   } catch (error) {
-    return answerError(error, facts);
+    return await finish(answerError(error, facts));
   }
 }
 

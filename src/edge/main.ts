@@ -18,6 +18,7 @@ import type { EdgeHealth } from "../protocol/hub.ts";
 import { answer, answerError, CALL_HEADER, receive, type PeerCall } from "../protocol/hop.ts";
 import type { CellNews } from "../protocol/incident.ts";
 import type { RoutingUpdate } from "../protocol/routing.ts";
+import { readToItsEnd } from "../protocol/unread.ts";
 import { admit, admitHairpin } from "./admit.ts";
 import { answerBound, callBound } from "./bound-calls.ts";
 import { Edge, type EdgeEnv } from "./edge.ts";
@@ -67,8 +68,17 @@ function dispatch(request: Request, ctx: ExecutionContext): Response | Promise<R
   );
 }
 
+/** Clients get a response whether or not the function reads what they send. */
+function serve(request: Request, ctx: ExecutionContext): Response | Promise<Response> {
+  if (request.body === null) return dispatch(request, ctx);
+  const { body, finish } = readToItsEnd(request.body, request.headers.get("content-length"));
+  if (body === request.body) return dispatch(request, ctx);
+  // oxlint-disable-next-line unicorn/no-invalid-fetch-options -- it has the method of a request that has a body
+  return Promise.resolve(dispatch(new Request(request, { body }), ctx)).then(finish);
+}
+
 export default {
-  fetch: (request, _env, ctx) => dispatch(admit(request), ctx),
+  fetch: (request, _env, ctx) => serve(admit(request), ctx),
 } satisfies ExportedHandler;
 
 /** Where the runtime tells what became of the invocations of traced isolates. */
@@ -88,7 +98,7 @@ export class HairpinGate extends WorkerEntrypoint {
     if (caller?.call === "limits") return edge.rateLimits.answer(request, caller, edge.grants);
     if (caller?.call === "analytics") return edge.analytics.answer(request, caller, edge.grants);
     if (caller?.call === "traces") return takeTraces(request, caller, edge, this.ctx);
-    if (caller?.outbound === undefined) return dispatch(admitHairpin(request, caller), this.ctx);
+    if (caller?.outbound === undefined) return serve(admitHairpin(request, caller), this.ctx);
     return answerOutbound(parts, caller, caller.outbound, request, this.ctx);
   }
 }
@@ -129,12 +139,12 @@ export class EdgeControl extends WorkerEntrypoint {
 export class PeerGate extends WorkerEntrypoint {
   override async fetch(forwarded: Request): Promise<Response> {
     if (!forwarded.headers.has(CALL_HEADER)) return edge.rateLimits.answerPeer(forwarded);
-    const { call, request } = receive<PeerCall>(forwarded);
+    const { call, request, finish } = receive<PeerCall>(forwarded);
     const facts: InvocationFacts = { versionId: "" };
     try {
-      return answer(await edge.invoker.invokeForwarded(call, request, facts), facts);
+      return await finish(answer(await edge.invoker.invokeForwarded(call, request, facts), facts));
     } catch (error) {
-      return answerError(error, facts);
+      return await finish(answerError(error, facts));
     }
   }
 }

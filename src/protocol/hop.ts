@@ -18,6 +18,7 @@ import {
 import type { EventType } from "./events.ts";
 import type { ObjectAddress } from "./objects.ts";
 import type { Variant } from "./outbound.ts";
+import { readToItsEnd, type ReadRequest } from "./unread.ts";
 import type { DispatchCall, InvocationFacts } from "../namespace/user-worker.ts";
 
 /** Carries the call. A request without it is none of ours. */
@@ -124,23 +125,25 @@ export async function forward(
   return replaceHeader(response, OUTCOME_HEADER, null);
 }
 
-/** The call and the tenant's request that a forwarded request carries. */
+/** The call and the tenant's request that a forwarded request carries. `finish` takes the answer to it, before that leaves. */
 export function receive<Call extends PeerCall | CellCall>(
   request: Request,
-): { call: Call; request: Request } {
+): { call: Call; request: Request; finish: ReadRequest["finish"] } {
   const text = request.headers.get(CALL_HEADER);
   if (text === null) throw new Error(`a forwarded request lacks ${CALL_HEADER}`);
   const call = JSON.parse(decodeURIComponent(text)) as Call;
   const headers = new Headers(request.headers);
   headers.delete(CALL_HEADER);
   const { method, isBodiless } = call;
-  const body = method === "GET" || method === "HEAD" || isBodiless ? null : request.body;
+  const hasBody = method !== "GET" && method !== "HEAD" && isBodiless !== true;
+  const length = headers.get("content-length");
+  const { body, finish } = readToItsEnd(hasBody ? request.body : null, length);
   // The hop's own, of a POST: the function would find an empty body, which can be used up.
   if (isBodiless) headers.delete("content-length");
   const cf = "cf" in call ? call.cf : undefined;
   const init = { method, headers, body, redirect: "manual" as const };
   const inner = new Request(request.url, cf === undefined ? init : { ...init, cf });
-  return { call, request: inner };
+  return { call, request: inner, finish };
 }
 
 /** Of a response's head. What has more could not be sent, and the connection would end for no visible reason. */

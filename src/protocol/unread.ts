@@ -1,0 +1,99 @@
+/**
+ * What a function leaves unread of a request's body. The runtime closes a connection on which more than 64 KiB were left, and whoever
+ * is still sending then sees a connection that was lost, and no response. So larger bodies come to a function over a stream
+ * of their own; its response ends when all of the body was sent, and what the function does not take goes nowhere.
+ */
+
+/** The runtime reads as much by itself. */
+const MAX_LEFT_BYTES = 64 * 1024;
+/** After that the connection may be lost. */
+const MAX_WAIT_MS = 30_000;
+const PIECE_BYTES = 64 * 1024;
+
+export interface ReadRequest {
+  readonly body: ReadableStream | null;
+  /** To be called with the response to that request. */
+  readonly finish: (response: Response) => Response | Promise<Response>;
+}
+
+/** `length`: the request's Content-Length. */
+export function readToItsEnd(body: ReadableStream | null, length: string | null): ReadRequest {
+  if (body === null || (length !== null && Number(length) <= MAX_LEFT_BYTES)) {
+    return { body, finish: (response) => response };
+  }
+  const { readable, writable } = streamOf(length);
+  let isRead = false;
+  const read = offer(body, writable).finally(() => (isRead = true));
+  const end = () => Promise.race([read, scheduler.wait(MAX_WAIT_MS)]);
+  return {
+    body: readable,
+    async finish(response) {
+      const { body: content, headers, webSocket } = response;
+      // What is encoded would be decoded on its way through a stream.
+      if (isRead || webSocket !== null || headers.has("content-encoding")) return response;
+      // It was refused before anybody got it.
+      if (!readable.locked) await readable.cancel();
+      const contentLength = headers.get("content-length");
+      if (content === null || contentLength === "0") {
+        await end();
+        return response;
+      }
+      const held = streamOf(contentLength);
+      void hold(content, held.writable, end);
+      return new Response(held.readable, response);
+    },
+  };
+}
+
+function streamOf(length: string | null): IdentityTransformStream {
+  return length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
+}
+
+/** Ends when all of `body` has come, whether or not somebody takes it. */
+async function offer(body: ReadableStream, writable: WritableStream<Uint8Array>): Promise<void> {
+  const writer = writable.getWriter();
+  let isTaken = true;
+  try {
+    for await (const piece of piecesOf(body)) {
+      if (isTaken) await writer.write(piece).catch(() => (isTaken = false));
+    }
+    if (isTaken) await writer.close();
+  } catch (error) {
+    // Whoever sends it has gone: what was cut off must not look complete.
+    await writer.abort(error).catch(() => {});
+  }
+}
+
+/** Passes a response on but for its last piece, which is for the runtime its end if the length is known; that comes after `end`. */
+async function hold(
+  content: ReadableStream,
+  writable: WritableStream<Uint8Array>,
+  end: () => Promise<unknown>,
+): Promise<void> {
+  const writer = writable.getWriter();
+  try {
+    let last: Uint8Array | undefined;
+    for await (const piece of piecesOf(content)) {
+      if (last !== undefined) await writer.write(last);
+      last = piece;
+    }
+    await end();
+    if (last !== undefined) await writer.write(last);
+    await writer.close();
+  } catch (error) {
+    await writer.abort(error).catch(() => {});
+  }
+}
+
+/** A piece may be used until the one after the next is asked for: what is read goes into two buffers in turn, not into garbage. */
+async function* piecesOf(stream: ReadableStream): AsyncGenerator<Uint8Array> {
+  const reader = stream.getReader({ mode: "byob" });
+  let buffer = new ArrayBuffer(PIECE_BYTES);
+  let other = new ArrayBuffer(PIECE_BYTES);
+  for (;;) {
+    const { done, value } = await reader.read(new Uint8Array(buffer));
+    if (done) return;
+    yield value;
+    [buffer, other] = [other, value.buffer];
+  }
+}
