@@ -1,6 +1,14 @@
 // Workflows in the registry and in the API, without a runtime that runs them; test/objects/workflows.test.ts has one.
 import { beforeAll, describe, expect, it } from "vitest";
-import { ACCOUNT, bootstrap, call, ES_MODULE, MAIN, scriptPath, uploadForm } from "../hub/test/api.ts";
+import {
+  ACCOUNT,
+  bootstrap,
+  call,
+  ES_MODULE,
+  MAIN,
+  scriptPath,
+  uploadForm,
+} from "../hub/test/api.ts";
 
 beforeAll(() => bootstrap());
 

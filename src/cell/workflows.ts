@@ -1,7 +1,7 @@
 /**
- * The Worker beside a script with Workflows: the runtime's own engine (protocol/workflows.ts), with one addition: it tells
- * the gate of each attempt of a step, and lets the process look at its sockets before. The runtime reports `run()` when it ends, which may be days later, and until then the
- * supervisor would see a process that uses CPU time and does nothing.
+ * The Worker beside a script with Workflows: the runtime's own engine (protocol/workflows.ts), with one addition for each
+ * attempt of a step: the gate is told of it, so that the cell does not end as idle while it is under way, and the process
+ * looks at its sockets before.
  */
 import { RpcTarget } from "cloudflare:workers";
 import { Engine as RuntimeEngine } from "workflows-engine";
