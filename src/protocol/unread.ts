@@ -39,7 +39,7 @@ export function readToItsEnd(body: ReadableStream | null, length: string | null)
         return response;
       }
       const held = streamOf(contentLength);
-      void hold(content, held.writable, end);
+      void hold(content, held.writable, end, contentLength !== null);
       return new Response(held.readable, response);
     },
   };
@@ -64,18 +64,20 @@ async function offer(body: ReadableStream, writable: WritableStream<Uint8Array>)
   }
 }
 
-/** Passes a response on but for its last piece, which is for the runtime its end if the length is known; that comes after `end`. */
+/** Passes a response on but for its end, which comes after `end`: for the runtime that is the last piece, if the length is known. */
 async function hold(
   content: ReadableStream,
   writable: WritableStream<Uint8Array>,
   end: () => Promise<unknown>,
+  isLengthKnown: boolean,
 ): Promise<void> {
   const writer = writable.getWriter();
   try {
     let last: Uint8Array | undefined;
     for await (const piece of piecesOf(content)) {
       if (last !== undefined) await writer.write(last);
-      last = piece;
+      last = isLengthKnown ? piece : undefined;
+      if (!isLengthKnown) await writer.write(piece);
     }
     await end();
     if (last !== undefined) await writer.write(last);
