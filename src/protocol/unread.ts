@@ -6,8 +6,9 @@
 
 /** The runtime reads as much by itself. */
 const MAX_LEFT_BYTES = 64 * 1024;
-/** After that the connection may be lost. */
+/** For what is still to be sent, and for the next of it; after that the connection may be lost. */
 const MAX_WAIT_MS = 30_000;
+const MAX_IDLE_MS = 1_000;
 const PIECE_BYTES = 64 * 1024;
 
 export interface ReadRequest {
@@ -22,24 +23,22 @@ export function readToItsEnd(body: ReadableStream | null, length: string | null)
     return { body, finish: (response) => response };
   }
   const { readable, writable } = streamOf(length);
-  let isRead = false;
-  const read = offer(body, writable).finally(() => (isRead = true));
-  const end = () => Promise.race([read, scheduler.wait(MAX_WAIT_MS)]);
+  const offer = new Offer(body, writable);
   return {
     body: readable,
     async finish(response) {
       const { body: content, headers, webSocket } = response;
       // What is encoded would be decoded on its way through a stream.
-      if (isRead || webSocket !== null || headers.has("content-encoding")) return response;
+      if (offer.isOver || webSocket !== null || headers.has("content-encoding")) return response;
       // It was refused before anybody got it.
       if (!readable.locked) await readable.cancel();
       const contentLength = headers.get("content-length");
       if (content === null || contentLength === "0") {
-        await end();
+        await offer.end();
         return response;
       }
       const held = streamOf(contentLength);
-      void hold(content, held.writable, end, contentLength !== null);
+      void hold(content, held.writable, offer, contentLength !== null);
       return new Response(held.readable, response);
     },
   };
@@ -49,26 +48,46 @@ function streamOf(length: string | null): IdentityTransformStream {
   return length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
 }
 
-/** Ends when all of `body` has come, whether or not somebody takes it. */
-async function offer(body: ReadableStream, writable: WritableStream<Uint8Array>): Promise<void> {
-  const writer = writable.getWriter();
-  let isTaken = true;
-  try {
-    for await (const piece of piecesOf(body)) {
-      if (isTaken) await writer.write(piece).catch(() => (isTaken = false));
+/** A body that is read to its end, whether or not somebody takes it. */
+class Offer {
+  isOver = false;
+  #pieces = 0;
+  readonly #made: Promise<void>;
+
+  constructor(body: ReadableStream, writable: WritableStream<Uint8Array>) {
+    this.#made = this.#make(body, writable).finally(() => (this.isOver = true));
+  }
+
+  /** Resolves when all has come, or nothing comes any more. */
+  async end(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < MAX_WAIT_MS; waitedMs += MAX_IDLE_MS) {
+      const pieces = this.#pieces;
+      await Promise.race([this.#made, scheduler.wait(MAX_IDLE_MS)]);
+      if (this.isOver || pieces === this.#pieces) return;
     }
-    if (isTaken) await writer.close();
-  } catch (error) {
-    // Whoever sends it has gone: what was cut off must not look complete.
-    await writer.abort(error).catch(() => {});
+  }
+
+  async #make(body: ReadableStream, writable: WritableStream<Uint8Array>): Promise<void> {
+    const writer = writable.getWriter();
+    let isTaken = true;
+    try {
+      for await (const piece of piecesOf(body)) {
+        this.#pieces++;
+        if (isTaken) await writer.write(piece).catch(() => (isTaken = false));
+      }
+      if (isTaken) await writer.close();
+    } catch (error) {
+      // Whoever sends it has gone: what was cut off must not look complete.
+      await writer.abort(error).catch(() => {});
+    }
   }
 }
 
-/** Passes a response on but for its end, which comes after `end`: for the runtime that is the last piece, if the length is known. */
+/** Passes a response on but for its end, which comes after that of the request: for the runtime that is the last piece, if the length is known. */
 async function hold(
   content: ReadableStream,
   writable: WritableStream<Uint8Array>,
-  end: () => Promise<unknown>,
+  request: Offer,
   isLengthKnown: boolean,
 ): Promise<void> {
   const writer = writable.getWriter();
@@ -79,7 +98,7 @@ async function hold(
       last = isLengthKnown ? piece : undefined;
       if (!isLengthKnown) await writer.write(piece);
     }
-    await end();
+    await request.end();
     if (last !== undefined) await writer.write(last);
     await writer.close();
   } catch (error) {
