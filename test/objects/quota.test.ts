@@ -153,6 +153,7 @@ describe("Durable Objects", () => {
     await expect.poll(() => answer("alarmed", "/")).toMatch(/^507 /);
     const full = await bytesOnDisk();
     await new Promise((resolve) => setTimeout(resolve, 3000));
-    expect(await bytesOnDisk()).toBe(full);
+    // The process may have been in the midst of ending, and leaves less then.
+    expect(await bytesOnDisk()).toBeLessThanOrEqual(full);
   });
 });
