@@ -9,7 +9,9 @@ const MAX_LEFT_BYTES = 64 * 1024;
 /** For what is still to be sent, and for the next of it; after that the connection may be lost. */
 const MAX_WAIT_MS = 30_000;
 const MAX_IDLE_MS = 1_000;
-const PIECE_BYTES = 64 * 1024;
+/** Large ones cost less; only who sends fast gets them. */
+const FIRST_PIECE_BYTES = 16 * 1024;
+const LAST_PIECE_BYTES = 256 * 1024;
 
 export interface ReadRequest {
   readonly body: ReadableStream | null;
@@ -109,12 +111,14 @@ async function hold(
 /** A piece may be used until the one after the next is asked for: what is read goes into two buffers in turn, not into garbage. */
 async function* piecesOf(stream: ReadableStream): AsyncGenerator<Uint8Array> {
   const reader = stream.getReader({ mode: "byob" });
-  let buffer = new ArrayBuffer(PIECE_BYTES);
-  let other = new ArrayBuffer(PIECE_BYTES);
+  let buffer = new ArrayBuffer(FIRST_PIECE_BYTES);
+  let other = new ArrayBuffer(FIRST_PIECE_BYTES);
   for (;;) {
     const { done, value } = await reader.read(new Uint8Array(buffer));
     if (done) return;
     yield value;
-    [buffer, other] = [other, value.buffer];
+    const { byteLength } = value;
+    const isFull = byteLength === value.buffer.byteLength && byteLength < LAST_PIECE_BYTES;
+    [buffer, other] = [other, isFull ? new ArrayBuffer(2 * byteLength) : value.buffer];
   }
 }
