@@ -203,8 +203,7 @@ describe("a function that does not read what it is sent", () => {
     const statuses = { "/": 413, "/some": 413, "/streamed": 413, "/empty": 204, "/throw": 500 };
     for (const [path, status] of Object.entries(statuses)) {
       for (let round = 0; round < 10; round++) {
-        const body = round % 2 === 0 ? BODY : new Blob([BODY]).stream();
-        const request = { method: "POST", body };
+        const request = { method: "POST", body: BODY };
         const response = await platform.fetchHost(`unread.${namespace}.localhost`, path, request);
         expect(response.status, `${path}, round ${round}`).toBe(status);
         expect(await response.text()).toMatch(status === 413 ? /^no$/ : /^$|1101/);

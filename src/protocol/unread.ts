@@ -1,7 +1,8 @@
 /**
  * What a function leaves unread of a request's body. The runtime closes a connection on which more than 64 KiB were left, and whoever
  * is still sending then sees a connection that was lost, and no response. So larger bodies come to a function over a stream
- * of their own; its response ends when all of the body was sent, and what the function does not take goes nowhere.
+ * of their own; its response ends when all of the body was sent, and what the function does not take goes nowhere. Not so
+ * bodies of unknown length: of one that is cut off, such a stream could not be told from one that has ended.
  */
 
 /** The runtime reads as much by itself. */
@@ -21,10 +22,10 @@ export interface ReadRequest {
 
 /** `length`: the request's Content-Length. */
 export function readToItsEnd(body: ReadableStream | null, length: string | null): ReadRequest {
-  if (body === null || (length !== null && Number(length) <= MAX_LEFT_BYTES)) {
+  if (body === null || length === null || Number(length) <= MAX_LEFT_BYTES) {
     return { body, finish: (response) => response };
   }
-  const { readable, writable } = streamOf(length);
+  const { readable, writable } = new FixedLengthStream(Number(length));
   const offer = new Offer(body, writable);
   return {
     body: readable,

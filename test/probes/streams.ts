@@ -148,6 +148,7 @@ export const streams: readonly Probe[] = [
       const head = `POST / HTTP/1.1\r\nhost: ${host}\r\n`;
       const broken = {
         "a length that is not reached": `${head}content-length: 100\r\n\r\nfirst`,
+        "a large length that is not reached": `${head}content-length: 100000\r\n\r\nfirst`,
         "a chunk that is not finished": `${head}transfer-encoding: chunked\r\n\r\n64\r\nfirst`,
         "no last chunk": `${head}transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n`,
         "a bad chunk size": `${head}transfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n-1\r\nx\r\n0\r\n\r\n`,
