@@ -184,12 +184,13 @@ export const control: readonly Probe[] = [
   },
 ];
 
-/** One failed answer may follow; then the function works as before. */
+/** A failed answer of each edge may follow; then the function works as before. */
 async function expectRecovers(stage: Parameters<typeof ask>[0], script: string): Promise<void> {
-  await expect
-    .poll(async () => (await ask(stage, script, { path: "/ok" })).text, { timeout: 5_000 })
-    .toBe("ok");
-  for (let i = 0; i < 4; i++) {
-    expect((await ask(stage, script, { path: "/ok" })).text).toBe("ok");
-  }
+  const untilMs = Date.now() + 5_000;
+  const answers: string[] = [];
+  do {
+    answers.length = 0;
+    for (let i = 0; i < 5; i++) answers.push((await ask(stage, script, { path: "/ok" })).text);
+  } while (answers.some((text) => text !== "ok") && Date.now() < untilMs);
+  expect(answers).toEqual(["ok", "ok", "ok", "ok", "ok"]);
 }

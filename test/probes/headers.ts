@@ -1,5 +1,5 @@
 /** Forged headers: of clients, of responses, of subrequests; header values that would break out of their line. */
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { ask, type Probe } from "./probe.ts";
 import { exchange } from "./raw-http.ts";
 
@@ -95,7 +95,10 @@ export const headers: readonly Probe[] = [
         expect(answer.headers.get("x-skep-error")).toBeNull();
       }
       // Recorded is what happened, not what the function says of itself.
-      await expect.poll(() => outcomesOf(stage, script), { timeout: 5_000 }).toEqual({ ok: 7 });
+      await vi.waitFor(
+        async () => expect(await outcomesOf(stage, script)).toEqual({ ok: 7 }),
+        5_000,
+      );
     },
   },
   {

@@ -1,5 +1,5 @@
 /** What functions log reaches the operator's terminal: it must not forge lines, steer the terminal or name others. */
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { ask, type Probe } from "./probe.ts";
 import type { Stage } from "./stage.ts";
 
@@ -72,6 +72,6 @@ async function logs(stage: Stage, script: string, words: string): Promise<number
   await new Promise((resolve) => setTimeout(resolve, 1_100));
   const from = stage.platform.output.length;
   expect((await ask(stage, script)).text).toBe("logged");
-  await expect.poll(() => stage.platform.output.slice(from), { timeout: 5_000 }).toContain(words);
+  await vi.waitFor(() => expect(stage.platform.output.slice(from)).toContain(words), 5_000);
   return from;
 }
